@@ -1,0 +1,76 @@
+"""The interface between the model and whatever computes attention over the paged KV pool."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import torch
+
+from runtime.batch import ForwardBatch
+
+__all__ = ["AttentionBackend", "KVPool"]
+
+
+class KVPool:
+    """The keys and values of every slot and layer. Knows nothing of who owns a slot (see `runtime.ledger`).
+
+    Args:
+        num_layers, num_pages, page_size, num_kv_heads, head_dim: shape; `num_pages` counts the padding page 0.
+        dtype: how keys and values are stored.
+    """
+
+    def __init__(
+        self,
+        *,
+        num_layers: int,
+        num_pages: int,
+        page_size: int,
+        num_kv_heads: int,
+        head_dim: int,
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        self.page_size = page_size
+        self.num_slots = num_pages * page_size
+        shape = (num_layers, self.num_slots, num_kv_heads, head_dim)
+        # Left unwritten on purpose: the operating system hands out the memory as pages are first used.
+        self.keys = torch.empty(shape, dtype=dtype)
+        self.values = torch.empty(shape, dtype=dtype)
+        # Padding rows are read by nobody, yet must never hold a NaN that a masked product could spread.
+        self.keys[:, :page_size].zero_()
+        self.values[:, :page_size].zero_()
+
+    def write(self, layer: int, slots: torch.Tensor, keys: torch.Tensor, values: torch.Tensor) -> None:
+        """Stores keys and values ([T, num_kv_heads, head_dim]) of one layer in `slots` (int64 [T])."""
+        self.keys[layer].index_copy_(0, slots, keys.to(self.keys.dtype))
+        self.values[layer].index_copy_(0, slots, values.to(self.values.dtype))
+
+    def copy(self, source: torch.Tensor, target: torch.Tensor) -> None:
+        """Copies all layers of slots `source` to slots `target` (int64 [N] each): a fork's tail."""
+        self.keys[:, target] = self.keys[:, source]
+        self.values[:, target] = self.values[:, source]
+
+    @property
+    def num_bytes(self) -> int:
+        """Bytes reserved for keys and values together."""
+        return 2 * self.keys.numel() * self.keys.element_size()
+
+
+class AttentionBackend(Protocol):
+    """Attention of one batch over the paged pool. Keys and values of the batch are already written."""
+
+    name: str
+
+    def prepare(self, batch: ForwardBatch) -> None:
+        """Called once a step before the first layer, for whatever all layers share."""
+
+    def attend(self, layer: int, queries: torch.Tensor, pool: KVPool) -> torch.Tensor:
+        """Causal attention with scale 1/sqrt(head_dim) for the prepared batch.
+
+        Args:
+            layer: which layer's keys and values to read.
+            queries: [T, num_heads, head_dim], rotated. Query head h reads KV head h // (num_heads // num_kv_heads).
+            pool: the KV pool.
+
+        Returns:
+            [T, num_heads, head_dim] in the queries' dtype.
+        """

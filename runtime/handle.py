@@ -1,0 +1,205 @@
+"""Handle: a result that is still being made, readable from threads, coroutines and callbacks alike."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+__all__ = ["Chunk", "Generation", "Handle", "Scores", "TokenLogprob"]
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class TokenLogprob:
+    """One token's log probability, and the likeliest alternatives as (logprob, token id), best first."""
+
+    logprob: float
+    token: int
+    top: tuple[tuple[float, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """What one step added: whole characters only; stop strings and their possible beginnings are held back."""
+
+    text: str
+    token_ids: tuple[int, ...] = ()
+    logprobs: tuple[TokenLogprob, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Generation:
+    """A finished generate call.
+
+    Attributes:
+        text: the new text, without stop string or end token.
+        token_ids: the tokens that `text` stands for in the session.
+        finish_reason: "stop" (end token, stop string, grammar complete) or "length".
+        matched_stop: the stop string, pattern or token id that ended it; None for "length" and complete grammars.
+        num_generated: tokens sampled, the stopping one included.
+        prompt_tokens, cached_tokens: tokens before the call, and how many of them needed no computing.
+        logprobs: of `token_ids`, when asked for. prompt_logprobs: of the prompt from logprob_start_len on.
+        queue_seconds, first_token_seconds, total_seconds: since submission.
+    """
+
+    text: str
+    token_ids: tuple[int, ...]
+    finish_reason: str
+    matched_stop: str | int | None = None
+    num_generated: int = 0
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    logprobs: tuple[TokenLogprob, ...] | None = None
+    prompt_logprobs: tuple[TokenLogprob, ...] | None = None
+    queue_seconds: float = 0.0
+    first_token_seconds: float = 0.0
+    total_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scores:
+    """A finished score call: which choice was taken, and every choice's token log probabilities.
+
+    Attributes:
+        index: position of the chosen alternative.
+        logprobs: per alternative, of each of its tokens after the common boundary.
+        token_ids: per alternative, those tokens.
+        prompt_tokens, cached_tokens: as in Generation, summed over nothing but the common prompt.
+        total_seconds: since submission.
+    """
+
+    index: int
+    logprobs: tuple[tuple[float, ...], ...]
+    token_ids: tuple[tuple[int, ...], ...]
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    total_seconds: float = 0.0
+
+
+@dataclass(eq=False)
+class Handle(Generic[T]):
+    """One result in the making. The engine's thread feeds it; any number of readers wait in their own way.
+
+    `result()` blocks; `await handle` suspends; iterating (plainly or with `async for`) yields chunks and ends, or
+    raises, with the result; `subscribe` calls back from the engine's thread, so the callback must be quick.
+    """
+
+    _chunks: list[Chunk] = field(default_factory=list)
+    _value: T | None = None
+    _error: BaseException | None = None
+    _ended: bool = False
+    _condition: threading.Condition = field(default_factory=threading.Condition, repr=False)
+    _callbacks: list[Callable[[Chunk | None], None]] = field(default_factory=list, repr=False)
+    _flush: Callable[[], None] | None = field(default=None, repr=False)
+
+    def push(self, chunk: Chunk) -> None:
+        """Engine side: one more chunk."""
+        with self._condition:
+            self._chunks.append(chunk)
+            callbacks = tuple(self._callbacks)
+            self._condition.notify_all()
+        for callback in callbacks:
+            callback(chunk)
+
+    def finish(self, value: T) -> None:
+        """Engine side: the result is there. Ignored once ended."""
+        self._end(value, None)
+
+    def fail(self, error: BaseException) -> None:
+        """Engine side: there will be no result. Ignored once ended."""
+        self._end(None, error)
+
+    def _end(self, value: T | None, error: BaseException | None) -> None:
+        with self._condition:
+            if self._ended:
+                return
+            self._value, self._error, self._ended = value, error, True
+            callbacks, self._callbacks = tuple(self._callbacks), []
+            self._condition.notify_all()
+        for callback in callbacks:
+            callback(None)
+
+    def subscribe(self, callback: Callable[[Chunk | None], None]) -> None:
+        """Calls back with every chunk, those already there included, and with None at the end."""
+        with self._condition:
+            for chunk in self._chunks:
+                callback(chunk)
+            if not self._ended:
+                self._callbacks.append(callback)
+                return
+        callback(None)
+
+    def _ask(self) -> None:
+        if self._flush is not None:
+            self._flush()
+
+    def done(self) -> bool:
+        """Whether it ended, well or badly."""
+        return self._ended
+
+    def error(self) -> BaseException | None:
+        """The exception it ended with, if any."""
+        return self._error
+
+    def result(self, timeout: float | None = None) -> T:
+        """Waits at most `timeout` seconds for the result.
+
+        Raises:
+            TimeoutError: not there in time; the call itself goes on.
+            Exception: whatever the call failed with.
+        """
+        self._ask()
+        with self._condition:
+            if not self._condition.wait_for(lambda: self._ended, timeout):
+                raise TimeoutError(f"no result within {timeout} s")
+        return self._outcome()
+
+    def _outcome(self) -> T:
+        if self._error is not None:
+            raise self._error
+        return self._value  # type: ignore[return-value]
+
+    def __await__(self) -> Generator[Any, None, T]:
+        self._ask()
+        loop = asyncio.get_running_loop()
+        ended = asyncio.Event()
+
+        def wake(chunk: Chunk | None) -> None:
+            if chunk is None and not loop.is_closed():
+                loop.call_soon_threadsafe(ended.set)
+
+        self.subscribe(wake)
+        yield from ended.wait().__await__()
+        return self._outcome()
+
+    def __iter__(self) -> Iterator[Chunk]:
+        self._ask()
+        position = 0
+        while True:
+            with self._condition:
+                while not self._ended and len(self._chunks) == position:
+                    self._condition.wait()
+                fresh, ended = self._chunks[position:], self._ended
+            position += len(fresh)
+            yield from fresh
+            if ended:
+                self._outcome()
+                return
+
+    async def __aiter__(self) -> AsyncIterator[Chunk]:
+        self._ask()
+        loop = asyncio.get_running_loop()
+        queue: asyncio.Queue[Chunk | None] = asyncio.Queue()
+
+        def wake(chunk: Chunk | None) -> None:
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(queue.put_nowait, chunk)
+
+        self.subscribe(wake)
+        while (chunk := await queue.get()) is not None:
+            yield chunk
+        self._outcome()

@@ -1,0 +1,146 @@
+"""How one request is sampled: names and meanings as SGLang's, validated where they enter."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from grammars import Choice, JsonSchema, Regex, Spec
+from runtime.errors import InvalidParameter
+
+__all__ = ["SamplingParams"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SamplingParams:
+    """Sampling and stopping of one generate call.
+
+    Args:
+        max_new_tokens: at most this many new tokens; 0 only computes the prompt; None means to the end of the context.
+        min_new_tokens: end tokens and stops are held back until there are this many.
+        temperature: 0 is greedy.
+        top_k: keep the k likeliest tokens; -1 keeps all.
+        top_p, min_p: nucleus mass; share of the likeliest token's probability a token needs.
+        frequency_penalty, presence_penalty: subtracted per occurrence / once, over generated tokens only.
+        repetition_penalty: logits of tokens seen in prompt or output are divided (or multiplied) by it.
+        logit_bias: token id → added to its logit.
+        stop: strings that end the text and are not part of it.
+        stop_token_ids: tokens that end the text and are not part of it.
+        stop_regex: a pattern that ends the text; its match is not part of it.
+        ignore_eos: end tokens of the model do not end the text.
+        n: number of samples.
+        seed: the same seed gives the same text whatever else is in the batch.
+        constraint: the grammar the text must follow.
+
+    Raises:
+        InvalidParameter: naming the field, its value and what is allowed.
+    """
+
+    max_new_tokens: int | None = 128
+    min_new_tokens: int = 0
+    temperature: float = 1.0
+    top_k: int = -1
+    top_p: float = 1.0
+    min_p: float = 0.0
+    frequency_penalty: float = 0.0
+    presence_penalty: float = 0.0
+    repetition_penalty: float = 1.0
+    logit_bias: Mapping[int, float] = field(default_factory=dict)
+    stop: tuple[str, ...] = ()
+    stop_token_ids: tuple[int, ...] = ()
+    stop_regex: str | None = None
+    ignore_eos: bool = False
+    n: int = 1
+    seed: int | None = None
+    constraint: Spec | None = None
+
+    def __post_init__(self) -> None:
+        if self.max_new_tokens is not None:
+            _integer("max_new_tokens", self.max_new_tokens, 0)
+        _integer("min_new_tokens", self.min_new_tokens, 0)
+        _integer("n", self.n, 1)
+        if self.max_new_tokens is not None and self.min_new_tokens > self.max_new_tokens:
+            raise InvalidParameter(
+                "min_new_tokens", self.min_new_tokens, f"at most max_new_tokens={self.max_new_tokens}"
+            )
+        if self.top_k != -1:
+            _integer("top_k", self.top_k, 1, "-1 (all) or an integer of at least 1")
+        _number("temperature", self.temperature, 0.0, math.inf)
+        _number("top_p", self.top_p, 0.0, 1.0, exclude_low=True)
+        _number("min_p", self.min_p, 0.0, 1.0)
+        _number("frequency_penalty", self.frequency_penalty, -2.0, 2.0)
+        _number("presence_penalty", self.presence_penalty, -2.0, 2.0)
+        _number("repetition_penalty", self.repetition_penalty, 0.0, 2.0, exclude_low=True)
+        self._check_stops()
+        if self.seed is not None:
+            _integer("seed", self.seed, 0)
+        for token, bias in self.logit_bias.items():
+            _integer("logit_bias token", token, 0)
+            _number(f"logit_bias[{token}]", bias, -math.inf, math.inf)
+
+    def _check_stops(self) -> None:
+        if isinstance(self.stop, str) or not all(isinstance(s, str) and s for s in self.stop):
+            raise InvalidParameter("stop", self.stop, "a tuple of non-empty strings")
+        for token in self.stop_token_ids:
+            _integer("stop_token_ids", token, 0)
+        if self.stop_regex is not None:
+            try:
+                re.compile(self.stop_regex)
+            except (re.error, TypeError) as error:
+                raise InvalidParameter("stop_regex", self.stop_regex, f"a regular expression ({error})") from error
+
+    @classmethod
+    def parse(cls, values: Mapping[str, Any] | None) -> SamplingParams:
+        """Reads SGLang's dictionary form: `regex`, `json_schema`, `choice`, a single `stop` string, `sampling_seed`.
+
+        Raises:
+            InvalidParameter: an unknown key, or more than one constraint.
+        """
+        given = dict(values or {})
+        if isinstance(given.get("stop"), str):
+            given["stop"] = (given["stop"],)
+        for key in ("stop", "stop_token_ids"):
+            if key in given:
+                given[key] = tuple(given[key] or ())
+        if given.get("logit_bias"):
+            given["logit_bias"] = {int(token): bias for token, bias in given["logit_bias"].items()}
+        if "sampling_seed" in given:
+            given["seed"] = given.pop("sampling_seed")
+        given["constraint"] = _constraint(given)
+        known = {f.name for f in fields(cls)}
+        for key in given:
+            if key not in known:
+                raise InvalidParameter(key, given[key], f"one of {', '.join(sorted(known | set(_SPECS)))}")
+        return cls(**{key: value for key, value in given.items() if value is not None or key in _NULLABLE})
+
+
+_NULLABLE = frozenset({"max_new_tokens", "seed", "constraint", "stop_regex"})
+_SPECS = {"regex": Regex, "json_schema": JsonSchema.of, "choice": lambda options: Choice(tuple(options))}
+
+
+def _constraint(given: dict[str, Any]) -> Spec | None:
+    specs = {key: given.pop(key) for key in tuple(_SPECS) if key in given}
+    named = [key for key, value in specs.items() if value is not None]
+    named += ["constraint"] if given.get("constraint") is not None else []
+    if len(named) > 1:
+        raise InvalidParameter(named[1], specs.get(named[1]), f"at most one constraint ({named[0]} is given too)")
+    if not named or named == ["constraint"]:
+        return given.get("constraint")
+    return _SPECS[named[0]](specs[named[0]])  # type: ignore[operator, no-any-return]
+
+
+def _integer(field_name: str, value: object, low: int, allowed: str = "") -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < low:
+        raise InvalidParameter(field_name, value, allowed or f"an integer of at least {low}")
+
+
+def _number(field_name: str, value: object, low: float, high: float, *, exclude_low: bool = False) -> None:
+    good = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if good and low <= value <= high and not (exclude_low and value == low):  # type: ignore[operator]
+        return
+    above = "above" if exclude_low else "of at least"
+    span = "a finite number" if low == -math.inf else f"a finite number {above} {low:g}"
+    raise InvalidParameter(field_name, value, span + ("" if high == math.inf else f" and at most {high:g}"))
