@@ -1,0 +1,118 @@
+"""Settings of an engine: frozen, composed by concern, validated where they enter."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal, TypeAlias, get_args
+
+from runtime.errors import ConfigError
+
+__all__ = ["EngineConfig", "MemoryConfig", "ModelSettings", "SchedulerConfig"]
+
+Policy: TypeAlias = Literal["fcfs", "lpm"]
+Audit: TypeAlias = Literal["idle", "step"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelSettings:
+    """Which model, and how it is computed.
+
+    Args:
+        model: a built-in name, a folder, a GGUF file or a hub id.
+        weight_format: name from `runtime.model.linear`: float32, bfloat16 or fp16 (packed).
+        attention: name from `runtime.attention.registry`, or auto.
+    """
+
+    model: str = "smollm2"
+    weight_format: str = "float32"
+    attention: str = "auto"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemoryConfig:
+    """Size and shape of the KV pool. What is None is derived (see `runtime.memory.budget`).
+
+    Args:
+        max_total_tokens: slots of the pool.
+        mem_fraction_static: share of the memory free before the model loads that weights and pool may take together.
+        context_length: longest sequence; at most the model's own limit.
+        page_size: slots a page.
+    """
+
+    max_total_tokens: int | None = None
+    mem_fraction_static: float | None = None
+    context_length: int | None = None
+    page_size: int = 16
+
+    def __post_init__(self) -> None:
+        _at_least("max_total_tokens", self.max_total_tokens, 1)
+        _at_least("context_length", self.context_length, 2)
+        _at_least("page_size", self.page_size, 1)
+        fraction = self.mem_fraction_static
+        if fraction is not None and not 0.0 < fraction < 1.0:
+            raise ConfigError(f"mem_fraction_static={fraction!r} is not allowed: a number between 0 and 1")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SchedulerConfig:
+    """Who runs next, and how much at once.
+
+    Args:
+        policy: fcfs (first come first served) or lpm (longest cached prefix first).
+        max_running_requests: requests in the batch at most.
+        chunked_prefill_size: prompt tokens computed in one step at most, over all requests.
+    """
+
+    policy: Policy = "lpm"
+    max_running_requests: int = 128
+    chunked_prefill_size: int = 512
+
+    def __post_init__(self) -> None:
+        if self.policy not in get_args(Policy):
+            raise ConfigError(f"policy={self.policy!r} is not allowed: one of {', '.join(get_args(Policy))}")
+        _at_least("max_running_requests", self.max_running_requests, 1)
+        _at_least("chunked_prefill_size", self.chunked_prefill_size, 1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineConfig:
+    """All settings of an engine.
+
+    Args:
+        audit: "idle" checks the memory ledger whenever nothing runs, "step" after every step.
+    """
+
+    model: ModelSettings = field(default_factory=ModelSettings)
+    memory: MemoryConfig = field(default_factory=MemoryConfig)
+    scheduler: SchedulerConfig = field(default_factory=SchedulerConfig)
+    audit: Audit = "idle"
+
+    def __post_init__(self) -> None:
+        if self.audit not in get_args(Audit):
+            raise ConfigError(f"audit={self.audit!r} is not allowed: one of {', '.join(get_args(Audit))}")
+
+    @classmethod
+    def of(cls, settings: Mapping[str, Any]) -> EngineConfig:
+        """Composes a config from flat names (`page_size=1, policy="fcfs"`), as the command line and `Engine` take them.
+
+        Raises:
+            ConfigError: an unknown name, or a value that is not allowed.
+        """
+        left = dict(settings)
+        groups: dict[str, Any] = {}
+        for name, group in (("model", ModelSettings), ("memory", MemoryConfig), ("scheduler", SchedulerConfig)):
+            own = {f.name: left.pop(f.name) for f in fields(group) if f.name in left}
+            groups[name] = group(**own)
+        audit = left.pop("audit", "idle")
+        if left:
+            known = [f.name for g in (ModelSettings, MemoryConfig, SchedulerConfig) for f in fields(g)]
+            raise ConfigError(f"unknown setting {min(left)!r}: one of {', '.join(sorted([*known, 'audit']))}")
+        return cls(**groups, audit=audit)
+
+
+def _at_least(name: str, value: object, low: int) -> None:
+    if value is None:
+        return
+    if isinstance(value, bool) or not isinstance(value, int) or value < low:
+        raise ConfigError(f"{name}={value!r} is not allowed: an integer of at least {low}")

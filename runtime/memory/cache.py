@@ -1,0 +1,150 @@
+"""PrefixCache: sequences, the tree and the pool moved together, so that no caller can move one without the others."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from runtime.ledger import Owner
+from runtime.memory.pages import PagePool
+from runtime.memory.radix import RadixTree
+from runtime.memory.sequence import SequenceKV
+
+__all__ = ["PrefixCache"]
+
+
+class PrefixCache:
+    """All changes of page ownership in the runtime happen here.
+
+    Args:
+        num_pages: usable pages.
+        page_size: slots a page.
+    """
+
+    def __init__(self, num_pages: int, page_size: int) -> None:
+        self.page_size = page_size
+        self.pool = PagePool(num_pages, page_size)
+        self.tree = RadixTree(self.pool)
+
+    @property
+    def num_available(self) -> int:
+        """Slots that are free or can be made free by evicting."""
+        return self.pool.num_free * self.page_size + self.tree.num_evictable
+
+    def open(self, namespace: str = "") -> SequenceKV:
+        """A sequence without any KV."""
+        return SequenceKV(namespace, self.tree.root)
+
+    def match(self, sequence: SequenceKV, tokens: Sequence[int]) -> int:
+        """How many leading tokens would need no computing if the sequence were to run `tokens` now."""
+        held = min(sequence.kv_len, len(tokens) - 1)
+        return max(held, self.tree.match(tokens, len(tokens) - 1, sequence.namespace).length)
+
+    def attach(self, sequence: SequenceKV, tokens: Sequence[int]) -> None:
+        """Gives the sequence the longest cached prefix of `tokens`, if that is more than it holds.
+
+        The match is locked before anything else is decided: locking takes it out of what counts as available.
+        """
+        match = self.tree.match(tokens, len(tokens) - 1, sequence.namespace)
+        if match.length <= sequence.kv_len:
+            return
+        node = self.tree.take(match)
+        self.detach(sequence)
+        sequence.node = node
+        sequence.pages = node.path_pages()
+        sequence.num_shared = len(sequence.pages)
+        sequence.kv_len = match.length
+
+    def detach(self, sequence: SequenceKV) -> None:
+        """Drops the sequence's KV without caching it: the lock is taken back, private pages are freed."""
+        self.pool.release(sequence.private_pages, sequence.holder)
+        self.tree.unlock(sequence.node)
+        sequence.node = self.tree.root
+        sequence.pages = []
+        sequence.num_shared = sequence.kv_len = 0
+
+    def hand_over(self, sequence: SequenceKV, holder: Owner) -> None:
+        """Books the private pages from the present holder to `holder`."""
+        if holder != sequence.holder:
+            self.pool.ledger.move(sequence.private_pages, sequence.holder, holder)
+            sequence.holder = holder
+
+    def pages_missing(self, sequence: SequenceKV, num_tokens: int) -> int:
+        """Pages to allocate before the sequence can hold `num_tokens` tokens."""
+        return max(0, -(-num_tokens // self.page_size) - len(sequence.pages))
+
+    def reserve(self, sequence: SequenceKV, num_tokens: int) -> bool:
+        """Makes room for `num_tokens` tokens in all, evicting where it must; False, and no change, if it cannot."""
+        missing = self.pages_missing(sequence, num_tokens)
+        if missing == 0:
+            return True
+        short = missing - self.pool.num_free
+        if short > 0:
+            if short * self.page_size > self.tree.num_evictable:
+                return False
+            self.tree.evict(short)
+        sequence.pages.extend(self.pool.allocate(missing, sequence.holder))
+        return True
+
+    def commit(self, sequence: SequenceKV, tokens: Sequence[int]) -> None:
+        """Books the sequence's full pages into the tree, where other sequences can find them, and locks them there.
+
+        pages     0 ....... num_shared | ........ full | tail
+        before    TREE, locked         | holder        | holder
+        after     TREE, locked                         | holder
+        """
+        full = sequence.kv_len // self.page_size
+        if full <= sequence.num_shared:
+            return
+        end = full * self.page_size
+        node = self.tree.insert(tokens[:end], sequence.pages[:full], sequence.holder, sequence.namespace)
+        self.tree.lock(node)
+        self.tree.unlock(sequence.node)
+        sequence.node = node
+        sequence.pages[:full] = node.path_pages()
+        sequence.num_shared = full
+
+    def release(self, sequence: SequenceKV, tokens: Sequence[int]) -> None:
+        """Ends the sequence's hold: full pages stay in the tree, unlocked; the tail that fills no page is freed."""
+        self.commit(sequence, tokens)
+        self.detach(sequence)
+
+    def fork(self, sequence: SequenceKV, tokens: Sequence[int]) -> tuple[SequenceKV, list[tuple[int, int]]]:
+        """A second sequence with the same KV.
+
+        Full pages are shared through the tree; the tail of less than a page is copied.
+
+        Returns:
+            The new sequence, held by a session, and the slot copies (source, target) the runner must make before the
+            next step. When no page is free for the tail, the child has it computed again instead.
+        """
+        self.commit(sequence, tokens)
+        self.tree.lock(sequence.node)
+        shared = sequence.num_shared
+        child = SequenceKV(sequence.namespace, sequence.node, sequence.pages[:shared], shared, shared * self.page_size)
+        tail = sequence.kv_len - child.kv_len
+        if tail == 0 or not self.reserve(child, sequence.kv_len):
+            return child, []
+        source, target = sequence.pages[shared] * self.page_size, child.pages[shared] * self.page_size
+        child.kv_len = sequence.kv_len
+        return child, [(source + i, target + i) for i in range(tail)]
+
+    def truncate(self, sequence: SequenceKV, num_tokens: int) -> None:
+        """Forgets the KV of all tokens from `num_tokens` on.
+
+        A cut inside a shared page gives up that page: nobody writes into what others may read.
+        """
+        if num_tokens >= sequence.kv_len:
+            return
+        kept = num_tokens // self.page_size
+        if kept < sequence.num_shared:
+            node = self.tree.ancestor(sequence.node, kept * self.page_size)
+            self.tree.lock(node)
+            self.tree.unlock(sequence.node)
+            self.pool.release(sequence.private_pages, sequence.holder)
+            sequence.node, sequence.num_shared = node, kept
+            sequence.pages, sequence.kv_len = sequence.pages[:kept], kept * self.page_size
+            return
+        used = -(-num_tokens // self.page_size)
+        self.pool.release(sequence.pages[used:], sequence.holder)
+        del sequence.pages[used:]
+        sequence.kv_len = num_tokens

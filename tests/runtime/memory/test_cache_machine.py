@@ -1,0 +1,156 @@
+"""A hypothesis state machine over pool, tree and ledger: whatever happens in whatever order, the books balance."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from runtime.ledger import Owner
+from runtime.memory.cache import PrefixCache
+from runtime.memory.sequence import SequenceKV
+
+NUM_PAGES = 24
+
+
+class CacheMachine(RuleBasedStateMachine):
+    """Sequences grow, run, fork, are cut, retracted and dropped over a pool that is far too small for them.
+
+    The model of the KV's content is `self.content`: slot → the prefix (tokens up to and including its own) that was
+    computed into it. A sequence may only ever hold slots whose content is its own prefix.
+    """
+
+    page_size = 4
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cache = PrefixCache(NUM_PAGES, self.page_size)
+        self.live: list[tuple[SequenceKV, list[int]]] = []
+        self.content: dict[int, tuple[str, tuple[int, ...]]] = {}
+
+    def _pick(self, index: int) -> tuple[SequenceKV, list[int]] | None:
+        return self.live[index % len(self.live)] if self.live else None
+
+    def _slot(self, sequence: SequenceKV, position: int) -> int:
+        return sequence.pages[position // self.page_size] * self.page_size + position % self.page_size
+
+    @rule(tokens=st.lists(st.integers(0, 1), min_size=1, max_size=30), namespace=st.sampled_from(["", "other"]))
+    def open(self, tokens: list[int], namespace: str) -> None:
+        if len(self.live) < 8:
+            self.live.append((self.cache.open(namespace), list(tokens)))
+
+    @rule(index=st.integers(0, 7), count=st.integers(1, 12), attach=st.booleans())
+    def run(self, index: int, count: int, attach: bool) -> None:
+        """One extend or decode: attach, reserve, write, as the scheduler does."""
+        if (picked := self._pick(index)) is None:
+            return
+        sequence, tokens = picked
+        self.cache.hand_over(sequence, Owner.REQUEST)
+        if attach:
+            self.cache.attach(sequence, tokens)
+        end = min(len(tokens), sequence.kv_len + count)
+        if not self.cache.reserve(sequence, end):
+            return
+        for position in range(sequence.kv_len, end):
+            assert position // self.page_size >= sequence.num_shared, "a shared page would be written"
+            self.content[self._slot(sequence, position)] = (sequence.namespace, tuple(tokens[: position + 1]))
+        sequence.kv_len = end
+
+    @rule(index=st.integers(0, 7), tokens=st.lists(st.integers(0, 1), min_size=1, max_size=9))
+    def grow(self, index: int, tokens: list[int]) -> None:
+        if picked := self._pick(index):
+            picked[1].extend(tokens)
+
+    @rule(index=st.integers(0, 7))
+    def commit(self, index: int) -> None:
+        if picked := self._pick(index):
+            self.cache.commit(*picked)
+
+    @rule(index=st.integers(0, 7))
+    def park(self, index: int) -> None:
+        if picked := self._pick(index):
+            self.cache.hand_over(picked[0], Owner.SESSION)
+
+    @rule(index=st.integers(0, 7))
+    def fork(self, index: int) -> None:
+        picked = self._pick(index)
+        if picked is None or len(self.live) >= 8:
+            return
+        child, copies = self.cache.fork(*picked)
+        for source, target in copies:
+            self.content[target] = self.content[source]
+        self.live.append((child, list(picked[1])))
+
+    @rule(index=st.integers(0, 7), length=st.integers(0, 40))
+    def truncate(self, index: int, length: int) -> None:
+        if picked := self._pick(index):
+            self.cache.truncate(picked[0], length)
+            del picked[1][length:]
+            if not picked[1]:
+                picked[1].append(0)
+
+    @rule(index=st.integers(0, 7), keep=st.booleans())
+    def close(self, index: int, keep: bool) -> None:
+        if picked := self._pick(index):
+            if keep:
+                self.cache.release(*picked)
+            else:
+                self.cache.detach(picked[0])
+            self.live.remove(picked)
+
+    @rule(count=st.integers(1, NUM_PAGES))
+    def evict(self, count: int) -> None:
+        before = self.cache.pool.num_free
+        freed = self.cache.tree.evict(count)
+        assert self.cache.pool.num_free == before + freed
+        assert freed >= count or self.cache.tree.num_evictable == 0
+
+    @invariant()
+    def books_balance(self) -> None:
+        claims: dict[Owner, list[int]] = {Owner.REQUEST: [], Owner.SESSION: []}
+        for sequence, _ in self.live:
+            claims[sequence.holder].extend(sequence.private_pages)
+        claims[Owner.FREE] = list(self.cache.pool.free_pages())
+        claims[Owner.TREE] = self.cache.tree.all_pages()
+        self.cache.pool.ledger.check(claims)
+        self.cache.tree.check()
+
+    @invariant()
+    def every_sequence_holds_its_own_prefix(self) -> None:
+        for sequence, tokens in self.live:
+            assert sequence.kv_len <= len(sequence.pages) * self.page_size
+            assert sequence.num_shared * self.page_size <= sequence.kv_len
+            for position in range(sequence.kv_len):
+                held = self.content[self._slot(sequence, position)]
+                assert held == (sequence.namespace, tuple(tokens[: position + 1]))
+
+    @invariant()
+    def locks_are_exactly_the_sequences(self) -> None:
+        """Whatever no sequence leans on is evictable, and nothing else is."""
+        protected = {id(node) for sequence, _ in self.live for node in sequence.node.path()}
+        for node in self.cache.tree.root.walk():
+            assert (node.num_locks > 0) == (id(node) in protected)
+
+    def teardown(self) -> None:
+        for sequence, tokens in self.live:
+            self.cache.release(sequence, tokens)
+        self.cache.tree.clear()
+        assert self.cache.pool.num_free == NUM_PAGES
+
+
+class CacheMachineOfSingleSlots(CacheMachine):
+    """The same with a page size of 1, where nothing ever has a tail."""
+
+    page_size = 1
+
+
+# 200 runs of 50 steps: 10,000 steps for either page size.
+MACHINE = settings(
+    max_examples=200, stateful_step_count=50, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True
+)
+TestPagesOfFour = CacheMachine.TestCase
+TestPagesOfFour.settings = MACHINE
+TestSingleSlots = CacheMachineOfSingleSlots.TestCase
+TestSingleSlots.settings = MACHINE
+TestPagesOfFour.pytestmark = [pytest.mark.slow]  # type: ignore[attr-defined]
