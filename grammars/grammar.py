@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
-import numpy as np
-import numpy.typing as npt
+if TYPE_CHECKING:  # whoever only writes specs down does not load numpy
+    import numpy as np
+    import numpy.typing as npt
 
 __all__ = ["Grammar", "MaskRow", "Matcher"]
 
-MaskRow = npt.NDArray[np.int32]
+MaskRow: TypeAlias = "npt.NDArray[np.int32]"
 """Allowed tokens as packed bits: int32 [ceil(V / 32)], token t is bit t % 32 of word t // 32."""
 
 

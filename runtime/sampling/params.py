@@ -29,7 +29,7 @@ class SamplingParams:
         logit_bias: token id → added to its logit.
         stop: strings that end the text and are not part of it.
         stop_token_ids: tokens that end the text and are not part of it.
-        stop_regex: a pattern that ends the text; its match is not part of it.
+        stop_regex: a pattern that ends the text; its match is not part of it. It must not match the empty text.
         ignore_eos: end tokens of the model do not end the text.
         n: number of samples.
         seed: the same seed gives the same text whatever else is in the batch.
@@ -79,7 +79,9 @@ class SamplingParams:
             _integer("seed", self.seed, 0)
         for token, bias in self.logit_bias.items():
             _integer("logit_bias token", token, 0)
-            _number(f"logit_bias[{token}]", bias, -math.inf, math.inf)
+            _number(f"logit_bias[{token}]", bias, -_MAX_BIAS, _MAX_BIAS)
+        if not isinstance(self.constraint, Spec | None):
+            raise InvalidParameter("constraint", self.constraint, "a Regex, a Choice, a JsonSchema or None")
 
     def _check_stops(self) -> None:
         if isinstance(self.stop, str) or not all(isinstance(s, str) and s for s in self.stop):
@@ -88,9 +90,11 @@ class SamplingParams:
             _integer("stop_token_ids", token, 0)
         if self.stop_regex is not None:
             try:
-                re.compile(self.stop_regex)
+                empty = re.compile(self.stop_regex).search("")
             except (re.error, TypeError) as error:
                 raise InvalidParameter("stop_regex", self.stop_regex, f"a regular expression ({error})") from error
+            if empty is not None:
+                raise InvalidParameter("stop_regex", self.stop_regex, "a pattern that does not match the empty text")
 
     @classmethod
     def parse(cls, values: Mapping[str, Any] | None) -> SamplingParams:
@@ -104,11 +108,12 @@ class SamplingParams:
             given["stop"] = (given["stop"],)
         for key in ("stop", "stop_token_ids"):
             if key in given:
-                given[key] = tuple(given[key] or ())
+                given[key] = _listed(key, given[key])
         if given.get("logit_bias"):
-            given["logit_bias"] = {int(token): bias for token, bias in given["logit_bias"].items()}
-        if "sampling_seed" in given:
-            given["seed"] = given.pop("sampling_seed")
+            given["logit_bias"] = _biases(given["logit_bias"])
+        if given.get("sampling_seed") is not None:
+            given["seed"] = given["sampling_seed"]
+        given.pop("sampling_seed", None)
         given["constraint"] = _constraint(given)
         known = {f.name for f in fields(cls)}
         for key in given:
@@ -118,7 +123,25 @@ class SamplingParams:
 
 
 _NULLABLE = frozenset({"max_new_tokens", "seed", "constraint", "stop_regex"})
-_SPECS = {"regex": Regex, "json_schema": JsonSchema.of, "choice": lambda options: Choice(tuple(options))}
+_SPECS = {"regex": Regex, "json_schema": JsonSchema.of, "choice": lambda options: Choice(_listed("choice", options))}
+_MAX_BIAS = 1e30  # far above any logit, far below float32's infinity
+
+
+def _listed(field_name: str, value: object) -> tuple[Any, ...]:
+    if value is None:
+        return ()
+    if not isinstance(value, list | tuple):
+        raise InvalidParameter(field_name, value, "a list")
+    return tuple(value)
+
+
+def _biases(given: object) -> dict[int, float]:
+    if not isinstance(given, Mapping):
+        raise InvalidParameter("logit_bias", given, "a mapping of token ids to numbers")
+    try:
+        return {int(token): bias for token, bias in given.items()}
+    except (TypeError, ValueError) as error:
+        raise InvalidParameter("logit_bias", given, "a mapping of token ids to numbers") from error
 
 
 def _constraint(given: dict[str, Any]) -> Spec | None:
@@ -138,7 +161,7 @@ def _integer(field_name: str, value: object, low: int, allowed: str = "") -> Non
 
 
 def _number(field_name: str, value: object, low: float, high: float, *, exclude_low: bool = False) -> None:
-    good = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    good = isinstance(value, int | float) and not isinstance(value, bool) and -math.inf < value < math.inf
     if good and low <= value <= high and not (exclude_low and value == low):  # type: ignore[operator]
         return
     above = "above" if exclude_low else "of at least"

@@ -1,0 +1,104 @@
+"""Sets of Unicode characters as sorted ranges."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import ClassVar
+
+__all__ = ["CharSet"]
+
+LAST = 0x10FFFF
+SURROGATES = (0xD800, 0xDFFF)
+
+
+@dataclass(frozen=True, slots=True)
+class CharSet:
+    """Characters as ascending, disjoint, inclusive ranges of code points; surrogates are in none (see `of`)."""
+
+    ranges: tuple[tuple[int, int], ...]
+
+    ALL: ClassVar[CharSet]
+    DIGITS: ClassVar[CharSet]
+    WORD: ClassVar[CharSet]
+    SPACES: ClassVar[CharSet]
+
+    @classmethod
+    def of(cls, ranges: Iterable[tuple[int, int]]) -> CharSet:
+        """Makes a set of inclusive ranges in any order; surrogates are dropped, since no UTF-8 text has them."""
+        merged: list[tuple[int, int]] = []
+        for low, high in sorted(piece for pair in ranges for piece in _without_surrogates(*pair)):
+            if merged and low <= merged[-1][1] + 1:
+                merged[-1] = (merged[-1][0], max(merged[-1][1], high))
+            else:
+                merged.append((low, high))
+        return cls(tuple(merged))
+
+    @classmethod
+    def chars(cls, text: str) -> CharSet:
+        """The characters of `text`."""
+        return cls.of((ord(char), ord(char)) for char in text)
+
+    def __bool__(self) -> bool:
+        return bool(self.ranges)
+
+    def __contains__(self, char: str) -> bool:
+        return any(low <= ord(char) <= high for low, high in self.ranges)
+
+    def __or__(self, other: CharSet) -> CharSet:
+        return CharSet.of(self.ranges + other.ranges)
+
+    def __sub__(self, other: CharSet) -> CharSet:
+        return (self.complement() | other).complement()
+
+    def __and__(self, other: CharSet) -> CharSet:
+        return self - other.complement()
+
+    def complement(self) -> CharSet:
+        """Every other character."""
+        gaps, start = [], 0
+        for low, high in self.ranges:
+            gaps.append((start, low - 1))
+            start = high + 1
+        return CharSet.of([*gaps, (start, LAST)])
+
+    def both_cases(self) -> CharSet:
+        """With the other case of every ASCII letter in it."""
+        swapped = []
+        for low, high in self.ranges:
+            for first, last, shift in ((65, 90, 32), (97, 122, -32)):
+                swapped.append((max(low, first) + shift, min(high, last) + shift))
+        return self | CharSet.of(swapped)
+
+    def render(self) -> str:
+        """As a regex set that Python and Rust read alike."""
+        if len(self.ranges) == 1 and self.ranges[0][0] == self.ranges[0][1]:
+            return _spelled(self.ranges[0][0])
+        negated = self.ranges[-1][1] == LAST and self.ranges[0][0] == 0 and len(self.ranges) > 1
+        rest = self.complement().ranges if negated else ()
+        if negated and not rest:  # everything, in two pieces because of the surrogates
+            negated = False
+        pieces = (
+            _spelled(low) if low == high else f"{_spelled(low)}-{_spelled(high)}"
+            for low, high in (rest if negated else self.ranges)
+        )
+        return f"[{'^' if negated else ''}{''.join(pieces)}]"
+
+
+def _without_surrogates(low: int, high: int) -> list[tuple[int, int]]:
+    pieces = [(low, min(high, SURROGATES[0] - 1)), (max(low, SURROGATES[1] + 1), high)]
+    return [(first, last) for first, last in pieces if first <= last]
+
+
+def _spelled(code: int) -> str:
+    if code < 0x80 and chr(code).isalnum():
+        return chr(code)
+    if code < 0x100:
+        return f"\\x{code:02X}"
+    return f"\\u{code:04X}" if code < 0x10000 else f"\\U{code:08X}"
+
+
+CharSet.ALL = CharSet.of([(0, LAST)])
+CharSet.DIGITS = CharSet.of([(48, 57)])
+CharSet.WORD = CharSet.of([(48, 57), (65, 90), (95, 95), (97, 122)])
+CharSet.SPACES = CharSet.chars(" \t\n\r\f\v")

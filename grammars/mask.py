@@ -1,0 +1,50 @@
+"""Masks of many rows: filled from matchers, unpacked to booleans."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from grammars.grammar import Matcher
+
+__all__ = ["fill_masks", "unpack"]
+
+
+def fill_masks(matchers: Sequence[Matcher | None], out: npt.NDArray[np.int32]) -> None:
+    """Overwrites `out` with what may come next in each row; everything may where there is no matcher.
+
+    Args:
+        matchers: one for each row.
+        out: int32 [R, ceil(V / 32)], token t of a row is bit t % 32 of its word t // 32.
+
+    Raises:
+        ValueError: there are more or fewer rows than matchers.
+    """
+    if len(matchers) != len(out):
+        raise ValueError(f"out: {len(out)} rows for {len(matchers)} matchers")
+    for matcher, row in zip(matchers, out, strict=True):
+        if matcher is None:
+            row.fill(-1)
+        else:
+            matcher.mask_into(row)
+
+
+def unpack(words: npt.NDArray[np.int32], vocab_size: int) -> npt.NDArray[np.bool_]:
+    """Masks as booleans.
+
+    Args:
+        words: int32 [R, W], contiguous in its last axis.
+        vocab_size: V, at most 32 * W.
+
+    Returns:
+        bool [R, V], True where the token is allowed.
+
+    Raises:
+        ValueError: the rows are too short for `vocab_size`.
+    """
+    if vocab_size > words.shape[1] * 32:
+        raise ValueError(f"vocab_size: {vocab_size} is more than the {words.shape[1] * 32} bits of a row")
+    as_bytes = words.astype("<i4", copy=False).view(np.uint8)
+    return np.unpackbits(as_bytes, axis=1, count=vocab_size, bitorder="little").view(np.bool_)

@@ -1,0 +1,204 @@
+"""Engine: the facade. Requests in, tokens out, from threads and coroutines, in a thread of this very process."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+from runtime.call import Ask, Call, Params, parse_params, parse_prompts, sample_params
+from runtime.chat_template import ChatTemplate
+from runtime.config import EngineConfig
+from runtime.errors import EngineClosed, InvalidParameter
+from runtime.handle import Handle
+from runtime.session import Session
+from runtime.session_state import SessionState
+from runtime.startup import Assembled, start
+from runtime.tokenizer import Tokenizer
+
+__all__ = ["Engine"]
+
+
+class Engine:
+    """A model, its KV pool and its step loop.
+
+    Use it as a context manager, or call `shutdown`.
+
+    Args:
+        model: a built-in name (`smollm2`), a folder, a GGUF file or a hub id.
+        settings: fields of `ModelSettings`, `MemoryConfig` and `SchedulerConfig` in `runtime.config`, flat.
+
+    Raises:
+        ConfigError, ModelLoadError: see there.
+    """
+
+    def __init__(self, model: str = "smollm2", **settings: Any) -> None:
+        config = EngineConfig.of({"model": model, **settings})
+        self._begin(config, start(config))
+
+    @classmethod
+    def of(cls, config: EngineConfig, assembled: Assembled) -> Engine:
+        """An engine around a model that is loaded already."""
+        engine = cls.__new__(cls)
+        engine._begin(config, assembled)
+        return engine
+
+    def _begin(self, config: EngineConfig, assembled: Assembled) -> None:
+        self.config = config
+        self._assembled = assembled
+        self._core = assembled.core
+        self._closed = False
+        self._thread = threading.Thread(target=self._core.run, name="sgdsl-engine", daemon=True)
+        self._thread.start()
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """The model's tokenizer."""
+        return self._assembled.tokenizer
+
+    @property
+    def chat_template(self) -> ChatTemplate | None:
+        """The model's chat template, if it has one."""
+        return self._assembled.chat_template
+
+    @property
+    def context_length(self) -> int:
+        """Tokens of the longest sequence."""
+        return self._core.budget.context_length
+
+    def open(self, *, namespace: str = "", program: str = "") -> Session:
+        """Opens an empty session.
+
+        Args:
+            namespace: sessions of different namespaces never share KV.
+            program: a name for error messages.
+
+        Raises:
+            EngineClosed: after `shutdown`.
+        """
+        self._check_open()
+        state = SessionState(namespace, program)
+        self._core.post(partial(self._core.sessions.take_up, state))
+        return Session(self._core, self.tokenizer, state)
+
+    def generate(
+        self,
+        prompt: str | Sequence[str] | None = None,
+        sampling_params: Params | Sequence[Params] = None,
+        *,
+        input_ids: Sequence[int] | Sequence[Sequence[int]] | None = None,
+        stream: bool = False,
+        return_logprob: bool = False,
+        logprob_start_len: int | None = None,
+        top_logprobs_num: int = 0,
+    ) -> Any:
+        """Generates for one prompt or a list of them, shaped as SGLang's `Engine.generate`.
+
+        Returns:
+            `{"text", "output_ids", "meta_info"}`, a list of those for a list (and for n > 1), or with `stream=True` an
+            iterator of such answers with the text so far.
+
+        Raises:
+            InvalidParameter: not exactly one of prompt and input_ids, or parameters that do not fit.
+            EngineError: whatever the first failing prompt failed with.
+        """
+        ask = Ask(return_logprob, logprob_start_len, top_logprobs_num)
+        calls, is_list = self._calls(prompt, input_ids, sampling_params, ask)
+        if stream:
+            if is_list:
+                raise InvalidParameter("stream", True, "False for a list of prompts or n > 1")
+            return calls[0].stream()
+        answers = [call.answer() for call in calls]
+        return answers if is_list else answers[0]
+
+    async def async_generate(
+        self,
+        prompt: str | Sequence[str] | None = None,
+        sampling_params: Params | Sequence[Params] = None,
+        *,
+        input_ids: Sequence[int] | Sequence[Sequence[int]] | None = None,
+        stream: bool = False,
+        return_logprob: bool = False,
+        logprob_start_len: int | None = None,
+        top_logprobs_num: int = 0,
+    ) -> Any:
+        """As `generate`, without blocking; with `stream=True` it returns an async iterator."""
+        ask = Ask(return_logprob, logprob_start_len, top_logprobs_num)
+        calls, is_list = self._calls(prompt, input_ids, sampling_params, ask)
+        if stream:
+            if is_list:
+                raise InvalidParameter("stream", True, "False for a list of prompts or n > 1")
+            return calls[0].async_stream()
+        answers = await asyncio.gather(*(call.async_answer() for call in calls))
+        return list(answers) if is_list else answers[0]
+
+    def _calls(
+        self,
+        prompt: str | Sequence[str] | None,
+        input_ids: Sequence[int] | Sequence[Sequence[int]] | None,
+        sampling_params: Params | Sequence[Params],
+        ask: Ask,
+    ) -> tuple[list[Call], bool]:
+        prompts, is_list = parse_prompts(prompt, input_ids)
+        if isinstance(sampling_params, Sequence):
+            params = [parse_params(p) for p in sampling_params]
+            if len(params) != len(prompts):
+                raise InvalidParameter("sampling_params", len(params), f"one, or {len(prompts)} as there are prompts")
+        else:
+            params = [parse_params(sampling_params)] * len(prompts)
+        calls = []
+        for content, own in zip(prompts, params, strict=True):
+            session = self.open()
+            session.append(content)
+            sessions = [session] if own.n == 1 else [session, *session.fork(own.n - 1)]
+            for place, branch in enumerate(sessions):
+                calls.append(Call(branch, sample_params(own, place), ask))
+        return calls, is_list or len(calls) > 1
+
+    def stats(self) -> dict[str, Any]:
+        """Counters since start (see `runtime.stats.Stats`), what runs and waits now, and the memory ledger."""
+        core = self._core
+        counters = {name: getattr(core.stats, name) for name in core.stats.__slots__}
+        return {
+            **counters,
+            "retractions": core.scheduler.num_retractions,
+            "running": len(core.scheduler.running),
+            "waiting": len(core.scheduler.waiting),
+            "evicted_tokens": core.cache.tree.num_evicted,
+            "ledger": core.cache.pool.ledger.table(),
+        }
+
+    def describe(self) -> dict[str, str]:
+        """What runs: model, weight format, attention, and the settings with the reason for each."""
+        described = {"model": self._assembled.model_name, **self._assembled.runner.describe()}
+        budget = self._core.budget
+        return {**described, **{name: f"{getattr(budget, name)} ({why})" for name, why in budget.reasons}}
+
+    def flush_cache(self) -> int:
+        """Forgets every prefix that nothing running needs; returns how many tokens that were."""
+        self._check_open()
+        done: Handle[int] = Handle()
+        self._core.post(lambda: done.finish(self._core.flush_cache()))
+        return done.result(timeout=60)
+
+    def shutdown(self) -> None:
+        """Ends the step loop; whatever still runs fails with EngineClosed. Safe to call twice."""
+        if self._closed:
+            return
+        self._closed = True
+        self._core.post(self._core.stop)
+        self._thread.join()
+
+    def _check_open(self) -> None:
+        if self._core.failure is not None:
+            raise EngineClosed(f"the engine died: {self._core.failure}") from self._core.failure
+        if self._closed:
+            raise EngineClosed("the engine was shut down")
+
+    def __enter__(self) -> Engine:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.shutdown()

@@ -1,0 +1,176 @@
+"""Jobs: what a request is for. A job owns its request's meaning; the scheduler sees only the request."""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from typing_extensions import override
+
+from runtime.handle import Generation, Handle, TokenLogprob
+from runtime.output import Output
+from runtime.request import Request
+from runtime.sampling.row import SamplingRow
+
+if TYPE_CHECKING:
+    from runtime.session_state import SessionState
+
+__all__ = ["GenerateJob", "Job", "PrefillJob"]
+
+
+class Job(ABC):
+    """One request on one session. Ends exactly once: with `ended()` or with `fail()`.
+
+    Args:
+        session: whose tokens it works on.
+        request: the scheduler's view of it.
+
+    Attributes:
+        owner: whose script waits for it; another session than its own where alternatives are scored on forks.
+    """
+
+    row: SamplingRow | None = None
+
+    def __init__(self, session: SessionState, request: Request) -> None:
+        self.session = session
+        self.owner = session
+        self.request = request
+        self.submitted = time.perf_counter()
+        self.started = 0.0
+
+    def take_prompt(self, logprobs: Sequence[TokenLogprob]) -> None:  # noqa: B027 — most jobs want none
+        """Log probabilities of the prompt's next tokens, in order, where the request asked for them."""
+
+    def take_token(self, token: int, logprob: TokenLogprob | None) -> bool:
+        """The next sampled token; True when it was the last."""
+        raise NotImplementedError(f"{type(self).__name__} samples nothing")
+
+    @abstractmethod
+    def ended(self) -> None:
+        """Everything asked for has been computed."""
+
+    @abstractmethod
+    def fail(self, error: BaseException) -> None:
+        """It will never be computed."""
+
+
+class PrefillJob(Job):
+    """Computes the session's tokens and nothing else, then calls `then`, or `otherwise` with the error.
+
+    `logprobs` collects those of the prompt, where the request asked for them.
+    """
+
+    def __init__(
+        self,
+        session: SessionState,
+        request: Request,
+        then: Callable[[], None],
+        otherwise: Callable[[BaseException], None],
+    ) -> None:
+        super().__init__(session, request)
+        self.logprobs: list[TokenLogprob] = []
+        self._then = then
+        self._otherwise = otherwise
+
+    @override
+    def take_prompt(self, logprobs: Sequence[TokenLogprob]) -> None:
+        self.logprobs.extend(logprobs)
+
+    @override
+    def ended(self) -> None:
+        self._then()
+
+    @override
+    def fail(self, error: BaseException) -> None:
+        self._otherwise(error)
+
+
+class GenerateJob(Job):
+    """Samples new tokens until `output` says that was all.
+
+    Args:
+        handle: who waits for it.
+        row: its sampling state.
+        output: its text.
+        encode: text → tokens, for what is kept of a token that a stop string cuts.
+    """
+
+    row: SamplingRow
+
+    def __init__(
+        self,
+        session: SessionState,
+        request: Request,
+        *,
+        handle: Handle[Generation],
+        row: SamplingRow,
+        output: Output,
+        encode: Callable[[str], Sequence[int]],
+    ) -> None:
+        super().__init__(session, request)
+        self.row = row
+        self.output = output
+        self._handle = handle
+        self._encode = encode
+        self._first_token = 0.0
+        self._prompt_logprobs: list[TokenLogprob] = []
+        self._logprobs: list[TokenLogprob] = []
+
+    @override
+    def take_prompt(self, logprobs: Sequence[TokenLogprob]) -> None:
+        self._prompt_logprobs.extend(logprobs)
+
+    @override
+    def take_token(self, token: int, logprob: TokenLogprob | None) -> bool:
+        self._first_token = self._first_token or time.perf_counter()
+        self.row.output_ids.append(token)
+        self.session.add(token, "generated")
+        if logprob is not None:
+            self._logprobs.append(logprob)
+        chunk = self.output.push(token, logprob)
+        if chunk.text or chunk.token_ids:
+            self._handle.push(chunk)
+        return self.output.finish is not None
+
+    def stop_for_length(self) -> None:
+        """Ends it where it is, because no memory is left to go on."""
+        chunk = self.output.end()
+        if chunk.text:
+            self._handle.push(chunk)
+
+    @override
+    def ended(self) -> None:
+        request, finish = self.request, self.output.finish
+        if finish is None:  # nothing was asked for beyond the prompt
+            self._handle.finish(self._generation("length", None, (), ""))
+            return
+        self.session.cut(request.prompt_len + finish.num_kept)
+        if finish.rest:
+            for token in self._encode(finish.rest):
+                self.session.add(token, "generated")
+        kept = tuple(request.tokens[request.prompt_len :])
+        self._handle.finish(self._generation(finish.reason, finish.matched, kept, self.output.text))
+
+    def _generation(self, reason: str, matched: str | int | None, kept: tuple[int, ...], text: str) -> Generation:
+        now = time.perf_counter()
+        wants_logprobs = self.row.top_logprobs is not None
+        return Generation(
+            text=text,
+            token_ids=kept,
+            finish_reason=reason,
+            matched_stop=matched,
+            num_generated=self.output.num_tokens,
+            prompt_tokens=self.request.prompt_len,
+            cached_tokens=self.request.cached_tokens or 0,
+            logprobs=tuple(self._logprobs) if wants_logprobs else None,
+            prompt_logprobs=tuple(self._prompt_logprobs) if self.request.logits_from is not None else None,
+            queue_seconds=max(0.0, self.started - self.submitted),
+            first_token_seconds=max(0.0, self._first_token - self.submitted),
+            total_seconds=now - self.submitted,
+        )
+
+    @override
+    def fail(self, error: BaseException) -> None:
+        self._handle.fail(error)

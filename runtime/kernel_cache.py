@@ -1,0 +1,30 @@
+"""Compiling numba kernels with an explicit signature, kept on disk where there is room for it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import torch  # before numba starts its threads: both then share torch's OpenMP pool instead of competing for the cores
+from numba import njit
+
+__all__ = ["compile_cached"]
+
+_LOG = logging.getLogger(__name__)
+
+
+def compile_cached(function: Callable[..., Any], signature: Any, *, parallel: bool = False) -> Callable[..., Any]:
+    """Compiles `function` for one signature; later processes find the result beside the source or in the user's cache.
+
+    Where neither folder can be written, it is compiled anew in every process, and that is logged.
+    """
+    torch.get_num_threads()
+    options = {"parallel": parallel, "nogil": True, "boundscheck": False}
+    try:
+        return njit([signature], cache=True, **options)(function)  # type: ignore[no-any-return]
+    except RuntimeError as error:
+        if "locator" not in str(error):
+            raise
+        _LOG.warning("kernel %s is compiled at every start: %s", function.__name__, error)
+        return njit([signature], **options)(function)  # type: ignore[no-any-return]

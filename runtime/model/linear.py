@@ -1,0 +1,215 @@
+"""Matrices of a model: how they are kept in memory and multiplied, by name of the weight format."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from functools import cache
+from types import MappingProxyType
+from typing import Protocol
+
+import numpy as np
+import torch
+
+from runtime.errors import ConfigError
+
+__all__ = [
+    "WEIGHT_FORMATS",
+    "BFloat16Linear",
+    "Fp16Linear",
+    "Linear",
+    "PackedLinear",
+    "TorchLinear",
+    "make_linear",
+    "resolve_weight_format",
+]
+
+_LOG = logging.getLogger(__name__)
+
+
+class Linear(Protocol):
+    """x · weightᵀ + bias for float32 rows."""
+
+    in_features: int
+    out_features: int
+
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:
+        """[T, in_features] to [T, out_features], both float32."""
+
+    def add_to(self, residual: torch.Tensor, x: torch.Tensor) -> None:
+        """Adds the product to `residual` [T, out_features] in place."""
+
+
+class TorchLinear:
+    """Weights in float32, multiplied by torch.
+
+    Args:
+        weight: float32 [out_features, in_features], kept as it is.
+        bias: float32 [out_features].
+    """
+
+    def __init__(self, weight: torch.Tensor, bias: torch.Tensor | None = None) -> None:
+        self.out_features, self.in_features = weight.shape
+        self._weight = weight
+        self._bias = bias
+
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:
+        """See `Linear`."""
+        return torch.nn.functional.linear(x, self._weight, self._bias)
+
+    def add_to(self, residual: torch.Tensor, x: torch.Tensor) -> None:
+        """See `Linear`."""
+        residual.addmm_(x, self._weight.t())
+        if self._bias is not None:
+            residual.add_(self._bias)
+
+    def rows(self, indices: torch.Tensor) -> torch.Tensor:
+        """Rows of the weight, [N, in_features], for indices int64 [N]: a tied embedding's lookup."""
+        return self._weight.index_select(0, indices)
+
+
+class PackedLinear:
+    """Weights in float32 in panels, multiplied by our own kernel (see `runtime.model.gemm_kernel`).
+
+    A row's result has the same bits whatever other rows are in the batch.
+
+    Args:
+        weight: float32 [out_features, in_features]; a rearranged copy is kept.
+        bias: float32 [out_features].
+    """
+
+    def __init__(self, weight: torch.Tensor, bias: torch.Tensor | None = None) -> None:
+        self._gemm, width = _packed_kernel()
+        self.out_features, self.in_features = weight.shape
+        self._bias = bias
+        num_panels = -(-self.out_features // width)
+        self._panels = huge_empty(num_panels, self.in_features, width)
+        whole = self.out_features // width
+        self._panels[:whole] = weight[: whole * width].view(whole, width, self.in_features).transpose(1, 2)
+        if whole < num_panels:
+            self._panels[whole].zero_()
+            self._panels[whole, :, : self.out_features - whole * width] = weight[whole * width :].t()
+
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:
+        """See `Linear`."""
+        num_panels, _, width = self._panels.shape
+        result = x.new_empty(x.shape[0], num_panels * width)
+        self._multiply(x, result, add=False)
+        result = result[:, : self.out_features]
+        return result if self._bias is None else result.add_(self._bias)
+
+    def add_to(self, residual: torch.Tensor, x: torch.Tensor) -> None:
+        """See `Linear`."""
+        if self.out_features % self._panels.shape[2] or not residual.is_contiguous():
+            residual.add_(self(x))
+            return
+        self._multiply(x, residual, add=True)
+        if self._bias is not None:
+            residual.add_(self._bias)
+
+    def rows(self, indices: torch.Tensor) -> torch.Tensor:
+        """Rows of the weight, [N, in_features], for indices int64 [N]: a tied embedding's lookup."""
+        width = self._panels.shape[2]
+        return self._panels[indices // width, :, indices % width]
+
+    def _multiply(self, x: torch.Tensor, out: torch.Tensor, *, add: bool) -> None:
+        x = x.contiguous()
+        self._gemm(
+            x.data_ptr(),
+            self._panels.data_ptr(),
+            out.data_ptr(),
+            x.shape[0],
+            self.in_features,
+            self._panels.shape[0],
+            add,
+            torch.get_num_threads(),
+        )
+
+
+@cache
+def _packed_kernel() -> tuple[Callable[..., None], int]:
+    from runtime.model.gemm_kernel import PANEL, compile_gemm
+
+    return compile_gemm(), PANEL
+
+
+class BFloat16Linear:
+    """Weights in bfloat16, activations rounded to it, sums in float32, multiplied by torch.
+
+    Args:
+        weight: float32 [out_features, in_features].
+        bias: float32 [out_features].
+    """
+
+    def __init__(self, weight: torch.Tensor, bias: torch.Tensor | None = None) -> None:
+        self.out_features, self.in_features = weight.shape
+        self._weight = weight.to(torch.bfloat16)
+        self._bias = bias
+
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:
+        """See `Linear`."""
+        result = torch.nn.functional.linear(x.to(torch.bfloat16), self._weight).float()
+        return result if self._bias is None else result.add_(self._bias)
+
+    def add_to(self, residual: torch.Tensor, x: torch.Tensor) -> None:
+        """See `Linear`."""
+        residual.add_(self(x))
+
+
+class Fp16Linear:
+    """Weights in half precision in fbgemm's packed layout; activations and sums in float32.
+
+    Args:
+        weight: float32 [out_features, in_features].
+        bias: float32 [out_features].
+    """
+
+    def __init__(self, weight: torch.Tensor, bias: torch.Tensor | None = None) -> None:
+        self.out_features, self.in_features = weight.shape
+        self._packed = torch.ops.quantized.linear_prepack_fp16(weight.contiguous(), bias)
+
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:
+        """See `Linear`."""
+        if x.shape[0] == 0:
+            return x.new_empty(0, self.out_features)
+        result: torch.Tensor = torch.ops.quantized.linear_dynamic_fp16(x.contiguous(), self._packed)
+        return result
+
+    def add_to(self, residual: torch.Tensor, x: torch.Tensor) -> None:
+        """See `Linear`."""
+        residual.add_(self(x))
+
+
+WEIGHT_FORMATS: Mapping[str, Callable[[torch.Tensor, torch.Tensor | None], Linear]] = MappingProxyType(
+    {"float32": PackedLinear, "float32-torch": TorchLinear, "bfloat16": BFloat16Linear, "fp16": Fp16Linear}
+)
+
+
+def resolve_weight_format(name: str) -> str:
+    """The weight format to use for `name`; "auto" is "float32" where its kernel compiles, else "float32-torch", logged.
+
+    Raises:
+        ConfigError: no weight format of that name, or its kernel does not compile here.
+    """
+    if name not in WEIGHT_FORMATS and name != "auto":
+        raise ConfigError(f"weight_format={name!r} is not allowed: one of auto, {', '.join(WEIGHT_FORMATS)}")
+    if name not in ("auto", "float32"):
+        return name
+    try:
+        _packed_kernel()
+    except Exception as error:
+        if name == "auto":
+            _LOG.warning("weight_format=auto takes float32-torch: the float32 kernel does not compile (%s)", error)
+            return "float32-torch"
+        raise ConfigError(f"weight_format={name!r}: its kernel does not compile here ({error})") from error
+    return "float32"
+
+
+def make_linear(weight_format: str, weight: torch.Tensor, bias: torch.Tensor | None = None) -> Linear:
+    """The matrix in the named format (a resolved one); a caller who drops `weight` leaves no second copy behind."""
+    return WEIGHT_FORMATS[weight_format](weight, bias)
+
+
+def huge_empty(*shape: int) -> torch.Tensor:
+    """An unwritten float32 tensor on huge pages where the system gives them out on request, as numpy asks for them."""
+    return torch.from_numpy(np.empty(shape, dtype=np.float32))

@@ -1,0 +1,103 @@
+"""Llama and everything built like it (SmolLM2, Mistral): one step over a packed batch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+from runtime.attention.base import AttentionBackend, KVPool
+from runtime.batch import ForwardBatch
+from runtime.model.config import ModelConfig
+from runtime.model.layers import Rotary, rms_norm, rotate, swiglu
+from runtime.model.linear import Linear
+
+__all__ = ["Llama", "LlamaLayer"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LlamaLayer:
+    """One decoder layer. `qkv` and `gate_up` are the checkpoint's matrices side by side, in that order."""
+
+    attention_norm: torch.Tensor
+    qkv: Linear
+    output: Linear
+    mlp_norm: torch.Tensor
+    gate_up: Linear
+    down: Linear
+
+
+class Llama:
+    """Token ids to logits.
+
+    Args:
+        config: shape and constants.
+        weight_format: name of the format the matrices are in (see `runtime.model.linear`).
+        embedding: token ids (int64 [T]) to float32 [T, hidden_size], memory of its own.
+        layers: from first to last.
+        norm: float32 [hidden_size], before the head.
+        head: hidden_size to vocab_size.
+    """
+
+    def __init__(
+        self,
+        *,
+        config: ModelConfig,
+        weight_format: str,
+        embedding: Callable[[torch.Tensor], torch.Tensor],
+        layers: tuple[LlamaLayer, ...],
+        norm: torch.Tensor,
+        head: Linear,
+    ) -> None:
+        self.config = config
+        self.weight_format = weight_format
+        self._embedding = embedding
+        self._layers = layers
+        self._norm = norm
+        self._head = head
+        self._rotary = Rotary(config)
+
+    def forward(self, batch: ForwardBatch, pool: KVPool, attention: AttentionBackend) -> torch.Tensor:
+        """Runs the batch, writing its keys and values into the pool.
+
+        Returns:
+            float32 [R, vocab_size], the logits of `batch.logit_rows`.
+        """
+        config = self.config
+        hidden = self._embedding(batch.token_ids)
+        cos, sin = self._rotary.rows(batch.positions)
+        attention.prepare(batch)
+        last = len(self._layers) - 1
+        for index, layer in enumerate(self._layers):
+            qkv = layer.qkv(rms_norm(hidden, layer.attention_norm, config.rms_norm_eps))
+            queries = self._cache(index, qkv, cos, sin, batch, pool)
+            if index == last and not batch.logit_rows.numel():
+                break
+            attended = attention.attend(index, queries, pool).view(hidden.shape[0], -1)
+            if index == last:
+                attended = attended.index_select(0, batch.logit_rows)
+                hidden = hidden.index_select(0, batch.logit_rows)
+            layer.output.add_to(hidden, attended)
+            gate_up = layer.gate_up(rms_norm(hidden, layer.mlp_norm, config.rms_norm_eps))
+            layer.down.add_to(hidden, swiglu(gate_up))
+        if not batch.logit_rows.numel():
+            return hidden.new_empty(0, config.vocab_size)
+        return self._head(rms_norm(hidden, self._norm, config.rms_norm_eps))
+
+    def _cache(
+        self,
+        index: int,
+        qkv: torch.Tensor,
+        cos: torch.Tensor,
+        sin: torch.Tensor,
+        batch: ForwardBatch,
+        pool: KVPool,
+    ) -> torch.Tensor:
+        """Rotates queries and keys, stores keys and values, and returns the queries."""
+        config = self.config
+        heads = qkv.view(qkv.shape[0], -1, config.head_dim)
+        rotated = config.num_heads + config.num_kv_heads
+        rotate(heads[:, :rotated], cos, sin)
+        pool.write(index, batch.out_slots, heads[:, config.num_heads : rotated], heads[:, rotated:])
+        return heads[:, : config.num_heads]

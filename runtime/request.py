@@ -1,0 +1,83 @@
+"""Request: one piece of model work on a session's tokens, as the scheduler sees it. Knows no tensors and no text."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from runtime.memory.sequence import SequenceKV
+
+__all__ = ["Phase", "Request"]
+
+
+class Phase(enum.Enum):
+    """Where a request stands."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    ENDED = "ended"
+
+
+@dataclass(eq=False, slots=True, kw_only=True)
+class Request:
+    """Compute `tokens`, and go on from there.
+
+        tokens   0 ......... cursor | ............... len(tokens) | .... max_length
+                 done               | to run through the model    | may still be generated
+
+    Attributes:
+        tokens: the session's own list; whoever settles a step appends what was sampled.
+        sequence: where the tokens' KV is.
+        prompt_len: tokens there were at submission; later ones are output.
+        max_length: number of tokens at which it has to end.
+        logits_from: first prompt position whose logits are wanted; None for the last one only.
+        cursor: next position to run. Below `sequence.kv_len` where only logits are wanted of a token whose KV stands.
+        cached_tokens: prompt tokens that needed no computing when it was first admitted; None before that.
+        num_retractions: how often it had to give up its memory.
+    """
+
+    tokens: list[int]
+    sequence: SequenceKV
+    prompt_len: int
+    max_length: int
+    logits_from: int | None = None
+    phase: Phase = Phase.WAITING
+    cursor: int = 0
+    cached_tokens: int | None = None
+    num_retractions: int = 0
+    match_version: int = field(default=-1, repr=False)
+    match_length: int = field(default=0, repr=False)
+
+    @property
+    def num_pending(self) -> int:
+        """Tokens to run before the next one can be sampled."""
+        return len(self.tokens) - self.cursor
+
+    @property
+    def num_output(self) -> int:
+        """Tokens generated so far."""
+        return len(self.tokens) - self.prompt_len
+
+    @property
+    def num_remaining(self) -> int:
+        """Tokens it may still generate."""
+        return self.max_length - len(self.tokens)
+
+    def rewind(self) -> None:
+        """Sets the cursor for a fresh start on whatever KV the sequence holds now."""
+        last = len(self.tokens) - 1
+        if self.logits_from is not None and self.num_output == 0:
+            last = min(last, self.logits_from)
+        self.cursor = min(self.sequence.kv_len, last)
+
+    def will_fill(self, tokens: Sequence[int], start: int, end: int, namespace: str) -> bool:
+        """Whether it is going to compute the page `tokens[start:end]`, after exactly the same tokens before it."""
+        return (
+            self.sequence.kv_len < end <= self.prompt_len
+            and self.sequence.namespace == namespace
+            and self.tokens[start:end] == tokens[start:end]
+            and self.tokens[:start] == tokens[:start]
+        )

@@ -1,0 +1,67 @@
+"""ModelRunner: one step's batch in, logits out. The border where deciding ends and computing begins."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+from runtime.attention.base import AttentionBackend, KVPool
+from runtime.batch import ForwardBatch
+from runtime.model.llama import Llama
+
+__all__ = ["ModelRunner"]
+
+
+class ModelRunner:
+    """Runs batches through one model with one attention backend over one pool.
+
+    Args:
+        model: the weights and the forward pass.
+        pool: where keys and values are kept; who owns which slot is decided elsewhere.
+        attention: how the pool is read.
+    """
+
+    def __init__(self, model: Llama, pool: KVPool, attention: AttentionBackend) -> None:
+        self._model = model
+        self._pool = pool
+        self._attention = attention
+
+    def run(self, batch: ForwardBatch) -> torch.Tensor:
+        """Computes the batch and returns float32 logits [R, vocab_size] of its `logit_rows`, in their order."""
+        with torch.inference_mode():
+            return self._model.forward(batch, self._pool, self._attention)
+
+    def copy_slots(self, pairs: Sequence[tuple[int, int]]) -> None:
+        """Copies keys and values of all layers from slot to slot, for every (source, target)."""
+        if pairs:
+            with torch.inference_mode():
+                source, target = torch.tensor(pairs, dtype=torch.int64).unbind(1)
+                self._pool.copy(source, target)
+
+    def warm_up(self) -> None:
+        """Loads kernels and runs one tiny batch, on the padding page, so that the first request is not slow."""
+        page_size = self._pool.page_size
+        one = torch.ones(1, dtype=torch.int32)
+        zero = torch.zeros(1, dtype=torch.int64)
+        self.run(
+            ForwardBatch(
+                token_ids=zero,
+                positions=zero,
+                out_slots=zero,
+                query_starts=torch.tensor([0, 1], dtype=torch.int32),
+                context_lens=one,
+                page_table=torch.zeros(1, 1, dtype=torch.int32),
+                num_decodes=1,
+                logit_rows=zero,
+                page_size=page_size,
+            )
+        )
+
+    def describe(self) -> dict[str, str]:
+        """What runs: weight format, attention backend and threads, by name."""
+        return {
+            "weight_format": self._model.weight_format,
+            "attention": self._attention.name,
+            "threads": str(torch.get_num_threads()),
+        }

@@ -1,0 +1,39 @@
+"""Policies: in what order waiting requests are offered a place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+
+from runtime.memory.cache import PrefixCache
+from runtime.request import Request
+
+__all__ = ["POLICIES", "Order", "fcfs", "lpm"]
+
+Order = Callable[[Sequence[Request], PrefixCache], list[Request]]
+
+LPM_QUEUE_LIMIT = 256
+
+
+def fcfs(waiting: Sequence[Request], cache: PrefixCache) -> list[Request]:
+    """First come, first served."""
+    return list(waiting)
+
+
+def lpm(waiting: Sequence[Request], cache: PrefixCache) -> list[Request]:
+    """Longest cached prefix first, so that what is cached is used before it is evicted; retracted ones before all.
+
+    Matches are remembered until the tree changes. In queues beyond a few hundred the order is that of arrival:
+    matching them all at every step would cost more than it saves.
+    """
+    if len(waiting) > LPM_QUEUE_LIMIT:
+        return list(waiting)
+    version = cache.tree.version
+    for request in waiting:
+        if request.match_version != version:
+            request.match_length = cache.match(request.sequence, request.tokens)
+            request.match_version = version
+    return sorted(waiting, key=lambda request: (request.num_retractions == 0, -request.match_length))
+
+
+POLICIES: Mapping[str, Order] = MappingProxyType({"fcfs": fcfs, "lpm": lpm})

@@ -1,0 +1,170 @@
+"""The scheduler: which requests run in the next step, with how many tokens each.
+
+It decides over ints alone; pages are moved through the prefix cache. Continuous batching after Orca (Yu et al.,
+OSDI 2022), chunked prefill after Sarathi (Agrawal et al., 2023): decodes are never held back by a long prompt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from runtime.config import SchedulerConfig
+from runtime.ledger import Owner
+from runtime.memory.cache import PrefixCache
+from runtime.request import Phase, Request
+from runtime.scheduler.estimate import LengthEstimate
+from runtime.scheduler.plan import StepPlan
+from runtime.scheduler.policies import POLICIES
+
+__all__ = ["Scheduler"]
+
+
+class Scheduler:
+    """Waiting and running requests.
+
+    Args:
+        cache: pages and prefixes.
+        config: policy and limits.
+        reclaim: makes one idle session give its hold on KV back to the tree; False when none is left.
+    """
+
+    def __init__(self, cache: PrefixCache, config: SchedulerConfig, reclaim: Callable[[], bool]) -> None:
+        self.cache = cache
+        self.config = config
+        self.waiting: list[Request] = []
+        self.running: list[Request] = []
+        self.num_retractions = 0
+        self.estimate = LengthEstimate()
+        self._order = POLICIES[config.policy]
+        self._reclaim = reclaim
+
+    def submit(self, request: Request) -> None:
+        """Queues a request."""
+        self.waiting.append(request)
+
+    def end(self, request: Request) -> None:
+        """Takes a request out of whichever queue it is in. Its sequence goes back to the session, KV and all."""
+        if request.phase is Phase.ENDED:
+            return
+        (self.running if request.phase is Phase.RUNNING else self.waiting).remove(request)
+        request.phase = Phase.ENDED
+        self.cache.hand_over(request.sequence, Owner.SESSION)
+        if not self.running and not self.waiting:
+            self.estimate.reset()
+
+    def plan(self) -> StepPlan:
+        """Decides the next step; every sequence in it has the pages it needs."""
+        plan = StepPlan()
+        retractions = self.num_retractions
+        self._plan_decodes(plan)
+        budget = self._plan_prefills(plan, self.config.chunked_prefill_size)
+        if self.num_retractions == retractions:  # what was just taken must not be handed out in the same step
+            self._admit(plan, budget)
+        self.estimate.stepped()
+        return plan
+
+    def _plan_decodes(self, plan: StepPlan) -> None:
+        page_size = self.cache.page_size
+        for request in list(self.running):
+            if request.phase is not Phase.RUNNING or request.num_pending != 1:
+                continue
+            sequence, length = request.sequence, len(request.tokens)
+            if length > len(sequence.pages) * page_size and not self._make_room(request, plan):
+                continue
+            plan.add(request, 1)
+
+    def _make_room(self, request: Request, plan: StepPlan) -> bool:
+        """Gets the page for the request's next token: evicts, reclaims, and at last retracts the least progressed."""
+        while not self._reserve(request):
+            candidates = [r for r in self.running if r.phase is Phase.RUNNING]
+            if len(candidates) == 1:
+                plan.exhausted.append(request)
+                return False
+            victim = min(candidates, key=lambda r: (r.num_output, -r.num_remaining))
+            self._retract(victim, plan)
+            if victim is request:
+                return False
+        return True
+
+    def _reserve(self, request: Request) -> bool:
+        while not self.cache.reserve(request.sequence, len(request.tokens)):
+            if not self._reclaim():
+                return False
+        return True
+
+    def _retract(self, victim: Request, plan: StepPlan) -> None:
+        """Takes the memory of a running request; what it computed stays in the tree, evictable, and is found again."""
+        self.cache.release(victim.sequence, victim.tokens)
+        self.cache.hand_over(victim.sequence, Owner.SESSION)
+        self.running.remove(victim)
+        plan.decodes = [work for work in plan.decodes if work.request is not victim]
+        victim.phase = Phase.WAITING
+        victim.num_retractions += 1
+        self.num_retractions += 1
+        self.waiting.insert(0, victim)
+        self.estimate.retracted()
+
+    def _plan_prefills(self, plan: StepPlan, budget: int) -> int:
+        for request in self.running:
+            if budget > 0 and request.num_pending > 1:
+                budget -= self._extend(plan, request, budget)
+        return budget
+
+    @staticmethod
+    def _extend(plan: StepPlan, request: Request, budget: int) -> int:
+        count = min(request.num_pending, budget)
+        plan.add(request, count)
+        return count
+
+    def _admit(self, plan: StepPlan, budget: int) -> None:
+        """Offers places in the policy's order until tokens, places or memory run out."""
+        if not self.waiting or plan.exhausted:
+            return
+        admitted = False
+        for request in self._order(self.waiting, self.cache):
+            if budget <= 0 or len(self.running) >= self.config.max_running_requests:
+                break
+            if self._is_being_filled(request):
+                continue
+            if not self._start(request):
+                break
+            admitted = True
+            budget -= self._extend(plan, request, budget)
+        if admitted:
+            self.waiting = [request for request in self.waiting if request.phase is Phase.WAITING]
+
+    def _is_being_filled(self, request: Request) -> bool:
+        """Whether a running request is about to compute this one's next page: waiting a step saves computing it."""
+        start = self.cache.match(request.sequence, request.tokens)
+        start -= start % self.cache.page_size
+        end = start + self.cache.page_size
+        if end >= len(request.tokens):
+            return False
+        namespace = request.sequence.namespace
+        return any(other.will_fill(request.tokens, start, end, namespace) for other in self.running)
+
+    def _start(self, request: Request) -> bool:
+        """Locks the cached prefix, then sees whether the rest fits beside what is promised to those already running."""
+        sequence = request.sequence
+        self.cache.hand_over(sequence, Owner.REQUEST)
+        self.cache.attach(sequence, request.tokens)
+        while not self._fits(request):
+            if not self._reclaim():
+                self.cache.hand_over(sequence, Owner.SESSION)
+                return False
+        if not self._reserve(request):
+            self.cache.hand_over(sequence, Owner.SESSION)
+            return False
+        request.rewind()
+        if request.cached_tokens is None:
+            request.cached_tokens = request.cursor
+        request.phase = Phase.RUNNING
+        self.running.append(request)
+        return True
+
+    def _fits(self, request: Request) -> bool:
+        if not self.running:
+            return True  # alone it need not leave room for anybody; reserve() decides
+        missing = self.cache.pages_missing(request.sequence, len(request.tokens)) * self.cache.page_size
+        promised = self.estimate.slots([*self.running, request])
+        return missing + promised <= self.cache.num_available

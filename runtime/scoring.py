@@ -1,0 +1,119 @@
+"""Scoring: the log probabilities of alternative continuations, side by side, and going on with one of them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from typing_extensions import override
+
+from runtime.handle import Handle, Scores
+from runtime.job import PrefillJob
+from runtime.request import Phase
+from runtime.script import Op
+from runtime.session_state import SessionState
+
+if TYPE_CHECKING:
+    from runtime.core import EngineCore
+
+__all__ = ["Choose", "Score", "common_length"]
+
+Choose = Callable[[Sequence[Sequence[float]]], int]
+
+
+def common_length(sequences: Sequence[Sequence[int]]) -> int:
+    """Length of the longest common prefix."""
+    shortest = min(map(len, sequences))
+    for i in range(shortest):
+        if any(sequence[i] != sequences[0][i] for sequence in sequences):
+            return i
+    return shortest
+
+
+@dataclass(eq=False, slots=True)
+class Score(Op):
+    """Scores every alternative after the same prompt, lets `choose` pick one, and goes on with it.
+
+    Token boundaries are healed: an alternative is tokenized together with the text before it, and all of them are
+    scored from the first token in which any differs from the text alone. The common prompt is computed once; each
+    alternative runs on a fork of it.
+
+    Args:
+        tail: tokens of the text just before, as they stand at the session's end (empty where nothing may be healed).
+        alternatives: tokens of that text and each alternative together.
+        choose: token log probabilities of every alternative → index of the one to take.
+        handle: who waits.
+    """
+
+    tail: Sequence[int]
+    alternatives: Sequence[Sequence[int]]
+    choose: Choose
+    handle: Handle[Scores]
+    _jobs: list[PrefillJob] = field(default_factory=list)
+    _left: int = 0
+    _submitted: float = field(default_factory=time.perf_counter)
+    _cached: int = 0
+
+    @override
+    def begin(self, core: EngineCore, session: SessionState) -> None:
+        heads = [*self.alternatives, self.tail] if self.tail else []
+        healed = min(common_length(heads), *(len(a) - 1 for a in self.alternatives)) if heads else 0
+        session.cut(len(session.tokens) - len(self.tail) + healed)
+        session.trim(core.cache)
+        core.ensure_begun(session)
+        suffixes = [alternative[healed:] for alternative in self.alternatives]
+        for suffix in suffixes:
+            core.check_length(session, 0, num_extra=len(suffix))
+        held = core.cache.match(session.sequence, session.tokens) if session.sequence else 0
+        self._cached = held
+        core.prefill(session, lambda: self._fan_out(core, session, suffixes), self.handle.fail)
+
+    def _fan_out(self, core: EngineCore, session: SessionState, suffixes: Sequence[Sequence[int]]) -> None:
+        base = len(session.tokens)
+        self._left = len(suffixes)
+        for suffix in suffixes:
+            branch = SessionState(session.namespace, session.program)
+            core.sessions.fork(session, branch)
+            for token in suffix:
+                branch.add(token, "generated")
+            request = core.request(branch, 0, base - 1)
+            job = PrefillJob(branch, request, lambda: self._one_done(core, session), lambda e: self._failed(core, e))
+            self._jobs.append(job)
+            job.owner = session
+            core.submit(job)
+
+    def _failed(self, core: EngineCore, error: BaseException) -> None:
+        self.handle.fail(error)
+        self._drop_branches(core)
+
+    def _drop_branches(self, core: EngineCore) -> None:
+        for job in self._jobs:
+            if job.request.phase is Phase.ENDED:
+                core.sessions.drop(job.session)
+
+    def _one_done(self, core: EngineCore, session: SessionState) -> None:
+        self._left -= 1
+        if self._left:
+            return
+        base = len(session.tokens)
+        scores = tuple(tuple(entry.logprob for entry in job.logprobs) for job in self._jobs)
+        token_ids = tuple(tuple(job.session.tokens[base:]) for job in self._jobs)
+        index = self.choose(scores)
+        core.sessions.take_over(session, self._jobs[index].session)
+        self._drop_branches(core)
+        self.handle.finish(
+            Scores(
+                index=index,
+                logprobs=scores,
+                token_ids=token_ids,
+                prompt_tokens=base,
+                cached_tokens=min(self._cached, base),
+                total_seconds=time.perf_counter() - self._submitted,
+            )
+        )
+
+    @override
+    def abandon(self, error: BaseException) -> None:
+        self.handle.fail(error)

@@ -1,0 +1,180 @@
+"""Script operations: what a session can be asked to do, in order, without asking back.
+
+An operation begins when everything before it on its session has ended. It either finishes at once or leaves jobs on
+the session; the script goes on when those have ended. The first failure abandons all that follows.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from typing_extensions import override
+
+from runtime.errors import InvalidParameter
+from runtime.handle import Generation, Handle
+from runtime.job import GenerateJob
+from runtime.output import Output
+from runtime.sampling.params import SamplingParams
+from runtime.sampling.row import SamplingRow
+from runtime.session_state import ORIGINS
+
+if TYPE_CHECKING:
+    from grammars import Grammar
+    from runtime.core import EngineCore
+    from runtime.session_state import SessionState
+
+__all__ = ["Append", "Close", "Fork", "Generate", "Mark", "Op", "Tokens", "Truncate"]
+
+
+class Op(ABC):
+    """One operation of a script."""
+
+    @abstractmethod
+    def begin(self, core: EngineCore, session: SessionState) -> None:
+        """Starts it; raising fails the session."""
+
+    def abandon(self, error: BaseException) -> None:  # noqa: B027 — nobody waits for an append
+        """It will not be begun: whoever waits for it gets `error`."""
+
+
+@dataclass(eq=False, slots=True)
+class Append(Op):
+    """Adds tokens of the program's text. Nothing is computed until a later operation needs it."""
+
+    tokens: Sequence[int]
+
+    @override
+    def begin(self, core: EngineCore, session: SessionState) -> None:
+        session.extend(self.tokens)
+
+
+@dataclass(eq=False, slots=True)
+class Truncate(Op):
+    """Goes back to the first `num_tokens` tokens."""
+
+    num_tokens: int
+
+    @override
+    def begin(self, core: EngineCore, session: SessionState) -> None:
+        if not 0 <= self.num_tokens <= len(session.tokens):
+            raise InvalidParameter("num_tokens", self.num_tokens, f"an integer in 0..{len(session.tokens)}")
+        session.cut(self.num_tokens)
+        session.trim(core.cache)
+
+
+@dataclass(eq=False, slots=True)
+class _Report(Op):
+    """An operation that only answers a question."""
+
+    handle: Handle[Any]
+
+    @override
+    def abandon(self, error: BaseException) -> None:
+        self.handle.fail(error)
+
+
+class Mark(_Report):
+    """How many tokens there are at this point."""
+
+    @override
+    def begin(self, core: EngineCore, session: SessionState) -> None:
+        self.handle.finish(len(session.tokens))
+
+
+class Tokens(_Report):
+    """The tokens at this point, each with its origin."""
+
+    @override
+    def begin(self, core: EngineCore, session: SessionState) -> None:
+        self.handle.finish([(token, ORIGINS[o]) for token, o in zip(session.tokens, session.origins, strict=True)])
+
+
+@dataclass(eq=False, slots=True)
+class Close(Op):
+    """Ends the session; its KV stays in the tree, unlocked."""
+
+    @override
+    def begin(self, core: EngineCore, session: SessionState) -> None:
+        core.sessions.drop(session)
+
+
+@dataclass(eq=False, slots=True)
+class Fork(Op):
+    """Gives `children` the session's tokens and KV. What is not computed yet is computed once, before."""
+
+    children: Sequence[SessionState]
+
+    @override
+    def begin(self, core: EngineCore, session: SessionState) -> None:
+        if not session.tokens:
+            self._spawn(core, session)
+        else:
+            core.prefill(session, lambda: self._spawn(core, session), self.abandon)
+
+    def _spawn(self, core: EngineCore, session: SessionState) -> None:
+        for child in self.children:
+            core.sessions.fork(session, child)
+            child.is_suspended = False
+            core.advance(child)
+
+    @override
+    def abandon(self, error: BaseException) -> None:
+        for child in self.children:
+            child.is_suspended = False
+            child.fail(error)
+
+
+@dataclass(eq=False, slots=True)
+class Generate(Op):
+    """Samples new tokens.
+
+    Args:
+        params: how.
+        handle: who waits.
+        top_logprobs: None, or how many alternatives beside each token's own log probability.
+        logprob_start: first prompt position whose log probability is wanted.
+    """
+
+    params: SamplingParams
+    handle: Handle[Generation]
+    top_logprobs: int | None = None
+    logprob_start: int | None = None
+
+    @override
+    def begin(self, core: EngineCore, session: SessionState) -> None:
+        core.ensure_begun(session)
+        start = self.logprob_start
+        if start is not None and not 0 <= start < len(session.tokens):
+            raise InvalidParameter("logprob_start_len", start, f"an integer in 0..{len(session.tokens) - 1}")
+        core.check_length(session, self.params.max_new_tokens)
+        if self.params.constraint is None:
+            self._submit(core, session, None)
+        else:
+            core.compile(session, self.params.constraint, lambda grammar: self._submit(core, session, grammar), self)
+
+    def _submit(self, core: EngineCore, session: SessionState, grammar: Grammar | None) -> None:
+        params = self.params
+        matcher = grammar.matcher() if grammar is not None else None
+        # Position i's logits speak of token i + 1, and nothing speaks of token 0.
+        first = None if self.logprob_start is None else max(0, self.logprob_start - 1)
+        request = core.request(session, params.max_new_tokens, first)
+        ends = core.tokenizer.eos_token_ids
+        row = SamplingRow(
+            params,
+            prompt_ids=tuple(session.tokens) if params.repetition_penalty != 1.0 else (),
+            end_tokens=ends,
+            seed=core.seed(params),
+            matcher=matcher,
+            top_logprobs=self.top_logprobs,
+        )
+        limit = request.max_length - request.prompt_len
+        output = Output(params, core.tokenizer.token_bytes, ends, limit, matcher)
+        encode = core.tokenizer.encode
+        core.submit(GenerateJob(session, request, handle=self.handle, row=row, output=output, encode=encode))
+
+    @override
+    def abandon(self, error: BaseException) -> None:
+        self.handle.fail(error)

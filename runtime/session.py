@@ -1,0 +1,178 @@
+"""Session: a growing token sequence in the engine, as its users hold it."""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from runtime.errors import InvalidParameter
+from runtime.handle import Generation, Handle, Scores
+from runtime.sampling.params import SamplingParams
+from runtime.scoring import Choose, Score
+from runtime.script import Append, Close, Fork, Generate, Mark, Op, Tokens, Truncate
+from runtime.session_state import SessionState
+
+if TYPE_CHECKING:
+    from runtime.core import EngineCore
+    from runtime.tokenizer import Tokenizer
+
+__all__ = ["Session"]
+
+
+class Session:
+    """Calls are recorded as a script and handed over by `flush`, which waiting for any result does by itself.
+
+    The engine works the script off in order without asking back; appends cost nothing until a later call needs them.
+    Safe to use from several threads; a session that is dropped is cancelled and closed.
+
+    Args:
+        core: the engine's inside.
+        tokenizer: turns appended text into tokens, in the caller's thread.
+        state: the engine's view of the session.
+        is_empty: whether nothing was appended yet, so that a begin token may be due.
+    """
+
+    def __init__(self, core: EngineCore, tokenizer: Tokenizer, state: SessionState, *, is_empty: bool = True) -> None:
+        self._core = core
+        self._tokenizer = tokenizer
+        self._state = state
+        self._is_empty = is_empty
+        self._tail = ""
+        self._tail_ids: Sequence[int] = ()
+        self._ops: list[Op] = []
+        self._lock = threading.Lock()
+        self._finalizer = weakref.finalize(self, _abandon, core, state)
+        self._finalizer.atexit = False
+
+    def append(self, content: str | Sequence[int]) -> None:
+        """Adds text, tokenized as one string by itself, or token ids."""
+        if isinstance(content, str):
+            if not content:
+                return
+            ids: Sequence[int] = self._tokenizer.encode(content, add_bos=self._is_empty and self._tokenizer.adds_bos)
+            self._record(Append(ids), tail=content, tail_ids=ids)
+            return
+        ids = list(content)
+        for token in ids:
+            if isinstance(token, bool) or not isinstance(token, int) or not 0 <= token < self._tokenizer.vocab_size:
+                raise InvalidParameter("input_ids", token, f"token ids in 0..{self._tokenizer.vocab_size - 1}")
+        self._record(Append(ids))
+
+    def generate(
+        self,
+        params: SamplingParams | None = None,
+        *,
+        top_logprobs: int | None = None,
+        logprob_start: int | None = None,
+    ) -> Handle[Generation]:
+        """Samples new tokens.
+
+        Args:
+            params: how; `n` must be 1 (fork for more).
+            top_logprobs: log probabilities wanted: None for none, 0 for the sampled tokens', k for k alternatives too.
+            logprob_start: also those of the prompt's tokens from this position on.
+
+        Raises:
+            InvalidParameter: n is not 1, or a number is out of range.
+        """
+        params = params or SamplingParams()
+        if params.n != 1:
+            raise InvalidParameter("n", params.n, "1 on a session; fork it for more samples")
+        if top_logprobs is not None and not 0 <= top_logprobs <= 256:
+            raise InvalidParameter("top_logprobs", top_logprobs, "an integer in 0..256")
+        handle: Handle[Generation] = Handle(_flush=self.flush)
+        self._record(Generate(params, handle, top_logprobs, logprob_start))
+        return handle
+
+    def score(self, choices: Sequence[str], choose: Choose) -> Handle[Scores]:
+        """Scores every choice as the continuation of the text, and goes on with the one `choose` takes.
+
+        Args:
+            choices: non-empty strings.
+            choose: token log probabilities per choice → index. Called in the engine's thread: quick and pure.
+
+        Raises:
+            InvalidParameter: no choice, or an empty one.
+        """
+        if not choices or not all(isinstance(choice, str) and choice for choice in choices):
+            raise InvalidParameter("choices", choices, "at least one non-empty string")
+        handle: Handle[Scores] = Handle(_flush=self.flush)
+        with self._lock:
+            add_bos = self._tokenizer.adds_bos and self._is_empty
+            ids = [self._tokenizer.encode(self._tail + choice, add_bos=add_bos) for choice in choices]
+            op = Score(self._tail_ids, ids, choose, handle)
+        self._record(op)
+        return handle
+
+    def fork(self, n: int) -> list[Session]:
+        """`n` sessions that go on from here. They share the KV; what is not computed yet is computed once.
+
+        Raises:
+            InvalidParameter: n is not a positive integer.
+        """
+        if isinstance(n, bool) or not isinstance(n, int) or n < 1:
+            raise InvalidParameter("n", n, "an integer of at least 1")
+        states = [SessionState(self._state.namespace, self._state.program) for _ in range(n)]
+        for state in states:
+            state.is_suspended = True
+        is_empty = self._is_empty
+        self._record(Fork(states))
+        return [Session(self._core, self._tokenizer, state, is_empty=is_empty) for state in states]
+
+    def tokens(self) -> Handle[list[tuple[int, str]]]:
+        """The tokens at this point of the script with their origins (prompt, generated, forced)."""
+        handle: Handle[list[tuple[int, str]]] = Handle(_flush=self.flush)
+        self._record(Tokens(handle))
+        return handle
+
+    def mark(self) -> Handle[int]:
+        """The number of tokens at this point of the script, for `truncate`."""
+        handle: Handle[int] = Handle(_flush=self.flush)
+        self._record(Mark(handle))
+        return handle
+
+    def truncate(self, num_tokens: int) -> None:
+        """Goes back to the first `num_tokens` tokens; their KV stays."""
+        self._record(Truncate(num_tokens))
+
+    def flush(self) -> None:
+        """Hands over what was recorded."""
+        with self._lock:
+            ops, self._ops = self._ops, []
+        if ops:
+            core, state = self._core, self._state
+            core.post(lambda: core.enqueue(state, ops))
+
+    def cancel(self) -> None:
+        """Aborts everything that has not ended; what waits for it gets RequestCancelled."""
+        self.flush()
+        core, state = self._core, self._state
+        core.post(lambda: core.cancel(state))
+
+    def close(self) -> None:
+        """Closes the session when its script has ended. Its KV stays cached, unlocked."""
+        self._record(Close())
+        self.flush()
+        self._finalizer.detach()
+
+    def _record(self, op: Op, *, tail: str = "", tail_ids: Sequence[int] = ()) -> None:
+        with self._lock:
+            self._ops.append(op)
+            self._tail, self._tail_ids = tail, tail_ids
+            self._is_empty = self._is_empty and not isinstance(op, Append | Generate | Score)
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _abandon(core: EngineCore, state: SessionState) -> None:
+    def end() -> None:
+        core.cancel(state)
+        core.sessions.drop(state)
+
+    core.post(end)

@@ -1,0 +1,89 @@
+"""SessionState: a session as the engine's thread sees it: tokens, where their KV is, and the script still to run."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from runtime.errors import RequestCancelled
+
+if TYPE_CHECKING:
+    from runtime.job import Job
+    from runtime.memory.cache import PrefixCache
+    from runtime.memory.sequence import SequenceKV
+    from runtime.script import Op
+
+__all__ = ["ORIGINS", "SessionState"]
+
+ORIGINS = ("prompt", "generated", "forced")
+
+
+class SessionState:
+    """Owned by the engine's thread alone.
+
+    Attributes:
+        tokens: everything so far; the running request appends to this very list.
+        sequence: where the KV is; None until the engine has taken the session up.
+        script: operations not begun yet.
+        jobs: what runs for it now; the script goes on when there is none.
+        error: why it can do nothing more.
+    """
+
+    def __init__(self, namespace: str, program: str) -> None:
+        self.namespace = namespace
+        self.program = program
+        self.tokens: list[int] = []
+        self.script: deque[Op] = deque()
+        self.jobs: list[Job] = []
+        self.sequence: SequenceKV | None = None
+        self.error: BaseException | None = None
+        self.is_closed = False
+        self.is_suspended = False
+        self.last_use = 0
+        self._origins = bytearray()
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether the script has to wait."""
+        return bool(self.jobs) or self.is_suspended
+
+    def adopt(self, tokens: Sequence[int], origins: bytes) -> None:
+        """Takes over another session's tokens."""
+        self.tokens = list(tokens)
+        self._origins = bytearray(origins)
+
+    @property
+    def origins(self) -> bytes:
+        """One index into ORIGINS per token."""
+        return bytes(self._origins)
+
+    def add(self, token: int, origin: str) -> None:
+        """Appends one token."""
+        self.tokens.append(token)
+        self._origins.append(ORIGINS.index(origin))
+
+    def extend(self, tokens: Sequence[int]) -> None:
+        """Appends tokens of the program's text."""
+        self.tokens.extend(tokens)
+        self._origins.extend(bytes(len(tokens)))
+
+    def cut(self, num_tokens: int) -> None:
+        """Forgets all tokens from `num_tokens` on; their KV is cut by whoever settles the step."""
+        del self.tokens[num_tokens:]
+        del self._origins[num_tokens:]
+
+    def trim(self, cache: PrefixCache) -> None:
+        """Cuts KV of tokens that are no more."""
+        if self.sequence is not None:
+            cache.truncate(self.sequence, len(self.tokens))
+
+    def fail(self, error: BaseException) -> None:
+        """Ends everything still in the script with `error`; later operations fail with it as well."""
+        self.error = self.error or error
+        while self.script:
+            self.script.popleft().abandon(self.error)
+
+    def cancelled(self) -> RequestCancelled:
+        """The error a cancelled operation ends with."""
+        return RequestCancelled(f"cancelled{f' in {self.program}' if self.program else ''}")

@@ -1,0 +1,103 @@
+"""Start-up: from settings to everything an engine needs, said aloud."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+import torch
+
+from grammars.compiler import GrammarCompiler
+from runtime.attention import registry
+from runtime.attention.base import KVPool
+from runtime.chat_template import ChatTemplate
+from runtime.config import EngineConfig
+from runtime.core import EngineCore
+from runtime.memory import budget as budgets
+from runtime.model.config import ModelConfig
+from runtime.model.hub import ModelFiles, resolve
+from runtime.model.llama import Llama
+from runtime.model.loader import load_model
+from runtime.runner import ModelRunner
+from runtime.tokenizer import Tokenizer
+
+__all__ = ["Assembled", "assemble", "start"]
+
+log = logging.getLogger("sgdsl.engine")
+
+
+@dataclass(frozen=True, slots=True)
+class Assembled:
+    """A model ready to serve, and what is known about it."""
+
+    core: EngineCore
+    tokenizer: Tokenizer
+    chat_template: ChatTemplate | None
+    runner: ModelRunner
+    model_name: str
+
+
+def start(config: EngineConfig) -> Assembled:
+    """Finds, loads and warms up the model that `config` names.
+
+    Raises:
+        ModelLoadError, ConfigError: it cannot be had, or the settings contradict each other.
+    """
+    files: ModelFiles = resolve(config.model.model)
+    shape = ModelConfig.load(files)
+    tokenizer = Tokenizer.load(files, vocab_size=shape.vocab_size)
+    free = free_memory()
+    model = load_model(files, shape, weight_format=config.model.weight_format)
+    return assemble(config, model, shape, tokenizer, free_bytes=free, name=files.name)
+
+
+def assemble(
+    config: EngineConfig, model: Llama, shape: ModelConfig, tokenizer: Tokenizer, *, free_bytes: int, name: str
+) -> Assembled:
+    """Builds pool, runner and core around a loaded model.
+
+    Args:
+        free_bytes: memory that was free before the weights were loaded.
+    """
+    bytes_per_token = 2 * shape.num_layers * shape.num_kv_heads * shape.head_dim * torch.float32.itemsize
+    budget = budgets.derive(
+        config.memory,
+        config.scheduler,
+        model_context=shape.max_position_embeddings,
+        bytes_per_token=bytes_per_token,
+        free_bytes=free_bytes,
+        weight_bytes=max(0, free_bytes - free_memory()),
+    )
+    pool = KVPool(
+        num_layers=shape.num_layers,
+        num_pages=budget.num_pages + 1,
+        page_size=budget.page_size,
+        num_kv_heads=shape.num_kv_heads,
+        head_dim=shape.head_dim,
+    )
+    attention = registry.create(config.model.attention, shape, budget.page_size)
+    runner = ModelRunner(model, pool, attention)
+    runner.warm_up()
+    described = ", ".join(f"{key} {value}" for key, value in runner.describe().items())
+    log.info("%s: %s", name, described)
+    for line in budget.lines():
+        log.info("%s", line)
+    template = None
+    if tokenizer.chat_template is not None:
+        strings = {key: token for token, key in _named_tokens(tokenizer)}
+        template = ChatTemplate(tokenizer.chat_template, strings)
+    core = EngineCore(config, budget, runner, tokenizer, GrammarCompiler(tokenizer.vocabulary))
+    return Assembled(core, tokenizer, template, runner, name)
+
+
+def _named_tokens(tokenizer: Tokenizer) -> list[tuple[str, str]]:
+    by_id = {token_id: token for token, token_id in tokenizer.special_tokens.items()}
+    named = [("bos_token", tokenizer.bos_token_id), ("eos_token", tokenizer.eos_token_ids[0])]
+    return [(by_id.get(token_id, ""), key) for key, token_id in named if token_id is not None]
+
+
+def free_memory() -> int:
+    """Bytes that can be had without pushing anything out."""
+    import psutil
+
+    return int(psutil.virtual_memory().available)

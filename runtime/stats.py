@@ -1,0 +1,33 @@
+"""Counters of an engine since its start."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["Stats"]
+
+
+@dataclass(slots=True)
+class Stats:
+    """What was done so far; every prompt token is either cached or computed.
+
+    Attributes:
+        prompt_tokens: tokens that stood before what was asked for, over all calls.
+        cached_tokens: of those, not run through the model because their KV was there.
+        computed_tokens: of those, run through the model.
+        recomputed_tokens: run once more after a retraction.
+        generated_tokens: sampled, stopping tokens included.
+        forced_tokens: appended by a grammar without the model.
+        steps: forward passes.
+        requests, failed_requests: ended, and ended with an error.
+    """
+
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    computed_tokens: int = 0
+    recomputed_tokens: int = 0
+    generated_tokens: int = 0
+    forced_tokens: int = 0
+    steps: int = 0
+    requests: int = 0
+    failed_requests: int = 0

@@ -1,0 +1,97 @@
+"""Backend: the border between the language and whatever computes tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from runtime.handle import Generation, Handle, Scores
+from runtime.sampling.params import SamplingParams
+from sgdsl.chat import ChatTemplate
+
+__all__ = ["Backend", "BackendSession", "Capabilities", "Choose", "LabelledSession"]
+
+Choose = Callable[[Sequence[Sequence[float]]], int]
+"""Token log probabilities of every choice → the index of the one to take. Quick and pure: it runs in the backend."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capabilities:
+    """What a backend can do.
+
+    Attributes:
+        constraints: names of the spec classes its gens can be held to.
+        score: it has token log probabilities of given texts.
+        tokens: it has token ids, checkpoints and rollbacks.
+        priority: its requests have priorities.
+        labels: its sessions are `LabelledSession`s.
+        concurrency: requests it serves at once; more wait.
+    """
+
+    constraints: frozenset[str] = frozenset({"Regex", "Choice", "JsonSchema"})
+    score: bool = True
+    tokens: bool = True
+    priority: bool = False
+    labels: bool = False
+    concurrency: int = 64
+
+
+class BackendSession(Protocol):
+    """One growing token sequence. Calls record a script and never block; `flush` hands it over."""
+
+    def append(self, content: str | Sequence[int]) -> None:
+        """More text, tokenized as one unit, or token ids."""
+
+    def generate(
+        self, params: SamplingParams, *, top_logprobs: int | None = None, logprob_start: int | None = None
+    ) -> Handle[Generation]:
+        """Lets the model write; the session goes on with what it wrote."""
+
+    def score(self, choices: Sequence[str], choose: Choose) -> Handle[Scores]:
+        """Scores texts as continuations; the session goes on with the chosen one."""
+
+    def fork(self, n: int) -> list[BackendSession]:
+        """Sessions that begin with everything this one holds at this point of the script."""
+
+    def tokens(self) -> Handle[list[tuple[int, str]]]:
+        """Token ids with their origin: "prompt", "generated" or "forced"."""
+
+    def mark(self) -> Handle[int]:
+        """Number of tokens at this point of the script."""
+
+    def truncate(self, num_tokens: int) -> None:
+        """Back to that many tokens."""
+
+    def flush(self) -> None:
+        """Hands over what was recorded."""
+
+    def cancel(self) -> None:
+        """Ends everything unfinished; only `close` may follow."""
+
+    def close(self) -> None:
+        """Gives up the session."""
+
+
+class LabelledSession(BackendSession, Protocol):
+    """A session that wants to know the variable a call is for."""
+
+    def label(self, name: str | None) -> None:
+        """The next generate or score is for the variable `name`."""
+
+
+class Backend(Protocol):
+    """Something that computes tokens."""
+
+    name: str
+    capabilities: Capabilities
+    chat_template: ChatTemplate | None
+
+    def open(self, *, namespace: str = "", program: str = "") -> BackendSession:
+        """A new, empty session."""
+
+    def token_text(self, token: int) -> str:
+        """The text of one token."""
+
+    def close(self) -> None:
+        """Gives up the backend."""

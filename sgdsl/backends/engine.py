@@ -1,0 +1,49 @@
+"""EngineBackend: the runtime's engine, in this process. Importing it is light; starting it loads torch."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from sgdsl.backends.base import BackendSession, Capabilities
+from sgdsl.chat import ChatTemplate
+
+__all__ = ["EngineBackend"]
+
+
+class EngineBackend:
+    """Runs instructions on a `runtime.engine.Engine`; its sessions are the runtime's own.
+
+    Args:
+        engine: a started engine. Whoever started it shuts it down.
+    """
+
+    name = "engine"
+
+    def __init__(self, engine: Any) -> None:
+        self.engine = engine
+        self.capabilities = Capabilities()
+        self.chat_template = cast("ChatTemplate | None", engine.chat_template)
+
+    @classmethod
+    def of(cls, engine: Any) -> EngineBackend:
+        """The backend of a started engine."""
+        return cls(engine)
+
+    @classmethod
+    def start(cls) -> EngineBackend:
+        """The backend of a new engine on the default model."""
+        from runtime.engine import Engine
+
+        return cls(Engine())
+
+    def open(self, *, namespace: str = "", program: str = "") -> BackendSession:
+        """A new, empty session."""
+        return cast(BackendSession, self.engine.open(namespace=namespace, program=program))
+
+    def token_text(self, token: int) -> str:
+        """The text of one token."""
+        return cast(str, self.engine.tokenizer.decode([token]))
+
+    def close(self) -> None:
+        """Shuts the engine down."""
+        self.engine.shutdown()

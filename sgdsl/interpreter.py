@@ -1,0 +1,259 @@
+"""Interpreter: executes instructions against a backend's sessions, and settles what they deliver.
+
+It knows nothing of threads or of users' code. Executing only records a script in the session; what the backend
+delivers comes back on the run's loop.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
+
+from grammars.spec import Choice
+from runtime.handle import Chunk, Generation, Handle, Scores
+from runtime.sampling.params import SamplingParams
+from sgdsl import ir
+from sgdsl.choices import draw
+from sgdsl.errors import BackendCapabilityError, ProgramTimeout
+from sgdsl.outcome import Outcome, of_generations, of_scores
+
+if TYPE_CHECKING:
+    from sgdsl.backends.base import Backend, BackendSession, LabelledSession
+    from sgdsl.stream import Step, Stream
+
+__all__ = ["check_capability", "execute"]
+
+
+def check_capability(node: ir.Node, backend: Backend) -> None:
+    """Refuses what the backend cannot do.
+
+    Raises:
+        BackendCapabilityError: naming the instruction and the backend.
+    """
+    able = backend.capabilities
+    if isinstance(node, ir.Gen | ir.Select) and node.priority is not None and not able.priority:
+        raise BackendCapabilityError(f"priority={node.priority}", backend.name)
+    if isinstance(node, ir.Gen) and node.constraint is not None:
+        kind = type(node.constraint).__name__
+        if kind not in able.constraints:
+            raise BackendCapabilityError(f"a gen constrained by {kind}", backend.name)
+    if isinstance(node, ir.Select) and node.method.needs == "nothing" and not able.score:
+        raise BackendCapabilityError(f"a select by {node.method.name}", backend.name)
+    if isinstance(node, ir.Checkpoint | ir.Rollback) and not able.tokens:
+        raise BackendCapabilityError("a checkpoint", backend.name)
+
+
+def execute(stream: Stream, step: Step) -> None:
+    """Does one instruction; the stream's next ones may follow at once unless `stream.waiting` is set."""
+    _EXECUTE[type(step.node)](stream, step)
+
+
+def _hold(stream: Stream, step: Step) -> None:
+    stream.held.append(step.text)
+
+
+def _begin_role(stream: Stream, step: Step) -> None:
+    stream.put_held()
+    stream.held.append(step.text)
+
+
+def _end_role(stream: Stream, step: Step) -> None:
+    stream.held.append(step.text)
+    stream.put_held()
+
+
+def _nothing(stream: Stream, step: Step) -> None:
+    """Scopes and joins bind names while they are recorded; the backend has no part in them."""
+
+
+def _gen(stream: Stream, step: Step) -> None:
+    node = cast(ir.Gen, step.node)
+    stream.put_held()
+    sampling = node.sampling.over(stream.run.sampling)
+    main = stream.live_session
+    others = main.fork(sampling.n - 1) if sampling.n is not None and sampling.n > 1 else []
+    top_logprobs = (sampling.top_logprobs_num or 0) if sampling.return_logprob else None
+    start = sampling.logprob_start_len if sampling.return_logprob and sampling.logprob_start_len != -1 else None
+    handles = []
+    for sample, session in enumerate([main, *others]):
+        _label(stream, session, node.name)
+        params = sampling.one(node.constraint, sample)
+        handles.append(session.generate(params, top_logprobs=top_logprobs, logprob_start=start))
+    for session in others:
+        session.flush()
+    _outlive(step, others)
+    with_text = stream.run.backend.token_text if sampling.return_text_in_logprobs else None
+
+    def settle(results: Sequence[Generation]) -> Outcome:
+        stream.run.count(results)
+        return of_generations(node, results, with_text)
+
+    _follow(stream, step, handles, settle)
+    _limit(stream, step, node.timeout)
+
+
+def _select(stream: Stream, step: Step) -> None:
+    node = cast(ir.Select, step.node)
+    stream.put_held()
+    session = stream.live_session
+    _label(stream, session, node.name)
+    if node.method.needs == "generate":
+        _select_by_generating(stream, step, node)
+    else:
+        handle = session.score(node.choices, partial(_choose, node))
+        _follow(stream, step, [handle], lambda results: of_scores(node, results[0]))
+    _limit(stream, step, node.timeout)
+
+
+def _choose(node: ir.Select, logprobs: Sequence[Sequence[float]]) -> int:
+    if node.temperature == 0:
+        return node.method.choose(logprobs)
+    return draw(node.method.scores(logprobs), node.temperature, random.Random(node.seed))
+
+
+def _select_by_generating(stream: Stream, step: Step, node: ir.Select) -> None:
+    params = SamplingParams(max_new_tokens=None, temperature=0.0, constraint=Choice(node.choices))
+    handle = stream.live_session.generate(params, top_logprobs=0)
+
+    def settle(results: Sequence[Generation]) -> Outcome:
+        stream.run.count(results)
+        outcome = of_generations(ir.Gen(name=node.name), results, None)
+        chosen = {"choices": list(node.choices), "index": node.choices.index(outcome.text)}
+        return Outcome(outcome.value, outcome.text, outcome.meta | chosen)
+
+    _follow(stream, step, [handle], settle)
+
+
+def _fork(stream: Stream, step: Step) -> None:
+    node = cast(ir.Fork, step.node)
+    stream.put_held()
+    sessions = stream.live_session.fork(len(node.children))
+    for index, session in zip(node.children, sessions, strict=True):
+        child = stream.run.streams[index]
+        child.session = session
+        if child.error is not None:
+            session.cancel()
+
+
+def _checkpoint(stream: Stream, step: Step) -> None:
+    node = cast(ir.Checkpoint, step.node)
+    stream.put_held()
+    stream.marks[node.index].tokens = stream.live_session.mark()
+
+
+def _rollback(stream: Stream, step: Step) -> None:
+    """Needs the checkpoint's number of tokens, so the stream waits until the backend has come that far."""
+    tokens = stream.marks[cast(ir.Rollback, step.node).index].tokens
+    if tokens is None:
+        raise RuntimeError("a rollback to a checkpoint that was not executed")
+    stream.held.clear()
+    stream.waiting = True
+    stream.live_session.flush()
+
+    def arrived(chunk: Chunk | None) -> None:
+        stream.run.loop.post(lambda: _resume(stream, step, tokens))
+
+    tokens.subscribe(arrived)
+
+
+def _resume(stream: Stream, step: Step, tokens: Handle[int]) -> None:
+    with stream.run.lock:
+        stream.waiting = False
+        if stream.error is not None or stream.session is None:
+            return
+        error = tokens.error()
+        if error is not None:
+            stream.fail_at(step, error)
+            return
+        stream.session.truncate(tokens.result())
+    stream.run.flush()
+
+
+_EXECUTE: dict[type, Callable[[Stream, Step], None]] = {
+    ir.Text: _hold,
+    ir.Gen: _gen,
+    ir.Select: _select,
+    ir.RoleBegin: _begin_role,
+    ir.RoleEnd: _end_role,
+    ir.ScopeBegin: _nothing,
+    ir.ScopeEnd: _nothing,
+    ir.Fork: _fork,
+    ir.Join: _nothing,
+    ir.Checkpoint: _checkpoint,
+    ir.Rollback: _rollback,
+}
+
+
+def _label(stream: Stream, session: BackendSession, name: str | None) -> None:
+    if stream.run.backend.capabilities.labels:
+        cast("LabelledSession", session).label(name)
+
+
+def _follow(
+    stream: Stream,
+    step: Step,
+    handles: Sequence[Handle[Any]],
+    settle: Callable[[Sequence[Any]], Outcome],
+) -> None:
+    """Passes chunks of the first handle on as they come, and settles the step when all handles ended."""
+    outcome, loop = step.outcome, stream.run.loop
+    if outcome is None:
+        raise RuntimeError(f"{step.what()} has no outcome to follow")
+    waiting = [len(handles)]
+
+    def ended() -> None:
+        waiting[0] -= 1
+        if waiting[0] == 0 or any(handle.error() is not None for handle in handles):
+            _settle(stream, step, handles, settle)
+
+    def arrived(chunk: Chunk | None, *, first: bool) -> None:
+        if chunk is None:
+            loop.post(ended)
+        elif first:
+            outcome.push(chunk)
+
+    for position, handle in enumerate(handles):
+        handle.subscribe(partial(arrived, first=position == 0))
+
+
+def _outlive(step: Step, sessions: Sequence[BackendSession]) -> None:
+    """Gives these sessions up when the step ends, well or badly."""
+
+    def ended(chunk: Chunk | None) -> None:
+        if chunk is None:
+            for session in sessions:
+                session.cancel()
+                session.close()
+
+    if step.outcome is not None and sessions:
+        step.outcome.subscribe(ended)
+
+
+def _settle(
+    stream: Stream, step: Step, handles: Sequence[Handle[Any]], settle: Callable[[Sequence[Any]], Outcome]
+) -> None:
+    error = next((error for handle in handles if (error := handle.error()) is not None), None)
+    if error is not None:
+        stream.fail_at(step, error)
+        return
+    try:
+        outcome = settle([cast("Handle[Generation | Scores]", handle).result() for handle in handles])
+    except Exception as failure:
+        stream.fail_at(step, failure)
+        return
+    stream.settle(step, outcome)
+
+
+def _limit(stream: Stream, step: Step, timeout: float | None) -> None:
+    if timeout is None or step.outcome is None:
+        return
+    outcome = step.outcome
+
+    def expire() -> None:
+        if not outcome.done():
+            stream.fail(ProgramTimeout(f"{step.what()}: took longer than timeout={timeout:g} s", step.source))
+
+    timer = stream.run.loop.later(timeout, expire)
+    outcome.subscribe(lambda chunk: timer.cancel() if chunk is None else None)

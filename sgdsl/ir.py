@@ -1,0 +1,128 @@
+"""Instructions: what a program says, one frozen node each. Nothing here runs; `sgdsl.interpreter` does that."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from grammars.spec import Spec
+from sgdsl.choices import ChoicesMethod
+from sgdsl.sampling import Sampling
+from sgdsl.types import Typed
+
+__all__ = [
+    "Checkpoint",
+    "Fork",
+    "Gen",
+    "Join",
+    "Node",
+    "RoleBegin",
+    "RoleEnd",
+    "Rollback",
+    "ScopeBegin",
+    "ScopeEnd",
+    "Select",
+    "Text",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """Constant text."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gen:
+    """Text the model writes, bound to `name`.
+
+    Attributes:
+        sampling: what the gen says itself; the run's defaults fill the rest.
+        constraint: what the text must look like.
+        typed: how the text becomes a Python value; None leaves it a string.
+        timeout: seconds from being handed over to the backend.
+        priority: higher runs first, where the backend has priorities.
+    """
+
+    name: str | None
+    sampling: Sampling = field(default_factory=Sampling)
+    constraint: Spec | None = None
+    typed: Typed | None = None
+    timeout: float | None = None
+    priority: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Select:
+    """The likeliest of `choices` by `method`, or one drawn by softmax of the scores when `temperature` > 0."""
+
+    name: str | None
+    choices: tuple[str, ...]
+    method: ChoicesMethod
+    temperature: float = 0.0
+    seed: int | None = None
+    timeout: float | None = None
+    priority: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RoleBegin:
+    """A chat message of this role begins: its prefix, as the chat template writes it."""
+
+    role: str
+
+
+@dataclass(frozen=True, slots=True)
+class RoleEnd:
+    """The chat message of this role ends: its suffix."""
+
+    role: str
+
+
+@dataclass(frozen=True, slots=True)
+class ScopeBegin:
+    """From here on, the text belongs to variable `name`."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class ScopeEnd:
+    """Up to here, the text belongs to variable `name`."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fork:
+    """The streams `children` begin here, each with everything this stream holds so far."""
+
+    children: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Join:
+    """Variables `names` are, from here on, the lists (or, for one copied stream, the values) of `children`."""
+
+    children: tuple[int, ...]
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A point the stream can return to."""
+
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rollback:
+    """Back to checkpoint `index`: what came after it is taken out of the text."""
+
+    index: int
+
+
+Node: TypeAlias = (
+    Text | Gen | Select | RoleBegin | RoleEnd | ScopeBegin | ScopeEnd | Fork | Join | Checkpoint | Rollback
+)

@@ -1,0 +1,79 @@
+"""Log: a list that only grows, followed by any number of readers in threads and coroutines."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Generic, TypeVar
+
+__all__ = ["Log"]
+
+T = TypeVar("T")
+
+
+class Log(Generic[T]):
+    """Entries in order, until it is closed. Appending never blocks; readers begin at the first entry."""
+
+    def __init__(self, entries: tuple[T, ...] = ()) -> None:
+        self._entries = list(entries)
+        self._closed = False
+        self._condition = threading.Condition()
+        self._wakers: list[Callable[[], None]] = []
+
+    def append(self, entry: T) -> None:
+        """One more entry."""
+        with self._condition:
+            self._entries.append(entry)
+            self._wake()
+
+    def close(self) -> None:
+        """No more entries: readers end after the last one."""
+        with self._condition:
+            self._closed = True
+            self._wake()
+
+    def _wake(self) -> None:
+        self._condition.notify_all()
+        wakers, self._wakers = self._wakers, []
+        for waker in wakers:
+            waker()
+
+    def snapshot(self) -> tuple[T, ...]:
+        """The entries so far."""
+        with self._condition:
+            return tuple(self._entries)
+
+    def __iter__(self) -> Iterator[T]:
+        position = 0
+        while True:
+            with self._condition:
+                while len(self._entries) == position and not self._closed:
+                    self._condition.wait()
+                if len(self._entries) == position:
+                    return
+                entry = self._entries[position]
+            position += 1
+            yield entry
+
+    async def __aiter__(self) -> AsyncIterator[T]:
+        loop = asyncio.get_running_loop()
+        position = 0
+        while True:
+            grown = asyncio.Event()
+            with self._condition:
+                entries = self._entries[position:]
+                if not entries and self._closed:
+                    return
+                if not entries:
+                    self._wakers.append(lambda event=grown: _set(loop, event))  # type: ignore[misc]
+            if not entries:
+                await grown.wait()
+            position += len(entries)
+            for entry in entries:
+                yield entry
+
+
+def _set(loop: asyncio.AbstractEventLoop, event: asyncio.Event) -> None:
+    if not loop.is_closed():
+        loop.call_soon_threadsafe(event.set)

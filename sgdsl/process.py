@@ -1,0 +1,78 @@
+"""Process: what all programs of this process share: the default backend, the loop, and the threads of `arun`.
+
+The one global of this package.
+"""
+
+from __future__ import annotations
+
+import atexit
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, cast
+
+from sgdsl.backends.base import Backend
+from sgdsl.errors import InvalidArgument
+from sgdsl.loop import Loop
+
+__all__ = ["as_backend", "default_backend", "loop", "set_default_backend", "workers"]
+
+NUM_WORKERS = 32
+
+
+class _Process:
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.backend: Backend | None = None
+        self.loop: Loop | None = None
+        self.workers: ThreadPoolExecutor | None = None
+
+
+_process = _Process()
+
+
+def set_default_backend(backend: Any) -> None:
+    """Makes `backend` (a backend, or an `sgdsl.Engine`) the one programs run on; None forgets it."""
+    _process.backend = None if backend is None else as_backend(backend)
+
+
+def as_backend(backend: Any) -> Backend:
+    """A backend as it is, an engine wrapped as one.
+
+    Raises:
+        InvalidArgument: it is neither.
+    """
+    if hasattr(backend, "capabilities") and hasattr(backend, "open"):
+        return cast(Backend, backend)
+    if hasattr(backend, "open") and hasattr(backend, "tokenizer"):
+        from sgdsl.backends.engine import EngineBackend
+
+        return EngineBackend.of(backend)
+    raise InvalidArgument(f"backend={backend!r} is not allowed: a backend or an Engine")
+
+
+def default_backend() -> Backend:
+    """The default backend; the first to ask for it, when none was set, starts `Engine()` on the default model."""
+    with _process.lock:
+        if _process.backend is None:
+            from sgdsl.backends.engine import EngineBackend
+
+            started = EngineBackend.start()
+            atexit.register(started.close)
+            _process.backend = started
+        return _process.backend
+
+
+def loop() -> Loop:
+    """The interpreter's loop, started by the first to ask."""
+    with _process.lock:
+        if _process.loop is None:
+            _process.loop = Loop()
+        return _process.loop
+
+
+def workers() -> ThreadPoolExecutor:
+    """Threads for plain programs that are awaited or streamed."""
+    with _process.lock:
+        if _process.workers is None:
+            _process.workers = ThreadPoolExecutor(NUM_WORKERS, thread_name_prefix="sgdsl-program")
+        return _process.workers

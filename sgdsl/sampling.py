@@ -1,0 +1,135 @@
+"""Sampling: what a gen, or a whole run, says about how tokens are picked; unset fields fall back to the next one out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+from grammars.spec import Spec
+from runtime.errors import InvalidParameter
+from runtime.sampling.params import SamplingParams
+from sgdsl.errors import InvalidArgument
+
+__all__ = ["Sampling"]
+
+_RENAMED = {"max_tokens": "max_new_tokens", "min_tokens": "min_new_tokens"}
+_LOGPROBS = ("return_logprob", "logprob_start_len", "top_logprobs_num", "return_text_in_logprobs")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sampling:
+    """Sampling fields under their names in the language; None where nothing was said.
+
+    The values in force when nobody says anything are SGLang's: 128 tokens, temperature 1, no stop.
+    """
+
+    max_tokens: int | None = None
+    min_tokens: int | None = None
+    n: int | None = None
+    stop: tuple[str, ...] | None = None
+    stop_token_ids: tuple[int, ...] | None = None
+    stop_regex: str | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    top_k: int | None = None
+    min_p: float | None = None
+    frequency_penalty: float | None = None
+    presence_penalty: float | None = None
+    repetition_penalty: float | None = None
+    logit_bias: tuple[tuple[int, float], ...] | None = None
+    seed: int | None = None
+    ignore_eos: bool | None = None
+    return_logprob: bool | None = None
+    logprob_start_len: int | None = None
+    top_logprobs_num: int | None = None
+    return_text_in_logprobs: bool | None = None
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> Sampling:
+        """Reads and checks keyword arguments, `max_new_tokens` and a single `stop` string included.
+
+        Raises:
+            InvalidArgument: naming the argument, its value and what is allowed.
+        """
+        given = {key: value for key, value in values.items() if value is not None}
+        if "max_new_tokens" in given:
+            given["max_tokens"] = given.pop("max_new_tokens")
+        if isinstance(given.get("stop"), str):
+            given["stop"] = (given["stop"],)
+        for key in ("stop", "stop_token_ids"):
+            if key in given:
+                given[key] = _as_tuple(key, given[key])
+        if "logit_bias" in given:
+            given["logit_bias"] = _bias(given["logit_bias"])
+        _check_logprobs(given)
+        made = cls(**given)
+        made.params(None)
+        return made
+
+    @classmethod
+    def names(cls) -> frozenset[str]:
+        """Every keyword `of` understands."""
+        return frozenset(f.name for f in fields(cls)) | {"max_new_tokens"}
+
+    def over(self, defaults: Sampling) -> Sampling:
+        """This, with what it leaves unset taken from `defaults`."""
+        merged = {}
+        for f in fields(self):
+            own = getattr(self, f.name)
+            merged[f.name] = getattr(defaults, f.name) if own is None else own
+        return Sampling(**merged)
+
+    def params(self, constraint: Spec | None) -> SamplingParams:
+        """What the runtime is asked for.
+
+        Raises:
+            InvalidArgument: naming the argument, its value and what is allowed.
+        """
+        given = {
+            _RENAMED.get(f.name, f.name): getattr(self, f.name)
+            for f in fields(self)
+            if f.name not in _LOGPROBS and getattr(self, f.name) is not None
+        }
+        if "logit_bias" in given:
+            given["logit_bias"] = dict(given["logit_bias"])
+        try:
+            return SamplingParams(**given, constraint=constraint)
+        except InvalidParameter as error:
+            raise InvalidArgument(_in_our_words(str(error))) from None
+
+    def one(self, constraint: Spec | None, sample: int) -> SamplingParams:
+        """As `params`, for one of several samples: n is 1 and a seed moves on from sample to sample."""
+        seed = None if self.seed is None else self.seed + sample
+        return Sampling(n=1, seed=seed).over(self).params(constraint)
+
+
+def _in_our_words(message: str) -> str:
+    for ours, theirs in _RENAMED.items():
+        message = message.replace(theirs, ours)
+    return message
+
+
+def _as_tuple(field: str, value: object) -> tuple[Any, ...]:
+    if not isinstance(value, Sequence | set | frozenset) or isinstance(value, bytes):
+        raise InvalidArgument(f"{field}={value!r} is not allowed: a list")
+    return tuple(value)
+
+
+def _bias(value: object) -> tuple[tuple[int, float], ...]:
+    if not isinstance(value, Mapping):
+        raise InvalidArgument(f"logit_bias={value!r} is not allowed: a dict of token id → bias")
+    try:
+        return tuple((int(token), bias) for token, bias in value.items())
+    except (TypeError, ValueError):
+        raise InvalidArgument(f"logit_bias={value!r} is not allowed: its keys are token ids") from None
+
+
+def _check_logprobs(given: dict[str, Any]) -> None:
+    for key in ("return_logprob", "return_text_in_logprobs", "ignore_eos"):
+        if not isinstance(given.get(key, False), bool):
+            raise InvalidArgument(f"{key}={given[key]!r} is not allowed: True or False")
+    for key, low in (("top_logprobs_num", 0), ("logprob_start_len", -1)):
+        value = given.get(key, 0)
+        if isinstance(value, bool) or not isinstance(value, int) or value < low:
+            raise InvalidArgument(f"{key}={value!r} is not allowed: an integer of at least {low}")

@@ -1,0 +1,308 @@
+"""ProgramState: a stream as programs see it."""
+
+from __future__ import annotations
+
+import math
+import time
+import weakref
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from runtime.handle import Handle
+from sgdsl import reading
+from sgdsl.errors import InvalidArgument, ProgramError, WouldBlock
+from sgdsl.events import Event
+from sgdsl.ir import Fork, RoleEnd, Rollback, ScopeBegin, ScopeEnd
+from sgdsl.outcome import Outcome, ready
+from sgdsl.primitives import Expr, expression
+from sgdsl.roles import message
+from sgdsl.run import Run, Usage, current_run, wait_for
+from sgdsl.source import caller
+from sgdsl.stream import Step, Stream
+
+if TYPE_CHECKING:
+    from sgdsl.group import ProgramStateGroup
+    from sgdsl.program import Program
+
+__all__ = ["Checkpoint", "CopiedState", "ProgramState"]
+
+
+class Checkpoint:
+    """A point a state can return to with `rollback`."""
+
+    def __init__(self, stream: Stream, index: int) -> None:
+        self.stream = stream
+        self.index = index
+        self.mark = stream.marks[index]
+
+
+class ProgramState:
+    """One line of execution of a program: append with `+=`, read with `[]`.
+
+    Reads wait for what they ask for; in `async def` programs they are awaited (`await s.get(name)`), and a plain read
+    of something not there yet raises `WouldBlock`. After a failure every read raises it.
+    """
+
+    def __init__(self, stream: Stream) -> None:
+        self._stream = stream
+
+    # writing
+
+    def __iadd__(self, expr: Expr | str) -> ProgramState:
+        self._stream.record(expression(expr).nodes, caller())
+        return self
+
+    def set_var(self, name: str, value: Any) -> None:
+        """Binds a name to a value of the program's own."""
+        with self._stream.run.lock:
+            self._stream.check()
+            self._stream.bind(name, ready(value))
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        self.set_var(name, value)
+
+    @contextmanager
+    def _role(self, role: str) -> Iterator[None]:
+        self._stream.record(message(role, None).nodes, caller())
+        try:
+            yield
+        except BaseException:
+            self._end_role_quietly(role)
+            raise
+        self._stream.record([RoleEnd(role)], caller())
+
+    def _end_role_quietly(self, role: str) -> None:
+        try:
+            self._stream.record([RoleEnd(role)], caller())
+        except Exception:
+            return  # the error on its way out says more
+
+    def system(self, expr: Expr | str | None = None) -> Any:
+        """`with s.system():` is a system message; with an expression, appends one."""
+        return self._message("system", expr)
+
+    def user(self, expr: Expr | str | None = None) -> Any:
+        """`with s.user():` is a user message; with an expression, appends one."""
+        return self._message("user", expr)
+
+    def assistant(self, expr: Expr | str | None = None) -> Any:
+        """`with s.assistant():` is an assistant message; with an expression, appends one."""
+        return self._message("assistant", expr)
+
+    def _message(self, role: str, expr: Expr | str | None) -> Any:
+        if expr is None:
+            return self._role(role)
+        self._stream.record(message(role, expr).nodes, caller())
+        return None
+
+    @contextmanager
+    def var_scope(self, name: str) -> Iterator[None]:
+        """What is appended inside is, as text, the value of `name`."""
+        self._stream.record([ScopeBegin(name)], caller())
+        yield
+        self._stream.record([ScopeEnd(name)], caller())
+
+    def fork(self, n: int = 1) -> ProgramStateGroup:
+        """`n` states that begin with everything this one holds, sharing its KV.
+
+        Raises:
+            InvalidArgument: n is not an integer of at least 1.
+        """
+        from sgdsl.group import ProgramStateGroup
+
+        if isinstance(n, bool) or not isinstance(n, int) or n < 1:
+            raise InvalidArgument(f"n={n!r} is not allowed: an integer of at least 1")
+        return ProgramStateGroup(self, [ProgramState(child) for child in self._fork(n)])
+
+    def _fork(self, n: int) -> list[Stream]:
+        run = self._stream.run
+        with run.lock:
+            first = len(run.streams)
+            indices = tuple(range(first, first + n))
+            self._stream.record([Fork(indices)], caller())
+            children = [self._stream.child(index) for index in indices]
+            run.streams.extend(children)
+        return children
+
+    def copy(self) -> CopiedState:
+        """One state that begins with everything this one holds; as a context manager it joins on exit."""
+        return CopiedState(self, self._fork(1)[0])
+
+    def checkpoint(self) -> Checkpoint:
+        """A point to return to with `rollback`."""
+        return Checkpoint(self._stream, self._stream.mark(caller()))
+
+    def rollback(self, checkpoint: Checkpoint) -> None:
+        """Back to a checkpoint of this state: later text and names are gone, the KV up to there stays.
+
+        Raises:
+            InvalidArgument: it is another state's checkpoint, or lies behind one already returned to.
+        """
+        stream = self._stream
+        with stream.run.lock:
+            good = checkpoint.stream is stream and checkpoint.index < len(stream.marks)
+            if not good or stream.marks[checkpoint.index] is not checkpoint.mark:
+                raise InvalidArgument("rollback: this checkpoint is not one this state can return to")
+            stream.record([Rollback(checkpoint.index)], caller())
+
+    def call(self, program: Program, *args: Any, **kwargs: Any) -> Any:
+        """Runs another program's function on this state, as if its lines stood here; returns what it returns."""
+        return program.inline(self, *args, **kwargs)
+
+    def cancel(self) -> None:
+        """Ends everything that is running; later reads raise `ProgramCancelled`."""
+        self._stream.run.cancel()
+
+    # reading
+
+    @property
+    def ret_value(self) -> Any:
+        """What the program's function returned."""
+        return self._stream.run.value
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._stream.variables
+
+    def __getitem__(self, name: str) -> Any:
+        return self.get_var(name)
+
+    def get_var(self, name: str, timeout: float | None = None) -> Any:
+        """The value of a name.
+
+        Raises:
+            KeyError: nothing has that name.
+            ProgramError: the state has failed.
+            TimeoutError: not there within `timeout` seconds; the program goes on.
+        """
+        return self._read(name, timeout).value
+
+    def text_of(self, name: str, timeout: float | None = None) -> Any:
+        """The raw text of a name; a list of texts where there are several."""
+        return self._read(name, timeout).text
+
+    def get_meta_info(self, name: str, timeout: float | None = None) -> Any:
+        """Tokens, log probabilities, finish reason, cached tokens and latencies of a name, as a dict."""
+        return self._read(name, timeout).meta
+
+    async def get(self, name: str, timeout: float | None = None) -> Any:
+        """The value of a name, awaited."""
+        handle = self._lookup(name)
+        self._stream.run.flush()
+        await _within(handle, timeout)
+        self._stream.check()
+        return handle.result().value
+
+    def _lookup(self, name: str) -> Handle[Outcome]:
+        with self._stream.run.lock:
+            self._stream.check()
+            if name not in self._stream.variables:
+                known = ", ".join(self._stream.variables) or "none"
+                raise KeyError(f"no variable {name!r} in this state; there are: {known}")
+            return self._stream.variables[name]
+
+    def _read(self, name: str, timeout: float | None) -> Outcome:
+        handle = self._lookup(name)
+        self._await(handle, timeout, f"await s.get({name!r})")
+        self._stream.check()
+        return handle.result()
+
+    def _await(self, handle: Handle[Any], timeout: float | None, hint: str) -> None:
+        run = self._stream.run
+        run.flush()
+        if run.is_async and not run.is_over and not handle.done():
+            raise WouldBlock(f"not there yet, and waiting would block the event loop: {hint}")
+        wait_for(handle, None if timeout is None else time.monotonic() + timeout)
+
+    def text(self, timeout: float | None = None) -> str:
+        """All of the text, prompt included, when it is whole."""
+        return reading.text(self._whole_trail(timeout))
+
+    def messages(self, timeout: float | None = None) -> list[dict[str, str]]:
+        """The chat messages as {role, content}, when they are whole."""
+        return reading.messages(self._whole_trail(timeout))
+
+    def sync(self, timeout: float | None = None) -> None:
+        """Waits until everything recorded so far has ended."""
+        self._whole_trail(timeout)
+
+    async def wait(self, timeout: float | None = None) -> None:
+        """As `sync`, awaited: afterwards reads do not block."""
+        self._stream.run.flush()
+        for handle in self._unfinished():
+            await _within(handle, timeout)
+        self._stream.check()
+
+    def error(self, timeout: float | None = None) -> ProgramError | None:
+        """What the state failed with, once everything recorded so far has ended; None when nothing failed."""
+        try:
+            self.sync(timeout)
+        except ProgramError:
+            pass
+        failure = self._stream.error or self._stream.run.error
+        if failure is not None:
+            self._stream.run.seen.add(failure)
+        return failure
+
+    def _unfinished(self) -> list[Handle[Outcome]]:
+        with self._stream.run.lock:
+            self._stream.check()
+            handles = [step.outcome for step in self._stream.trail]
+            handles += list(self._stream.variables.values())
+            return [handle for handle in handles if handle is not None and not handle.done()]
+
+    def _whole_trail(self, timeout: float | None) -> list[Step]:
+        deadline = math.inf if timeout is None else time.monotonic() + timeout
+        run = self._stream.run
+        if self._owns_the_end():
+            self._wait_for_end(timeout)
+        for handle in self._unfinished():
+            self._await(handle, None if timeout is None else deadline - time.monotonic(), "await s.wait() first")
+        with run.lock:
+            self._stream.check()
+            return list(self._stream.trail)
+
+    def tokens(self, timeout: float | None = None) -> list[tuple[int, str]]:
+        """The token ids of the state with their origin: "prompt", "generated" or "forced".
+
+        It cuts the text here: what follows is tokenized by itself.
+        """
+        handle = self._stream.read_tokens()
+        self._await(handle, timeout, "ask after the program has ended")
+        return handle.result()
+
+    def usage(self) -> Usage:
+        """Gens, prompt tokens, cached tokens and generated tokens of the whole run, forks included."""
+        return self._stream.run.usage()
+
+    # following
+
+    def events(self) -> Iterator[Event]:
+        """The text as it comes into being, in text order; ends with the program, or raises what it failed with."""
+        yield from reading.events(self._steps())
+        self._check_run()
+
+    def text_iter(self, name: str | None = None) -> Iterator[str]:
+        """Pieces of the text as they come: of one name, or without a name of everything, prompt included."""
+        if name is None:
+            for event in self.events():
+                if text := getattr(event, "text", "") if not _is_rollback(event) else "":
+                    yield text
+            return
+        yield from _pieces(self._follow(name))
+        self._stream.check()
+
+    async def text_async_iter(self, name: str | None = None, return_meta_data: bool = False) -> AsyncIterator[Any]:
+        """As `text_iter`, awaited; with `return_meta_data`, pairs of text and the name's meta so far."""
+        if name is None:
+            async for event in reading.events_async(self._steps_async()):
+                if text := getattr(event, "text", "") if not _is_rollback(event) else "":
+                    yield (text, {}) if return_meta_data else text
+            self._check_run()
+            return
+        handle = await self._follow_async(name)
+        self._stream.run.flush()
+        async for chunk in handle:
+            if chunk.text:
+                yield (chunk.text, {"token_ids": list(chunk.token_ids)}) if return_meta_data else chunk.text
+        self._stream.check()

@@ -1,0 +1,297 @@
+"""Stream: one line of execution in a program, as a state machine over its instructions."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from runtime.handle import Handle
+from sgdsl import interpreter
+from sgdsl.chat import Conversation
+from sgdsl.errors import InvalidArgument, ProgramEnded, ProgramError
+from sgdsl.ir import Gen, Join, Node, RoleBegin, RoleEnd, Rollback, ScopeBegin, ScopeEnd, Select, Text
+from sgdsl.ir import Checkpoint as CheckpointNode
+from sgdsl.log import Log
+from sgdsl.outcome import Outcome, gathered
+from sgdsl.source import Source
+
+if TYPE_CHECKING:
+    from sgdsl.backends.base import BackendSession
+    from sgdsl.run import Run
+
+__all__ = ["Mark", "Step", "Stream"]
+
+
+@dataclass(slots=True, eq=False)
+class Step:
+    """An instruction in a stream.
+
+    Attributes:
+        node: what to do.
+        source: the program line that asked for it.
+        text: of constant text and role edges.
+        outcome: of gens and selects, in the making.
+    """
+
+    node: Node
+    source: Source | None = None
+    text: str = ""
+    outcome: Handle[Outcome] | None = None
+
+    def what(self) -> str:
+        """The instruction in a few words, for messages."""
+        kind = type(self.node).__name__.lower()
+        name = getattr(self.node, "name", None)
+        return f'{kind} "{name}"' if name is not None else kind
+
+    def final_text(self) -> str:
+        """The text it stands for; a failed gen stands for none, an unfinished one is an error of the caller."""
+        if self.outcome is None:
+            return self.text
+        text = self.outcome.result().text
+        return text if isinstance(text, str) else text[0]
+
+
+@dataclass(slots=True, eq=False)
+class Mark:
+    """A point a stream can return to: what it held there, and (once the backend got there) how many tokens."""
+
+    trail_length: int
+    variables: dict[str, Handle[Outcome]]
+    fresh: dict[str, Handle[Outcome]]
+    conversation: Conversation
+    scopes: tuple[tuple[str, int], ...]
+    tokens: Handle[int] | None = None
+
+
+@dataclass(eq=False)
+class Stream:
+    """Records instructions, keeps what came of them, and hands the rest to the interpreter in order.
+
+    Everything here happens under the run's lock; nothing blocks but reading, which is `ProgramState`'s business.
+
+    Attributes:
+        trail: the instructions whose text makes up the stream's text, forks' common beginning included.
+        log: every instruction ever recorded, rollbacks included, for readers that follow along.
+        queue: recorded but not yet handed over.
+        unfinished: steps whose outcome is still in the making.
+        variables: every name that can be read; `fresh` those bound since the fork or the last join.
+    """
+
+    run: Run
+    index: int
+    conversation: Conversation
+    trail: list[Step] = field(default_factory=list)
+    variables: dict[str, Handle[Outcome]] = field(default_factory=dict)
+    fresh: dict[str, Handle[Outcome]] = field(default_factory=dict)
+    scopes: list[tuple[str, int]] = field(default_factory=list)
+    marks: list[Mark] = field(default_factory=list)
+    children: list[Stream] = field(default_factory=list)
+    on_failure: list[Callable[[ProgramError], None]] = field(default_factory=list)
+    queue: deque[Step] = field(default_factory=deque)
+    unfinished: dict[Step, None] = field(default_factory=dict)
+    held: list[str] = field(default_factory=list)
+    session: BackendSession | None = None
+    waiting: bool = False
+    released: bool = False
+    error: ProgramError | None = None
+
+    def __post_init__(self) -> None:
+        self.log: Log[Step] = Log(tuple(self.trail))
+
+    # recording
+
+    def record(self, nodes: Sequence[Node], source: Source | None) -> list[Step]:
+        """Appends instructions: all of them, or none when one is refused.
+
+        Raises:
+            ProgramError: the stream has failed before.
+            ProgramEnded: the program is over.
+            InvalidArgument: a role begins or ends where it cannot.
+            BackendCapabilityError: the backend cannot do one of them.
+        """
+        with self.run.lock:
+            self.check()
+            if self.run.is_over:
+                raise ProgramEnded(f"{self.run.name} is over: nothing can be appended to its state")
+            conversation, steps = self._prepare(nodes, source)
+            self.conversation = conversation
+            for step in steps:
+                self._commit(step)
+            self.run.note_recorded()
+            return steps
+
+    def check(self) -> None:
+        """Raises what the stream failed with, if it failed."""
+        if self.error is not None:
+            self.run.seen.add(self.error)
+            raise self.error
+
+    def _prepare(self, nodes: Sequence[Node], source: Source | None) -> tuple[Conversation, list[Step]]:
+        conversation, steps = self.conversation, []
+        for node in nodes:
+            interpreter.check_capability(node, self.run.backend)
+            step = Step(node, source)
+            if isinstance(node, RoleBegin):
+                conversation, step.text = conversation.begin(node.role)
+            elif isinstance(node, RoleEnd):
+                conversation, step.text = conversation.end(node.role)
+            elif isinstance(node, Text):
+                step.text = node.text
+            elif isinstance(node, Gen | Select):
+                step.outcome = Handle()
+            steps.append(step)
+        return conversation, steps
+
+    def _commit(self, step: Step) -> None:
+        node = step.node
+        if isinstance(node, ScopeBegin):
+            self.scopes.append((node.name, len(self.trail)))
+        elif isinstance(node, ScopeEnd):
+            self._end_scope(node.name)
+        elif isinstance(node, Rollback):
+            self._return_to(self.marks[node.index])
+        elif step.outcome is not None:
+            self.unfinished[step] = None
+            if isinstance(node, Gen | Select) and node.name is not None:
+                self.bind(node.name, step.outcome)
+        if not isinstance(node, Rollback | Join | CheckpointNode):
+            self.trail.append(step)
+        self.log.append(step)
+        self.queue.append(step)
+
+    def bind(self, name: str, outcome: Handle[Outcome]) -> None:
+        """Makes `name` stand for this outcome from here on."""
+        self.variables[name] = outcome
+        self.fresh[name] = outcome
+
+    def _end_scope(self, name: str) -> None:
+        if not self.scopes or self.scopes[-1][0] != name:
+            raise InvalidArgument(f"var_scope {name!r} ends but is not the innermost open one")
+        _, start = self.scopes.pop()
+        steps = self.trail[start:]
+
+        def whole(_: object) -> Outcome:
+            text = "".join(step.final_text() for step in steps)
+            return Outcome(text, text)
+
+        self.bind(name, gathered([step.outcome for step in steps], whole))
+
+    def _return_to(self, mark: Mark) -> None:
+        del self.trail[mark.trail_length :]
+        self.variables, self.fresh = dict(mark.variables), dict(mark.fresh)
+        self.conversation, self.scopes = mark.conversation, list(mark.scopes)
+
+    def mark(self, source: Source | None) -> int:
+        """Records a checkpoint; its index is good until the stream returns to an earlier one."""
+        with self.run.lock:
+            index = len(self.marks)
+            mark = Mark(
+                len(self.trail), dict(self.variables), dict(self.fresh), self.conversation, tuple(self.scopes)
+            )  # fmt: skip
+            self.marks.append(mark)
+            try:
+                self.record([CheckpointNode(index)], source)
+            except BaseException:
+                self.marks.pop()
+                raise
+            return index
+
+    def child(self, index: int) -> Stream:
+        """A stream that holds what this one holds now; the backend's part follows when the fork is handed over."""
+        made = Stream(
+            self.run, index, self.conversation, trail=list(self.trail), variables=dict(self.variables),
+            scopes=[],
+        )  # fmt: skip
+        self.children.append(made)
+        return made
+
+    # handing over
+
+    def advance(self) -> None:
+        """Executes what can be executed, and hands the session's script over."""
+        while self.queue and not self.waiting and self.error is None and self._has_session():
+            step = self.queue.popleft()
+            try:
+                interpreter.execute(self, step)
+            except Exception as error:
+                self.fail_at(step, error)
+        if self.session is not None and self.error is None:
+            self.session.flush()
+
+    def _has_session(self) -> bool:
+        if self.session is None and self.index == 0:
+            self.session = self.run.open_session()
+        return self.session is not None
+
+    def put_held(self) -> None:
+        """Appends the text held back so far to the session, as one unit."""
+        text = "".join(self.held)
+        self.held.clear()
+        if text:
+            self.live_session.append(text)
+
+    @property
+    def live_session(self) -> BackendSession:
+        """The session; only instructions that are being executed ask for it."""
+        if self.session is None:
+            raise RuntimeError("a stream executes before its session is open")
+        return self.session
+
+    def settle(self, step: Step, outcome: Outcome) -> None:
+        """A step came to its end."""
+        if step.outcome is not None:
+            step.outcome.finish(outcome)
+        with self.run.lock:
+            self.unfinished.pop(step, None)
+        if self.released:
+            self.close_when_idle()
+
+    # ending
+
+    def fail_at(self, step: Step, error: BaseException) -> None:
+        """The stream cannot go on because of one of its steps."""
+        if isinstance(error, ProgramError):
+            self.fail(error)
+            return
+        reason = str(error) or type(error).__name__
+        failure = ProgramError(f"{step.what()}: {reason}", step.source)
+        failure.__cause__ = error
+        self.fail(failure)
+
+    def fail(self, error: ProgramError) -> None:
+        """The stream ends here, and with it whatever forked from it or has joined it. The first failure counts."""
+        with self.run.lock:
+            if self.error is not None:
+                return
+            self.error = error
+            unfinished, self.unfinished = list(self.unfinished), {}
+            self.queue.clear()
+            if self.session is not None:
+                self.session.cancel()
+            children, listeners = list(self.children), list(self.on_failure)
+        for step in unfinished:
+            if step.outcome is not None:
+                step.outcome.fail(error)
+        for child in children:
+            child.fail(error)
+        for listener in listeners:
+            listener(error)
+
+    def close_when_idle(self) -> None:
+        """Nobody can read or extend this stream any more: its session closes with its last step."""
+        with self.run.lock:
+            self.released = True
+            busy = self.queue or self.unfinished or any(child.session is None for child in self.children)
+            if not busy or self.error is not None:
+                self.close()
+
+    def close(self) -> None:
+        """Closes the session; what was read stays."""
+        with self.run.lock:
+            session, self.session = self.session, None
+            self.queue.clear()
+        if session is not None:
+            session.close()

@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from grammars import Vocabulary
+
+WORDS = [
+    "ab",
+    "aba",
+    "ba",
+    "12",
+    "é",
+    "éa",
+    "😀",
+    "true",
+    "null",
+    '{"',
+    '": ',
+    ', "',
+    '":"',
+    "},",
+    "]}",
+    "\\n",
+    '\\"',
+    "  ",
+]
+SPLIT = ["é".encode()[:1] + b"", "😀".encode()[:2], "😀".encode()[2:], b"a" + "é".encode()[:1], "é".encode()[1:] + b"b"]
+
+
+def byte_level_text(token: str) -> bytes:
+    """The bytes behind a token of a byte-level BPE vocabulary (the GPT-2 alphabet)."""
+    printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    hidden = [byte for byte in range(256) if byte not in printable]
+    table = {chr(byte): byte for byte in printable} | {chr(256 + n): byte for n, byte in enumerate(hidden)}
+    return bytes(table[char] for char in token)
+
+
+@pytest.fixture(scope="session")
+def vocabulary() -> Vocabulary:
+    """Every byte, some longer tokens (one twice, some ending inside a character), specials, two end tokens."""
+    tokens: list[bytes | None] = [bytes([byte]) for byte in range(256)]
+    tokens += [word.encode() for word in WORDS] + SPLIT + [b"ab", b"", None, b"</s>", None]
+    return Vocabulary(tokens, [len(tokens) - 1, len(tokens) - 2])
+
+
+@pytest.fixture(scope="session")
+def smollm2() -> Vocabulary:
+    path = Path(__file__).parents[3] / "shared" / "data" / "smollm2-tokenizer" / "tokenizer.json"
+    if not path.exists():
+        pytest.skip(f"{path} is absent")
+    content = json.loads(path.read_text(encoding="utf-8"))
+    special = {added["id"] for added in content["added_tokens"]}
+    tokens: list[bytes | None] = [None] * len(content["model"]["vocab"])
+    for token, index in content["model"]["vocab"].items():
+        tokens[index] = None if index in special else byte_level_text(token)
+    return Vocabulary(tokens, [0, 2])
