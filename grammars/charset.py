@@ -8,13 +8,14 @@ from typing import ClassVar
 
 __all__ = ["CharSet"]
 
-LAST = 0x10FFFF
+LAST = 0x10FFFE
+"""U+10FFFF, which Unicode assigns to no character, is in no set: `grammars.outlines` marks the end with it."""
 SURROGATES = (0xD800, 0xDFFF)
 
 
 @dataclass(frozen=True, slots=True)
 class CharSet:
-    """Characters as ascending, disjoint, inclusive ranges of code points; surrogates are in none (see `of`)."""
+    """Characters as ascending, disjoint, inclusive ranges of code points; surrogates and U+10FFFF are in none."""
 
     ranges: tuple[tuple[int, int], ...]
 
@@ -25,7 +26,7 @@ class CharSet:
 
     @classmethod
     def of(cls, ranges: Iterable[tuple[int, int]]) -> CharSet:
-        """Makes a set of inclusive ranges in any order; surrogates are dropped, since no UTF-8 text has them."""
+        """Makes a set of inclusive ranges in any order, without surrogates, which no UTF-8 text has, and U+10FFFF."""
         merged: list[tuple[int, int]] = []
         for low, high in sorted(piece for pair in ranges for piece in _without_surrogates(*pair)):
             if merged and low <= merged[-1][1] + 1:
@@ -74,19 +75,12 @@ class CharSet:
         """As a regex set that Python and Rust read alike."""
         if len(self.ranges) == 1 and self.ranges[0][0] == self.ranges[0][1]:
             return _spelled(self.ranges[0][0])
-        negated = self.ranges[-1][1] == LAST and self.ranges[0][0] == 0 and len(self.ranges) > 1
-        rest = self.complement().ranges if negated else ()
-        if negated and not rest:  # everything, in two pieces because of the surrogates
-            negated = False
-        pieces = (
-            _spelled(low) if low == high else f"{_spelled(low)}-{_spelled(high)}"
-            for low, high in (rest if negated else self.ranges)
-        )
-        return f"[{'^' if negated else ''}{''.join(pieces)}]"
+        pieces = (_spelled(low) if low == high else f"{_spelled(low)}-{_spelled(high)}" for low, high in self.ranges)
+        return f"[{''.join(pieces)}]"
 
 
 def _without_surrogates(low: int, high: int) -> list[tuple[int, int]]:
-    pieces = [(low, min(high, SURROGATES[0] - 1)), (max(low, SURROGATES[1] + 1), high)]
+    pieces = [(low, min(high, SURROGATES[0] - 1)), (max(low, SURROGATES[1] + 1), min(high, LAST))]
     return [(first, last) for first, last in pieces if first <= last]
 
 

@@ -101,6 +101,9 @@ class _Layout:
         """The builder's regex with whitespace and patterns in place of the marks."""
         # The builder has no whitespace before the commas of an array.
         built = re.sub("(?<!@w@),@w@", "@w@,@w@", built)
+        if not self._elsewhere:
+            # Behind the comma of an optional property the whitespace stands outside the optional group.
+            built = built.replace(",)?", f",{self._after_separator})?")
         built = re.sub("([,:])@w@", lambda found: found[1] + self._after_separator, built)
         built = built.replace("@w@", self._elsewhere)
         length = len(built) + sum(len(self._patterns[int(mark)]) for mark in re.findall('"@([0-9]+)@"', built))

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from grammars.automaton import DEAD, START, ByteAutomaton
 from grammars.errors import GrammarLimit, UnsupportedConstraint
@@ -16,6 +17,13 @@ from grammars.size import check_size
 
 __all__ = ["MAX_REGEX_LENGTH", "automaton_of", "schema_regex"]
 
+SENTINEL = "\U0010ffff"
+"""Stands before and behind every text while outlines-core builds; no `CharSet` has it.
+
+Behind, because outlines-core 0.2.14 loses the transitions from a final state to one that is not final (`(?:ab)*`
+accepts nothing but the empty text), so no state inside the text may be final. Before, because it also builds the
+automaton that searches for the pattern, which grows exponentially unless a match can only begin at one character.
+"""
 MAX_REGEX_LENGTH = 150_000
 """Longest regex taken from a schema, in characters."""
 END = 256
@@ -67,22 +75,32 @@ def automaton_of(node: Node, max_states: int) -> ByteAutomaton:
     check_size(node, max_states)
     from outlines_core import Index, Vocabulary
 
-    text = node.render()
-    if not text:
-        return ByteAutomaton.of_texts([b""])
     with _refusals("regex"):
-        index = Index(text, Vocabulary(END, {bytes([byte]): [byte] for byte in range(256)}))
+        index = Index(
+            SENTINEL + node.render() + SENTINEL, Vocabulary(END, {bytes([byte]): [byte] for byte in range(256)})
+        )
     transitions: dict[int, dict[int, int]] = index.get_transitions()
     if len(transitions) >= max_states:
         raise GrammarLimit(f"regex: {len(transitions)} states, at most {max_states} are allowed")
-    initial: int = index.get_initial_state()
-    number = {initial: START}
+    start = index.get_initial_state()
+    for byte in SENTINEL.encode():
+        start = transitions[start][byte]
+    number = {start: START}
     for state in transitions:
         number.setdefault(state, len(number) + 1)
     table = np.full((len(number) + 1, 256), DEAD, np.uint16)
-    final = np.zeros(len(number) + 1, np.bool_)
     for state, row in transitions.items():
         row.pop(END, None)
         table[number[state], list(row)] = [number[following] for following in row.values()]
-    final[[number[state] for state in index.get_final_states()]] = True
-    return ByteAutomaton(table, final)
+    after_sentinel = np.zeros(len(table), np.bool_)
+    after_sentinel[[number[state] for state in index.get_final_states()]] = True
+    return _without_sentinel(table, after_sentinel)
+
+
+def _without_sentinel(table: npt.NDArray[np.uint16], after_sentinel: npt.NDArray[np.bool_]) -> ByteAutomaton:
+    """Makes final what accepted the sentinel, and forgets the sentinel's own transitions."""
+    states = np.arange(len(table))
+    for byte in SENTINEL.encode():
+        states = table[states, byte]
+    table = np.where(after_sentinel[table], DEAD, table).astype(np.uint16)
+    return ByteAutomaton(table, after_sentinel[states]).without_bytes(np.ones(256, np.bool_))

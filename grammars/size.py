@@ -7,7 +7,7 @@ from grammars.pattern import Alternation, Characters, Concatenation, Node
 
 __all__ = ["check_size", "num_positions"]
 
-STEPS_PER_STATE = 100
+STEPS_PER_STATE = 10
 """How far the size check looks, in visited states for each state allowed."""
 UTF8_STATES = 8
 """Byte states that a set reaching beyond ASCII takes, about."""

@@ -48,7 +48,7 @@ def build_step(plan: StepPlan, page_size: int) -> Step:
         parts = zip(*columns, (token_ids, positions, slots), strict=True)
         token_ids, positions, slots = (np.concatenate(part) for part in parts)
     sampled, sample_rows = _sampled(work, starts)
-    prompts, prompt_rows = _prompt_rows(plan.extends, starts)
+    prompts, prompt_rows = _prompt_rows(work, starts)
     batch = ForwardBatch(
         token_ids=torch.from_numpy(token_ids),
         positions=torch.from_numpy(positions),

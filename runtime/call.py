@@ -151,10 +151,12 @@ def parse_prompts(
     if isinstance(prompt, str):
         return [prompt], False
     if prompt is not None:
-        if not all(isinstance(text, str) for text in prompt):
+        if not isinstance(prompt, Sequence) or not all(isinstance(text, str) for text in prompt):
             raise InvalidParameter("prompt", prompt, "a string or a list of strings")
         return list(prompt), True
-    ids = list(input_ids or ())
-    if ids and not isinstance(ids[0], int):
-        return [list(row) for row in ids], True  # type: ignore[arg-type]
-    return [ids], False  # type: ignore[list-item]
+    if not isinstance(input_ids, Sequence) or isinstance(input_ids, str):
+        raise InvalidParameter("input_ids", input_ids, "a list of token ids, or a list of such lists")
+    rows = [list(row) for row in input_ids if isinstance(row, Sequence) and not isinstance(row, str)]
+    if rows and len(rows) == len(input_ids):
+        return list(rows), True
+    return [list(input_ids)], False  # type: ignore[arg-type]

@@ -75,14 +75,20 @@ class EngineCore:
         self._inbox: deque[Callable[[], None]] = deque()
         self._wake = threading.Event()
         self._stopping = False
+        self._gate = threading.RLock()
+        self._closed: EngineClosed | None = None
         self._random = random.Random()
 
     # ---- from any thread
 
     def post(self, action: Callable[[], None]) -> None:
-        """Has `action` called in the engine's thread, before its next step."""
-        self._inbox.append(action)
-        self._wake.set()
+        """Has `action` called in the engine's thread, before its next step; once that has ended, here and now."""
+        with self._gate:
+            if self._closed is None:
+                self._inbox.append(action)
+                self._wake.set()
+            else:
+                action()
 
     # ---- the loop
 
@@ -97,8 +103,8 @@ class EngineCore:
             self.failure = error
             raise
         finally:
-            self._compilation.shutdown()
             self._fail_everything()
+            self._compilation.shutdown()
 
     def stop(self) -> None:
         """Ends the loop after the present step."""
@@ -120,11 +126,19 @@ class EngineCore:
             "the engine was shut down" if self.failure is None else f"the engine died: {self.failure}"
         )
         closed.__cause__ = self.failure
-        while self._inbox or self.sessions:
+        with self._gate:  # whoever posts from now on waits, and then finds that the loop has ended
+            self._closed = closed
             self._drain()
             for session in self.sessions:
-                self.cancel(session, closed)
-                self.sessions.drop(session)
+                self._close_down(session, closed)
+
+    def _close_down(self, session: SessionState, closed: EngineClosed) -> None:
+        try:
+            self.cancel(session, closed)
+            self.sessions.drop(session)
+        except Exception:  # where the books themselves are broken, those who wait must hear of the end all the same
+            for job in session.jobs:
+                job.fail(closed)
 
     def step(self) -> bool:
         """One step; False when there was nothing to do."""
@@ -161,6 +175,7 @@ class EngineCore:
             ids = piece.request.tokens[piece.first + 1 : piece.first + 1 + piece.count]
             top = 0 if job.row is None or job.row.top_logprobs is None else job.row.top_logprobs
             job.take_prompt(prompt_logprobs(prompt_logits[offset : offset + piece.count], ids, top))
+            piece.request.logits_from = piece.first + piece.count  # after a retraction not once more
             offset += piece.count
         sampled = self._sampler.sample(logits[: len(rows)], rows)
         self._settle(plan, jobs, sampled)
@@ -193,7 +208,7 @@ class EngineCore:
             self.stats.recomputed_tokens += work.num_tokens - (request.num_pending == 1)
         request.cursor += work.num_tokens
         sequence.kv_len = max(sequence.kv_len, request.cursor)
-        if work.num_tokens > 1:  # as soon as pages are full, others may share them
+        if work.num_tokens > 1 or request.cursor <= request.prompt_len:  # as soon as pages are full, others may share them
             self.cache.commit(sequence, request.tokens)
 
     def _finish(self, job: Job) -> None:
@@ -231,16 +246,19 @@ class EngineCore:
 
     def _abort(self, job: Job, error: BaseException) -> None:
         """Ends a job badly, and with it the session's script. Its KV is good up to here and stays."""
-        self._leave(job)
-        self.stats.failed_requests += 1
-        job.fail(error)
-        job.owner.fail(error)
+        self._fail(job, error)
         self._abort_rest(job.owner, error)
 
     def _abort_rest(self, session: SessionState, error: BaseException) -> None:
         for job in list(session.jobs):
-            self._abort(job, error)
+            self._fail(job, error)
         self.advance(session)
+
+    def _fail(self, job: Job, error: BaseException) -> None:
+        self._leave(job)
+        self.stats.failed_requests += 1
+        job.fail(error)
+        job.owner.fail(error)
 
     def _fail_step(self, plan: StepPlan, error: Exception) -> None:
         """The forward raised: its requests fail with the cause, their KV of this step is worthless, others go on."""
@@ -258,28 +276,25 @@ class EngineCore:
     def enqueue(self, session: SessionState, ops: list[Op]) -> None:
         """Adds to a session's script and goes on with it."""
         session.script.extend(ops)
+        session.error = session.error or self._closed
         self.advance(session)
 
     def advance(self, session: SessionState) -> None:
         """Begins operations until one has to wait."""
-        if session.error is not None:
-            self._run_out(session)
-        while session.script and not session.is_busy:
+        while session.script and session.error is None and not session.is_busy:
             op = session.script.popleft()
             try:
                 op.begin(self, session)
             except Exception as error:
                 op.abandon(error)
                 session.fail(error)
+        if session.error is not None:
+            self._run_out(session, session.error)
 
-    def _run_out(self, session: SessionState) -> None:
+    def _run_out(self, session: SessionState, error: BaseException) -> None:
         """A failed session only closes; everything else in its script fails as the first did."""
-        from runtime.script import Close
-
-        error = session.error or session.cancelled()
-        closes = any(isinstance(op, Close) for op in session.script)
         session.fail(error)
-        if closes and not session.is_busy:
+        if session.is_ending and not session.is_busy:
             self.sessions.drop(session)
 
     def cancel(self, session: SessionState, error: BaseException | None = None) -> None:
@@ -348,15 +363,17 @@ class EngineCore:
     def compile(self, session: SessionState, spec: Spec, then: Callable[[Grammar], None], op: Op) -> None:
         """Compiles a constraint in another thread; the session waits, the step loop does not."""
         session.is_suspended = True
+        session.awaiting = op
         self._compilation.submit(spec, lambda done: self._compiled(session, done, then, op))
 
     def _compiled(
         self, session: SessionState, future: Future[Grammar], then: Callable[[Grammar], None], op: Op
     ) -> None:
+        if session.error is not None:  # cancelled in the meantime
+            return
         session.is_suspended = False
+        session.awaiting = None
         try:
-            if session.error is not None:
-                raise session.error
             then(future.result())
         except Exception as error:
             op.abandon(error)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
-from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 __all__ = ["Chunk", "Generation", "Handle", "Scores", "TokenLogprob"]
 
 T = TypeVar("T")
+
+log = logging.getLogger("sgdsl.engine")
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +106,7 @@ class Handle(Generic[T]):
             self._chunks.append(chunk)
             callbacks = tuple(self._callbacks)
             self._condition.notify_all()
-        for callback in callbacks:
-            callback(chunk)
+        self._call(callbacks, chunk)
 
     def finish(self, value: T) -> None:
         """Engine side: the result is there. Ignored once ended."""
@@ -120,8 +123,15 @@ class Handle(Generic[T]):
             self._value, self._error, self._ended = value, error, True
             callbacks, self._callbacks = tuple(self._callbacks), []
             self._condition.notify_all()
+        self._call(callbacks, None)
+
+    @staticmethod
+    def _call(callbacks: Sequence[Callable[[Chunk | None], None]], chunk: Chunk | None) -> None:
         for callback in callbacks:
-            callback(None)
+            try:
+                callback(chunk)
+            except Exception:  # a reader's fault must not become the engine's
+                log.exception("a callback on a result raised")
 
     def subscribe(self, callback: Callable[[Chunk | None], None]) -> None:
         """Calls back with every chunk, those already there included, and with None at the end."""
@@ -169,8 +179,9 @@ class Handle(Generic[T]):
         ended = asyncio.Event()
 
         def wake(chunk: Chunk | None) -> None:
-            if chunk is None and not loop.is_closed():
-                loop.call_soon_threadsafe(ended.set)
+            if chunk is None:
+                with suppress(RuntimeError):  # the loop was closed: nobody waits any more
+                    loop.call_soon_threadsafe(ended.set)
 
         self.subscribe(wake)
         yield from ended.wait().__await__()
@@ -196,7 +207,7 @@ class Handle(Generic[T]):
         queue: asyncio.Queue[Chunk | None] = asyncio.Queue()
 
         def wake(chunk: Chunk | None) -> None:
-            if not loop.is_closed():
+            with suppress(RuntimeError):  # the loop was closed: nobody waits any more
                 loop.call_soon_threadsafe(queue.put_nowait, chunk)
 
         self.subscribe(wake)

@@ -156,6 +156,7 @@ class GenerateJob(Job):
     def _generation(self, reason: str, matched: str | int | None, kept: tuple[int, ...], text: str) -> Generation:
         now = time.perf_counter()
         wants_logprobs = self.row.top_logprobs is not None
+        num_kept = 0 if self.output.finish is None else self.output.finish.num_kept
         return Generation(
             text=text,
             token_ids=kept,
@@ -164,7 +165,7 @@ class GenerateJob(Job):
             num_generated=self.output.num_tokens,
             prompt_tokens=self.request.prompt_len,
             cached_tokens=self.request.cached_tokens or 0,
-            logprobs=tuple(self._logprobs) if wants_logprobs else None,
+            logprobs=tuple(self._logprobs[:num_kept]) if wants_logprobs else None,
             prompt_logprobs=tuple(self._prompt_logprobs) if self.request.logits_from is not None else None,
             queue_seconds=max(0.0, self.started - self.submitted),
             first_token_seconds=max(0.0, self._first_token - self.submitted),

@@ -24,6 +24,7 @@ from runtime.session_state import ORIGINS
 if TYPE_CHECKING:
     from grammars import Grammar
     from runtime.core import EngineCore
+    from runtime.session import Session
     from runtime.session_state import SessionState
 
 __all__ = ["Append", "Close", "Fork", "Generate", "Mark", "Op", "Tokens", "Truncate"]
@@ -31,6 +32,8 @@ __all__ = ["Append", "Close", "Fork", "Generate", "Mark", "Op", "Tokens", "Trunc
 
 class Op(ABC):
     """One operation of a script."""
+
+    ends_session = False
 
     @abstractmethod
     def begin(self, core: EngineCore, session: SessionState) -> None:
@@ -96,6 +99,8 @@ class Tokens(_Report):
 class Close(Op):
     """Ends the session; its KV stays in the tree, unlocked."""
 
+    ends_session = True
+
     @override
     def begin(self, core: EngineCore, session: SessionState) -> None:
         core.sessions.drop(session)
@@ -103,9 +108,15 @@ class Close(Op):
 
 @dataclass(eq=False, slots=True)
 class Fork(Op):
-    """Gives `children` the session's tokens and KV. What is not computed yet is computed once, before."""
+    """Gives `children` the session's tokens and KV. What is not computed yet is computed once, before.
+
+    Args:
+        children: sessions suspended until then.
+        parent: what the user holds of the forking session; not to be dropped, and thereby cancelled, before.
+    """
 
     children: Sequence[SessionState]
+    parent: Session
 
     @override
     def begin(self, core: EngineCore, session: SessionState) -> None:
@@ -116,6 +127,8 @@ class Fork(Op):
 
     def _spawn(self, core: EngineCore, session: SessionState) -> None:
         for child in self.children:
+            if child.error is not None:  # cancelled or dropped before it began
+                continue
             core.sessions.fork(session, child)
             child.is_suspended = False
             core.advance(child)

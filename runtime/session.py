@@ -32,15 +32,26 @@ class Session:
         tokenizer: turns appended text into tokens, in the caller's thread.
         state: the engine's view of the session.
         is_empty: whether nothing was appended yet, so that a begin token may be due.
+        parent: the session this one is forked from; its script, with the fork in it, is handed over first.
     """
 
-    def __init__(self, core: EngineCore, tokenizer: Tokenizer, state: SessionState, *, is_empty: bool = True) -> None:
+    def __init__(
+        self,
+        core: EngineCore,
+        tokenizer: Tokenizer,
+        state: SessionState,
+        *,
+        is_empty: bool = True,
+        parent: Session | None = None,
+    ) -> None:
         self._core = core
         self._tokenizer = tokenizer
         self._state = state
         self._is_empty = is_empty
+        self._parent = parent
         self._tail = ""
         self._tail_ids: Sequence[int] = ()
+        self._tail_begins = False
         self._ops: list[Op] = []
         self._lock = threading.Lock()
         self._finalizer = weakref.finalize(self, _abandon, core, state)
@@ -51,8 +62,10 @@ class Session:
         if isinstance(content, str):
             if not content:
                 return
-            ids: Sequence[int] = self._tokenizer.encode(content, add_bos=self._is_empty and self._tokenizer.adds_bos)
+            begins = self._is_empty and self._tokenizer.adds_bos
+            ids: Sequence[int] = self._tokenizer.encode(content, add_bos=begins)
             self._record(Append(ids), tail=content, tail_ids=ids)
+            self._tail_begins = begins
             return
         ids = list(content)
         for token in ids:
@@ -100,7 +113,8 @@ class Session:
             raise InvalidParameter("choices", choices, "at least one non-empty string")
         handle: Handle[Scores] = Handle(_flush=self.flush)
         with self._lock:
-            add_bos = self._tokenizer.adds_bos and self._is_empty
+            # To an empty session the engine itself gives the begin token.
+            add_bos = bool(self._tail) and self._tail_begins
             ids = [self._tokenizer.encode(self._tail + choice, add_bos=add_bos) for choice in choices]
             op = Score(self._tail_ids, ids, choose, handle)
         self._record(op)
@@ -118,19 +132,19 @@ class Session:
         for state in states:
             state.is_suspended = True
         is_empty = self._is_empty
-        self._record(Fork(states))
-        return [Session(self._core, self._tokenizer, state, is_empty=is_empty) for state in states]
+        self._record(Fork(states, self))
+        return [Session(self._core, self._tokenizer, state, is_empty=is_empty, parent=self) for state in states]
 
     def tokens(self) -> Handle[list[tuple[int, str]]]:
         """The tokens at this point of the script with their origins (prompt, generated, forced)."""
         handle: Handle[list[tuple[int, str]]] = Handle(_flush=self.flush)
-        self._record(Tokens(handle))
+        self._record(Tokens(handle), tail=self._tail, tail_ids=self._tail_ids)
         return handle
 
     def mark(self) -> Handle[int]:
         """The number of tokens at this point of the script, for `truncate`."""
         handle: Handle[int] = Handle(_flush=self.flush)
-        self._record(Mark(handle))
+        self._record(Mark(handle), tail=self._tail, tail_ids=self._tail_ids)
         return handle
 
     def truncate(self, num_tokens: int) -> None:
@@ -141,6 +155,9 @@ class Session:
         """Hands over what was recorded."""
         with self._lock:
             ops, self._ops = self._ops, []
+            parent, self._parent = self._parent, None
+        if parent is not None:
+            parent.flush()
         if ops:
             core, state = self._core, self._state
             core.post(lambda: core.enqueue(state, ops))

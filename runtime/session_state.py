@@ -27,7 +27,9 @@ class SessionState:
         sequence: where the KV is; None until the engine has taken the session up.
         script: operations not begun yet.
         jobs: what runs for it now; the script goes on when there is none.
+        awaiting: an operation begun that has no job yet, because its grammar is being compiled.
         error: why it can do nothing more.
+        is_ending: it failed before its script came to the close in it, which is still due.
     """
 
     def __init__(self, namespace: str, program: str) -> None:
@@ -36,8 +38,10 @@ class SessionState:
         self.tokens: list[int] = []
         self.script: deque[Op] = deque()
         self.jobs: list[Job] = []
+        self.awaiting: Op | None = None
         self.sequence: SequenceKV | None = None
         self.error: BaseException | None = None
+        self.is_ending = False
         self.is_closed = False
         self.is_suspended = False
         self.last_use = 0
@@ -81,8 +85,13 @@ class SessionState:
     def fail(self, error: BaseException) -> None:
         """Ends everything still in the script with `error`; later operations fail with it as well."""
         self.error = self.error or error
+        if self.awaiting is not None:
+            self.awaiting.abandon(self.error)
+            self.awaiting = None
         while self.script:
-            self.script.popleft().abandon(self.error)
+            op = self.script.popleft()
+            self.is_ending = self.is_ending or op.ends_session
+            op.abandon(self.error)
 
     def cancelled(self) -> RequestCancelled:
         """The error a cancelled operation ends with."""

@@ -60,7 +60,7 @@ class TokenizerFiles:
         # A Llama 3 file that does not say otherwise begins every text with BOS.
         adds_bos = metadata.get("tokenizer.ggml.add_bos_token", metadata.get("tokenizer.ggml.pre") in LLAMA3_SPLITS)
         return cls(
-            backend=build_backend(metadata),
+            backend=build_backend(file.path, metadata),
             bos_token_id=roles["bos_token"],
             adds_bos=bool(adds_bos),
             eos_token_ids=fields.token_ids(*GGUF_ENDS),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Protocol
+from typing import Any, Protocol
 
 from sgdsl.errors import InvalidArgument
 
@@ -15,14 +15,16 @@ __all__ = ["CHATML", "ChatTemplate", "Conversation"]
 class ChatTemplate(Protocol):
     """Renders a whole conversation as one text. `runtime.chat_template.ChatTemplate` is one."""
 
-    def render(self, messages: Sequence[Mapping[str, str]], add_generation_prompt: bool = False) -> str:
+    def render(self, messages: Sequence[Mapping[str, Any]], *, add_generation_prompt: bool = False) -> str:
         """The conversation as the model was trained to read it."""
+
+    def __hash__(self) -> int: ...
 
 
 class _ChatML:
     """The format used where a backend has no template of its own."""
 
-    def render(self, messages: Sequence[Mapping[str, str]], add_generation_prompt: bool = False) -> str:
+    def render(self, messages: Sequence[Mapping[str, Any]], *, add_generation_prompt: bool = False) -> str:
         text = "".join(f"<|im_start|>{m['role']}\n{m['content']}<|im_end|>\n" for m in messages)
         return text + "<|im_start|>assistant\n" * add_generation_prompt
 

@@ -53,7 +53,9 @@ def draw(scores: Sequence[float], temperature: float, generator: random.Random) 
 
 
 def _mean(row: Sequence[float]) -> float:
-    return math.fsum(row) / len(row) if row and -math.inf not in row else (-math.inf if row else 0.0)
+    if not row:
+        return 0.0
+    return -math.inf if -math.inf in row else math.fsum(row) / len(row)
 
 
 def _means(logprobs: Logprobs) -> list[float]:

@@ -4,7 +4,7 @@ SgdslError
 ├── InvalidArgument           an argument of the language has a value that is not allowed (also a ValueError)
 ├── NotSupported              valid, but nothing here can do it
 │   └── BackendCapabilityError  this backend cannot do it; names node and backend
-├── WouldBlock                a value was read in an `async def` program before it was there; the hint says how to await it
+├── WouldBlock                an `async def` program read a value before it was there; the hint says how to await it
 ├── ProgramEnded              something was appended to a state whose program is over
 └── ProgramError              a program failed; `__cause__` is the original error, the message names file and line
     ├── ProgramTimeout        it took longer than its `timeout` (also a TimeoutError)

@@ -11,13 +11,12 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
-from grammars.spec import Choice
 from runtime.handle import Chunk, Generation, Handle, Scores
-from runtime.sampling.params import SamplingParams
 from sgdsl import ir
 from sgdsl.choices import draw
 from sgdsl.errors import BackendCapabilityError, ProgramTimeout
 from sgdsl.outcome import Outcome, of_generations, of_scores
+from sgdsl.usage import Usage
 
 if TYPE_CHECKING:
     from sgdsl.backends.base import Backend, BackendSession, LabelledSession
@@ -41,8 +40,8 @@ def check_capability(node: ir.Node, backend: Backend) -> None:
             raise BackendCapabilityError(f"a gen constrained by {kind}", backend.name)
     if isinstance(node, ir.Select) and node.method.needs == "nothing" and not able.score:
         raise BackendCapabilityError(f"a select by {node.method.name}", backend.name)
-    if isinstance(node, ir.Checkpoint | ir.Rollback) and not able.tokens:
-        raise BackendCapabilityError("a checkpoint", backend.name)
+    if isinstance(node, ir.Checkpoint | ir.Rollback | ir.Tokens) and not able.tokens:
+        raise BackendCapabilityError(type(node).__name__.lower(), backend.name)
 
 
 def execute(stream: Stream, step: Step) -> None:
@@ -87,7 +86,7 @@ def _gen(stream: Stream, step: Step) -> None:
     with_text = stream.run.backend.token_text if sampling.return_text_in_logprobs else None
 
     def settle(results: Sequence[Generation]) -> Outcome:
-        stream.run.count(results)
+        stream.run.count(Usage.of(results))
         return of_generations(node, results, with_text)
 
     _follow(stream, step, handles, settle)
@@ -103,8 +102,15 @@ def _select(stream: Stream, step: Step) -> None:
         _select_by_generating(stream, step, node)
     else:
         handle = session.score(node.choices, partial(_choose, node))
-        _follow(stream, step, [handle], lambda results: of_scores(node, results[0]))
+        _follow(stream, step, [handle], partial(_scored, stream, node))
     _limit(stream, step, node.timeout)
+
+
+def _scored(stream: Stream, node: ir.Select, results: Sequence[Scores]) -> Outcome:
+    scores = results[0]
+    usage = Usage(selects=1, prompt_tokens=scores.prompt_tokens, cached_tokens=scores.cached_tokens)
+    stream.run.count(usage)
+    return of_scores(node, scores)
 
 
 def _choose(node: ir.Select, logprobs: Sequence[Sequence[float]]) -> int:
@@ -114,11 +120,14 @@ def _choose(node: ir.Select, logprobs: Sequence[Sequence[float]]) -> int:
 
 
 def _select_by_generating(stream: Stream, step: Step, node: ir.Select) -> None:
+    from grammars.spec import Choice
+    from runtime.sampling.params import SamplingParams
+
     params = SamplingParams(max_new_tokens=None, temperature=0.0, constraint=Choice(node.choices))
     handle = stream.live_session.generate(params, top_logprobs=0)
 
     def settle(results: Sequence[Generation]) -> Outcome:
-        stream.run.count(results)
+        stream.run.count(Usage.of(results))
         outcome = of_generations(ir.Gen(name=node.name), results, None)
         chosen = {"choices": list(node.choices), "index": node.choices.index(outcome.text)}
         return Outcome(outcome.value, outcome.text, outcome.meta | chosen)
@@ -141,6 +150,11 @@ def _checkpoint(stream: Stream, step: Step) -> None:
     node = cast(ir.Checkpoint, step.node)
     stream.put_held()
     stream.marks[node.index].tokens = stream.live_session.mark()
+
+
+def _tokens(stream: Stream, step: Step) -> None:
+    stream.put_held()
+    _follow(stream, step, [stream.live_session.tokens()], lambda results: Outcome(list(results[0]), ""))
 
 
 def _rollback(stream: Stream, step: Step) -> None:
@@ -183,6 +197,7 @@ _EXECUTE: dict[type, Callable[[Stream, Step], None]] = {
     ir.Join: _nothing,
     ir.Checkpoint: _checkpoint,
     ir.Rollback: _rollback,
+    ir.Tokens: _tokens,
 }
 
 

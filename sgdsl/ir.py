@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
-from grammars.spec import Spec
 from sgdsl.choices import ChoicesMethod
 from sgdsl.sampling import Sampling
 from sgdsl.types import Typed
+
+if TYPE_CHECKING:
+    from grammars.spec import Spec
 
 __all__ = [
     "Checkpoint",
@@ -23,6 +25,7 @@ __all__ = [
     "ScopeEnd",
     "Select",
     "Text",
+    "Tokens",
 ]
 
 
@@ -123,6 +126,11 @@ class Rollback:
     index: int
 
 
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """Asks for the token ids so far; like a checkpoint, it cuts the text."""
+
+
 Node: TypeAlias = (
-    Text | Gen | Select | RoleBegin | RoleEnd | ScopeBegin | ScopeEnd | Fork | Join | Checkpoint | Rollback
+    Text | Gen | Select | RoleBegin | RoleEnd | ScopeBegin | ScopeEnd | Fork | Join | Checkpoint | Rollback | Tokens
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Generic, TypeVar
 
@@ -44,12 +45,20 @@ class Log(Generic[T]):
         with self._condition:
             return tuple(self._entries)
 
-    def __iter__(self) -> Iterator[T]:
+    def follow(self, timeout: float | None = None) -> Iterator[T]:
+        """The entries from the first on, waiting for more until the log is closed.
+
+        Raises:
+            TimeoutError: not closed after `timeout` seconds of waiting.
+        """
+        deadline = None if timeout is None else time.monotonic() + timeout
         position = 0
         while True:
             with self._condition:
                 while len(self._entries) == position and not self._closed:
-                    self._condition.wait()
+                    remaining = None if deadline is None else deadline - time.monotonic()
+                    if not self._condition.wait(remaining):
+                        raise TimeoutError(f"nothing more within {timeout} s")
                 if len(self._entries) == position:
                     return
                 entry = self._entries[position]

@@ -32,7 +32,8 @@ class Timer:
         """Calls it off, from any thread; nothing happens when it is over."""
         self._call = None
 
-    def __call__(self) -> None:
+    def ring(self) -> None:
+        """Its time has come."""
         call, self._call = self._call, None
         if call is not None:
             call()
@@ -65,7 +66,11 @@ class Loop:
     def later(self, seconds: float, call: Callable[[], None]) -> Timer:
         """Runs `call` on the loop after `seconds`, unless the timer is cancelled."""
         timer = Timer(call)
-        self.post(lambda: self._loop.call_later(seconds, timer) and None)
+
+        def start() -> None:
+            self._loop.call_later(seconds, timer.ring)
+
+        self.post(start)
         return timer
 
     def watch(self, flushable: Flushable) -> None:

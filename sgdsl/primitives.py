@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, Unpack
 
-from grammars.errors import InvalidSpec
-from grammars.spec import JsonSchema, Regex, Spec
 from sgdsl.choices import ChoicesMethod, token_length_normalized
 from sgdsl.errors import BackendCapabilityError, InvalidArgument
 from sgdsl.ir import Gen, Node, ScopeEnd, Select, Text
+from sgdsl.options import CONSTRAINTS, GenOptions, PlainOptions
 from sgdsl.sampling import Sampling
 from sgdsl.types import Typed, dtype_pattern, typed
+
+if TYPE_CHECKING:
+    from grammars.spec import Spec
 
 __all__ = ["Expr", "expression", "gen", "gen_bool", "gen_float", "gen_int", "gen_string", "select"]
 
@@ -62,98 +64,57 @@ def expression(value: object) -> Expr:
     raise TypeError(f"an expression or a string is needed, not {type(value).__name__} {value!r:.60}{hint}")
 
 
-def gen(
-    name: str | None = None,
-    max_tokens: int | None = None,
-    *,
-    min_tokens: int | None = None,
-    n: int | None = None,
-    stop: str | Sequence[str] | None = None,
-    stop_token_ids: Sequence[int] | None = None,
-    stop_regex: str | None = None,
-    temperature: float | None = None,
-    top_p: float | None = None,
-    top_k: int | None = None,
-    min_p: float | None = None,
-    frequency_penalty: float | None = None,
-    presence_penalty: float | None = None,
-    repetition_penalty: float | None = None,
-    logit_bias: Mapping[int, float] | None = None,
-    seed: int | None = None,
-    ignore_eos: bool | None = None,
-    return_logprob: bool | None = None,
-    logprob_start_len: int | None = None,
-    top_logprobs_num: int | None = None,
-    return_text_in_logprobs: bool | None = None,
-    dtype: type | None = None,
-    choices: Sequence[str] | None = None,
-    choices_method: ChoicesMethod | None = None,
-    regex: str | None = None,
-    json_schema: str | dict[str, Any] | bool | type | None = None,
-    grammar: str | None = None,
-    lark: str | None = None,
-    structural_tag: str | dict[str, Any] | None = None,
-    type: Any = None,
-    token_healing: bool | None = None,
-    priority: int | None = None,
-    timeout: float | None = None,
-) -> Expr:
+def gen(name: str | None = None, max_tokens: int | None = None, **options: Unpack[GenOptions]) -> Expr:
     """Text the model writes, bound to `name`.
 
     Args:
-        max_tokens, min_tokens, temperature, top_p, top_k, min_p, frequency_penalty, presence_penalty,
-            repetition_penalty, logit_bias, seed, ignore_eos: as in `runtime.sampling.params.SamplingParams`; what is
-            left out comes from the run's defaults, then 128 tokens at temperature 1.
-        n: number of samples; above 1 the value is their list, and the text goes on with the first.
-        stop, stop_token_ids, stop_regex: end the text and are not part of it.
-        return_logprob, top_logprobs_num, logprob_start_len, return_text_in_logprobs: what `get_meta_info` has of them.
-        dtype: int, float, bool or str constrain the text; the value stays the text.
-        choices, choices_method: one of these strings, as `select`.
-        regex, json_schema, grammar, lark, structural_tag: what the text must look like.
-        type: a Python type; the text is constrained to it and the value is an object of it.
-        token_healing: let the first token begin inside the prompt's last one.
-        priority: higher runs first. timeout: seconds.
+        max_tokens: at most this many; the run's default, or 128.
+        options: see `sgdsl.options.GenOptions`. With `n` above 1 the value is the list of samples, and the text goes
+            on with the first. Stop strings and end tokens are not part of the text.
 
     Raises:
         InvalidArgument: naming the argument, its value and what is allowed, or two constraints given together.
         BackendCapabilityError: a constraint that no backend can hold to yet.
+        TypeError: an argument that does not exist.
     """
-    given = {key: value for key, value in locals().items() if key in Sampling.names() and value is not None}
-    constraints = {
-        "dtype": dtype, "choices": choices, "regex": regex, "json_schema": json_schema, "grammar": grammar,
-        "lark": lark, "structural_tag": structural_tag, "type": type,
-    }  # fmt: skip
-    chosen = _only_constraint(constraints)
-    _refuse_unsupported(chosen, token_healing)
+    given: dict[str, Any] = {key: value for key, value in options.items() if value is not None}
+    unknown = set(given) - GenOptions.__optional_keys__
+    if unknown:
+        raise TypeError(f"gen() got an unexpected keyword argument {min(unknown)!r}")
+    if max_tokens is not None:
+        given["max_tokens"] = max_tokens
+    kind, value = _only_constraint(given)
+    priority, timeout = given.pop("priority", None), given.pop("timeout", None)
+    _refuse_healing(given.pop("token_healing", False))
     _check_call(name, priority, timeout)
-    if chosen == "choices":
-        return _gen_choices(name, choices, choices_method, given, priority, timeout)
-    if choices_method is not None:
-        raise InvalidArgument("choices_method: is not allowed without choices")
+    if kind == "choices":
+        return _gen_choices(name, value, given, priority, timeout)
+    if "choices_method" in given:
+        raise InvalidArgument("choices_method is not allowed without choices")
     sampling = Sampling.of(given)
-    constraint, parser = _constraint(chosen, constraints.get(chosen or ""), sampling)
+    constraint, parser = _constraint(kind, value, sampling)
     node = Gen(
         name=name, sampling=sampling, constraint=constraint, typed=parser, timeout=timeout, priority=priority
     )  # fmt: skip
     return Expr((node,))
 
 
-def gen_int(name: str | None = None, max_tokens: int | None = None, **options: Any) -> Expr:
+def gen_int(name: str | None = None, max_tokens: int | None = None, **options: Unpack[PlainOptions]) -> Expr:
     """`gen` of the text of an integer."""
     return gen(name, max_tokens, dtype=int, **options)
 
 
-def gen_float(name: str | None = None, max_tokens: int | None = None, **options: Any) -> Expr:
+def gen_float(name: str | None = None, max_tokens: int | None = None, **options: Unpack[PlainOptions]) -> Expr:
     """`gen` of the text of a decimal number."""
     return gen(name, max_tokens, dtype=float, **options)
 
 
-def gen_bool(name: str | None = None, max_tokens: int | None = None, **options: Any) -> Expr:
+def gen_bool(name: str | None = None, max_tokens: int | None = None, **options: Unpack[PlainOptions]) -> Expr:
     """`gen` of `True` or `False`."""
     return gen(name, max_tokens, dtype=bool, **options)
 
 
-def gen_string(name: str | None = None, max_tokens: int | None = None, **options: Any) -> Expr:
+def gen_string(name: str | None = None, max_tokens: int | None = None, **options: Unpack[PlainOptions]) -> Expr:
     """`gen` of a string in double quotes."""
     return gen(name, max_tokens, dtype=str, **options)
 
@@ -219,39 +180,37 @@ def _check_call(name: object, priority: object, timeout: object) -> None:
         raise InvalidArgument(f"timeout={timeout!r} is not allowed: a number of seconds above 0")
 
 
-def _only_constraint(constraints: Mapping[str, object]) -> str | None:
-    named = [key for key, value in constraints.items() if value is not None]
+def _only_constraint(given: dict[str, Any]) -> tuple[str | None, Any]:
+    """Takes the one constraint out of a gen's arguments."""
+    named = [key for key in CONSTRAINTS if key in given]
     if len(named) > 1:
         raise InvalidArgument(f"{named[0]} and {named[1]} are given together: at most one constraint is allowed")
-    return named[0] if named else None
+    if not named:
+        return None, None
+    if named[0] in ("grammar", "lark", "structural_tag"):
+        raise BackendCapabilityError(named[0], "default", "only regex and JSON schema constraints are compiled")
+    return named[0], given.pop(named[0])
 
 
-def _refuse_unsupported(chosen: str | None, token_healing: bool | None) -> None:
-    if chosen in ("grammar", "lark", "structural_tag"):
-        raise BackendCapabilityError(chosen, "default", "grammars beyond regex and JSON schema are not compiled yet")
-    if token_healing not in (None, False):
+def _refuse_healing(token_healing: object) -> None:
+    if token_healing is not False:
         raise BackendCapabilityError(f"token_healing={token_healing!r}", "default")
 
 
-def _gen_choices(
-    name: str | None,
-    choices: Sequence[str] | None,
-    method: ChoicesMethod | None,
-    given: dict[str, Any],
-    priority: int | None,
-    timeout: float | None,
-) -> Expr:
+def _gen_choices(name: str | None, choices: Any, given: dict[str, Any], priority: Any, timeout: Any) -> Expr:
     """A gen with `choices` is a select: arguments that mean nothing there are refused, not dropped."""
-    kept = {key: given.pop(key) for key in ("temperature", "seed", "return_logprob") if key in given}
-    kept.pop("return_logprob", None)  # a select always has them
+    kept = {key: given.pop(key) for key in ("temperature", "seed", "choices_method") if key in given}
+    if given.pop("return_logprob", True) is not True:
+        raise InvalidArgument("return_logprob=False is not allowed together with choices: a select always has them")
     if given:
-        raise InvalidArgument(f"{next(iter(given))}: means nothing together with choices")
-    return select(
-        name, choices, choices_method=method or token_length_normalized, priority=priority, timeout=timeout, **kept
-    )  # fmt: skip
+        raise InvalidArgument(f"{min(given)} means nothing together with choices")
+    return select(name, choices, priority=priority, timeout=timeout, **kept)
 
 
 def _constraint(chosen: str | None, value: Any, sampling: Sampling) -> tuple[Spec | None, Typed | None]:
+    from grammars.errors import InvalidSpec
+    from grammars.spec import JsonSchema, Regex
+
     try:
         if chosen == "regex":
             return Regex(value), None

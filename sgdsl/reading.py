@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Sequence
+from typing import Any
 
+from runtime.handle import Handle
 from sgdsl.events import Constant, Event, Generated, GeneratedEnd, RoleClosed, RoleOpened, RolledBack
-from sgdsl.ir import Gen, RoleBegin, RoleEnd, Rollback, Select
+from sgdsl.ir import Checkpoint, Gen, RoleBegin, RoleEnd, Rollback, Select
+from sgdsl.outcome import Outcome
 from sgdsl.stream import Step
 
-__all__ = ["events", "events_async", "messages", "text"]
+__all__ = ["added", "events", "events_async", "messages", "pieces", "pieces_async", "text"]
 
 
 def text(steps: Sequence[Step]) -> str:
@@ -42,22 +45,44 @@ def _constant(step: Step, before: list[Step]) -> Event | None:
     return Constant(step.text) if step.text else None
 
 
+def pieces(handle: Handle[Outcome]) -> Iterator[str]:
+    """A generated text as it comes; values that are not streamed come in one piece."""
+    written = ""
+    for chunk in handle:
+        written += chunk.text
+        if chunk.text:
+            yield chunk.text
+    if rest := _rest(handle, written):
+        yield rest
+
+
+async def pieces_async(handle: Handle[Outcome]) -> AsyncIterator[tuple[str, dict[str, Any]]]:
+    """As `pieces`, suspending instead of blocking; each with the token ids that came with it."""
+    written = ""
+    async for chunk in handle:
+        written += chunk.text
+        if chunk.text:
+            yield chunk.text, {"token_ids": list(chunk.token_ids)}
+    if rest := _rest(handle, written):
+        yield rest, handle.result().meta
+
+
+def _rest(handle: Handle[Outcome], written: str) -> str:
+    whole = handle.result().text
+    first = whole[0] if isinstance(whole, list) and written else whole
+    return str(first).removeprefix(written)
+
+
 def events(steps: Iterator[Step]) -> Iterator[Event]:
     """The events of steps as they come, waiting for what is still being written."""
     before: list[Step] = []
     for step in steps:
         if isinstance(step.node, Rollback):
-            before = _kept(before, step)
+            before = _kept(before, step.node.index)
         if isinstance(step.node, Gen | Select) and step.outcome is not None:
-            name, written = step.node.name, ""
-            for chunk in step.outcome:
-                written += chunk.text
-                if chunk.text:
-                    yield Generated(chunk.text, name)
-            rest = step.final_text().removeprefix(written)
-            if rest:
-                yield Generated(rest, name)
-            yield GeneratedEnd(name)
+            for piece in pieces(step.outcome):
+                yield Generated(piece, step.node.name)
+            yield GeneratedEnd(step.node.name)
         elif (event := _constant(step, before)) is not None:
             yield event
         before.append(step)
@@ -68,25 +93,24 @@ async def events_async(steps: AsyncIterator[Step]) -> AsyncIterator[Event]:
     before: list[Step] = []
     async for step in steps:
         if isinstance(step.node, Rollback):
-            before = _kept(before, step)
+            before = _kept(before, step.node.index)
         if isinstance(step.node, Gen | Select) and step.outcome is not None:
-            name, written = step.node.name, ""
-            async for chunk in step.outcome:
-                written += chunk.text
-                if chunk.text:
-                    yield Generated(chunk.text, name)
-            rest = step.final_text().removeprefix(written)
-            if rest:
-                yield Generated(rest, name)
-            yield GeneratedEnd(name)
+            async for piece, _ in pieces_async(step.outcome):
+                yield Generated(piece, step.node.name)
+            yield GeneratedEnd(step.node.name)
         elif (event := _constant(step, before)) is not None:
             yield event
         before.append(step)
 
 
-def _kept(before: list[Step], rollback: Step) -> list[Step]:
-    index = rollback.node.index if isinstance(rollback.node, Rollback) else 0
+def added(event: Event) -> str:
+    """The text an event adds; none when it takes some away."""
+    return "" if isinstance(event, RolledBack | GeneratedEnd) else event.text
+
+
+def _kept(before: list[Step], index: int) -> list[Step]:
+    """What a rollback to checkpoint `index` leaves."""
     for position, step in enumerate(before):
-        if getattr(step.node, "index", None) == index and not isinstance(step.node, Rollback):
+        if isinstance(step.node, Checkpoint) and step.node.index == index:
             return before[: position + 1]
     return before

@@ -19,10 +19,8 @@ __all__ = [
 
 
 def message(role: str, content: Expr | str | None) -> Expr:
-    """One chat message; without content, only its beginning."""
-    if content is None:
-        return Expr((RoleBegin(role),))
-    return Expr((RoleBegin(role), *expression(content).nodes, RoleEnd(role)))
+    """One chat message; without content, an empty one."""
+    return Expr((RoleBegin(role), *expression(content or "").nodes, RoleEnd(role)))
 
 
 def system(expr: Expr | str | None = None) -> Expr:

@@ -4,25 +4,26 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from runtime.handle import Generation, Handle
+from runtime.handle import Handle
 from sgdsl.chat import CHATML, Conversation
 from sgdsl.errors import ProgramCancelled, ProgramError, ProgramTimeout
 from sgdsl.outcome import Outcome
 from sgdsl.sampling import Sampling
 from sgdsl.source import raised_at
 from sgdsl.stream import Stream
+from sgdsl.usage import Usage
 
 if TYPE_CHECKING:
     from sgdsl.backends.base import Backend, BackendSession
     from sgdsl.loop import Loop
 
-__all__ = ["Run", "Usage", "current_run"]
+__all__ = ["Run", "current_run", "wait_for"]
 
 _current: ContextVar[Run | None] = ContextVar("sgdsl_run", default=None)
 
@@ -30,30 +31,6 @@ _current: ContextVar[Run | None] = ContextVar("sgdsl_run", default=None)
 def current_run() -> Run | None:
     """The run whose program is executing here, if any."""
     return _current.get()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Usage:
-    """What a run has cost so far.
-
-    Attributes:
-        gens: finished generate calls, samples counted.
-        prompt_tokens: before those calls; cached_tokens of them needed no computing.
-        generated_tokens: sampled.
-    """
-
-    gens: int = 0
-    prompt_tokens: int = 0
-    cached_tokens: int = 0
-    generated_tokens: int = 0
-
-    def __add__(self, other: Usage) -> Usage:
-        return Usage(
-            gens=self.gens + other.gens,
-            prompt_tokens=self.prompt_tokens + other.prompt_tokens,
-            cached_tokens=self.cached_tokens + other.cached_tokens,
-            generated_tokens=self.generated_tokens + other.generated_tokens,
-        )
 
 
 @dataclass(eq=False)
@@ -65,6 +42,7 @@ class Run:
         is_async: reads may not block, because the program runs on somebody's event loop.
         recorded: number of recordings so far, for the loop to see who is idle.
         seen: failures somebody has been shown.
+        task: what a streamed `async` program runs in; an event loop keeps only weak references to its tasks.
         nested: runs of programs called from this one; they end with it.
     """
 
@@ -82,6 +60,7 @@ class Run:
     value: Any = None
     error: ProgramError | None = None
     own_usage: Usage = field(default_factory=Usage)
+    task: object = None
 
     def __post_init__(self) -> None:
         conversation = Conversation(self.backend.chat_template or CHATML)
@@ -118,24 +97,18 @@ class Run:
                 if stream.queue:
                     stream.advance()
 
-    def count(self, results: Sequence[Generation]) -> None:
+    def count(self, usage: Usage) -> None:
         """Adds finished calls to the usage."""
         with self.lock:
-            for result in results:
-                self.own_usage += Usage(
-                    gens=1,
-                    prompt_tokens=result.prompt_tokens,
-                    cached_tokens=result.cached_tokens,
-                    generated_tokens=result.num_generated,
-                )
+            self.own_usage += usage
 
     def usage(self) -> Usage:
         """The run's own usage and that of the programs it called."""
         return sum((run.usage() for run in list(self.nested)), self.own_usage)
 
-    def add_stream(self, stream: Stream) -> None:
-        """One more stream, at the index it was made with."""
-        self.streams.append(stream)
+    def adopt(self, run: Run) -> None:
+        """A program called from this one runs as `run`, and ends with this one."""
+        self.nested.append(run)
 
     def pending(self) -> list[Handle[Outcome]]:
         """Outcomes still in the making."""

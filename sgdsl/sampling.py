@@ -1,15 +1,17 @@
-"""Sampling: what a gen, or a whole run, says about how tokens are picked; unset fields fall back to the next one out."""
+"""Sampling: what a gen, or a whole run, says about how tokens are picked; what is unset is taken from outside."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from grammars.spec import Spec
 from runtime.errors import InvalidParameter
-from runtime.sampling.params import SamplingParams
 from sgdsl.errors import InvalidArgument
+
+if TYPE_CHECKING:
+    from grammars.spec import Spec
+    from runtime.sampling.params import SamplingParams
 
 __all__ = ["Sampling"]
 
@@ -86,6 +88,8 @@ class Sampling:
         Raises:
             InvalidArgument: naming the argument, its value and what is allowed.
         """
+        from runtime.sampling.params import SamplingParams  # loads numpy, which `import sgdsl` must not
+
         given = {
             _RENAMED.get(f.name, f.name): getattr(self, f.name)
             for f in fields(self)

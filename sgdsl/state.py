@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import time
 import weakref
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from runtime.handle import Handle
 from sgdsl import reading
 from sgdsl.errors import InvalidArgument, ProgramError, WouldBlock
 from sgdsl.events import Event
-from sgdsl.ir import Fork, RoleEnd, Rollback, ScopeBegin, ScopeEnd
+from sgdsl.ir import Fork, Node, RoleBegin, RoleEnd, Rollback, ScopeBegin, ScopeEnd, Tokens
+from sgdsl.joining import join
 from sgdsl.outcome import Outcome, ready
 from sgdsl.primitives import Expr, expression
 from sgdsl.roles import message
-from sgdsl.run import Run, Usage, current_run, wait_for
+from sgdsl.run import wait_for
 from sgdsl.source import caller
 from sgdsl.stream import Step, Stream
+from sgdsl.usage import Usage
 
 if TYPE_CHECKING:
     from sgdsl.group import ProgramStateGroup
@@ -63,20 +66,15 @@ class ProgramState:
         self.set_var(name, value)
 
     @contextmanager
-    def _role(self, role: str) -> Iterator[None]:
-        self._stream.record(message(role, None).nodes, caller())
+    def _between(self, begin: Node, end: Node) -> Iterator[None]:
+        self._stream.record([begin], caller())
         try:
             yield
         except BaseException:
-            self._end_role_quietly(role)
+            with suppress(Exception):  # the error on its way out says more
+                self._stream.record([end], caller())
             raise
-        self._stream.record([RoleEnd(role)], caller())
-
-    def _end_role_quietly(self, role: str) -> None:
-        try:
-            self._stream.record([RoleEnd(role)], caller())
-        except Exception:
-            return  # the error on its way out says more
+        self._stream.record([end], caller())
 
     def system(self, expr: Expr | str | None = None) -> Any:
         """`with s.system():` is a system message; with an expression, appends one."""
@@ -92,16 +90,15 @@ class ProgramState:
 
     def _message(self, role: str, expr: Expr | str | None) -> Any:
         if expr is None:
-            return self._role(role)
+            return self._between(RoleBegin(role), RoleEnd(role))
         self._stream.record(message(role, expr).nodes, caller())
         return None
 
-    @contextmanager
-    def var_scope(self, name: str) -> Iterator[None]:
-        """What is appended inside is, as text, the value of `name`."""
-        self._stream.record([ScopeBegin(name)], caller())
-        yield
-        self._stream.record([ScopeEnd(name)], caller())
+    def var_scope(self, name: str) -> AbstractContextManager[None]:
+        """`with s.var_scope(name):`: what is appended inside is, as text, the value of `name`."""
+        if not isinstance(name, str) or not name:
+            raise InvalidArgument(f"name={name!r} is not allowed: a non-empty string")
+        return self._between(ScopeBegin(name), ScopeEnd(name))
 
     def fork(self, n: int = 1) -> ProgramStateGroup:
         """`n` states that begin with everything this one holds, sharing its KV.
@@ -113,7 +110,7 @@ class ProgramState:
 
         if isinstance(n, bool) or not isinstance(n, int) or n < 1:
             raise InvalidArgument(f"n={n!r} is not allowed: an integer of at least 1")
-        return ProgramStateGroup(self, [ProgramState(child) for child in self._fork(n)])
+        return ProgramStateGroup(self, [_droppable(ProgramState(child)) for child in self._fork(n)])
 
     def _fork(self, n: int) -> list[Stream]:
         run = self._stream.run
@@ -127,7 +124,7 @@ class ProgramState:
 
     def copy(self) -> CopiedState:
         """One state that begins with everything this one holds; as a context manager it joins on exit."""
-        return CopiedState(self, self._fork(1)[0])
+        return _droppable(CopiedState(self, self._fork(1)[0]))
 
     def checkpoint(self) -> Checkpoint:
         """A point to return to with `rollback`."""
@@ -141,8 +138,7 @@ class ProgramState:
         """
         stream = self._stream
         with stream.run.lock:
-            good = checkpoint.stream is stream and checkpoint.index < len(stream.marks)
-            if not good or stream.marks[checkpoint.index] is not checkpoint.mark:
+            if checkpoint.stream is not stream or not checkpoint.mark.is_good:
                 raise InvalidArgument("rollback: this checkpoint is not one this state can return to")
             stream.record([Rollback(checkpoint.index)], caller())
 
@@ -187,13 +183,13 @@ class ProgramState:
 
     async def get(self, name: str, timeout: float | None = None) -> Any:
         """The value of a name, awaited."""
-        handle = self._lookup(name)
+        handle = await self._lookup_async(name)
         self._stream.run.flush()
         await _within(handle, timeout)
         self._stream.check()
         return handle.result().value
 
-    def _lookup(self, name: str) -> Handle[Outcome]:
+    def _lookup(self, name: str, timeout: float | None = None) -> Handle[Outcome]:
         with self._stream.run.lock:
             self._stream.check()
             if name not in self._stream.variables:
@@ -202,7 +198,7 @@ class ProgramState:
             return self._stream.variables[name]
 
     def _read(self, name: str, timeout: float | None) -> Outcome:
-        handle = self._lookup(name)
+        handle = self._lookup(name, timeout)
         self._await(handle, timeout, f"await s.get({name!r})")
         self._stream.check()
         return handle.result()
@@ -210,7 +206,7 @@ class ProgramState:
     def _await(self, handle: Handle[Any], timeout: float | None, hint: str) -> None:
         run = self._stream.run
         run.flush()
-        if run.is_async and not run.is_over and not handle.done():
+        if run.is_async and not handle.done() and _on_event_loop():
             raise WouldBlock(f"not there yet, and waiting would block the event loop: {hint}")
         wait_for(handle, None if timeout is None else time.monotonic() + timeout)
 
@@ -235,10 +231,8 @@ class ProgramState:
 
     def error(self, timeout: float | None = None) -> ProgramError | None:
         """What the state failed with, once everything recorded so far has ended; None when nothing failed."""
-        try:
+        with suppress(ProgramError):
             self.sync(timeout)
-        except ProgramError:
-            pass
         failure = self._stream.error or self._stream.run.error
         if failure is not None:
             self._stream.run.seen.add(failure)
@@ -253,23 +247,35 @@ class ProgramState:
 
     def _whole_trail(self, timeout: float | None) -> list[Step]:
         deadline = math.inf if timeout is None else time.monotonic() + timeout
-        run = self._stream.run
-        if self._owns_the_end():
-            self._wait_for_end(timeout)
         for handle in self._unfinished():
             self._await(handle, None if timeout is None else deadline - time.monotonic(), "await s.wait() first")
-        with run.lock:
+        with self._stream.run.lock:
             self._stream.check()
             return list(self._stream.trail)
 
     def tokens(self, timeout: float | None = None) -> list[tuple[int, str]]:
-        """The token ids of the state with their origin: "prompt", "generated" or "forced".
+        """The token ids so far with their origin: "prompt", "generated" or "forced".
 
-        It cuts the text here: what follows is tokenized by itself.
+        It cuts the text here: what follows is tokenized by itself. Only while the program runs.
         """
-        handle = self._stream.read_tokens()
-        self._await(handle, timeout, "ask after the program has ended")
-        return handle.result()
+        handle = self._ask_tokens()
+        self._await(handle, timeout, "await s.get_tokens()")
+        self._stream.check()
+        return cast("list[tuple[int, str]]", handle.result().value)
+
+    async def get_tokens(self, timeout: float | None = None) -> list[tuple[int, str]]:
+        """As `tokens`, awaited."""
+        handle = self._ask_tokens()
+        self._stream.run.flush()
+        await _within(handle, timeout)
+        self._stream.check()
+        return cast("list[tuple[int, str]]", handle.result().value)
+
+    def _ask_tokens(self) -> Handle[Outcome]:
+        step = self._stream.record([Tokens()], caller())[0]
+        if step.outcome is None:
+            raise RuntimeError("a read of tokens has no outcome")
+        return step.outcome
 
     def usage(self) -> Usage:
         """Gens, prompt tokens, cached tokens and generated tokens of the whole run, forks included."""
@@ -278,31 +284,98 @@ class ProgramState:
     # following
 
     def events(self) -> Iterator[Event]:
-        """The text as it comes into being, in text order; ends with the program, or raises what it failed with."""
+        """The text in text order, waiting for what is still being written; raises what the state failed with.
+
+        On the state that `run(stream=True)` returned it follows the program to its end.
+        """
+        self._stream.run.flush()
         yield from reading.events(self._steps())
-        self._check_run()
+        self._stream.check()
 
     def text_iter(self, name: str | None = None) -> Iterator[str]:
         """Pieces of the text as they come: of one name, or without a name of everything, prompt included."""
         if name is None:
             for event in self.events():
-                if text := getattr(event, "text", "") if not _is_rollback(event) else "":
+                if text := reading.added(event):
                     yield text
             return
-        yield from _pieces(self._follow(name))
+        handle = self._lookup(name)
+        self._stream.run.flush()
+        yield from reading.pieces(handle)
         self._stream.check()
 
     async def text_async_iter(self, name: str | None = None, return_meta_data: bool = False) -> AsyncIterator[Any]:
-        """As `text_iter`, awaited; with `return_meta_data`, pairs of text and the name's meta so far."""
+        """As `text_iter`, awaited; with `return_meta_data`, pairs of a piece and the meta it came with."""
+        self._stream.run.flush()
         if name is None:
             async for event in reading.events_async(self._steps_async()):
-                if text := getattr(event, "text", "") if not _is_rollback(event) else "":
+                if text := reading.added(event):
                     yield (text, {}) if return_meta_data else text
-            self._check_run()
-            return
-        handle = await self._follow_async(name)
-        self._stream.run.flush()
-        async for chunk in handle:
-            if chunk.text:
-                yield (chunk.text, {"token_ids": list(chunk.token_ids)}) if return_meta_data else chunk.text
+        else:
+            async for text, meta in reading.pieces_async(await self._lookup_async(name)):
+                yield (text, meta) if return_meta_data else text
         self._stream.check()
+
+    def __repr__(self) -> str:
+        names = ", ".join(self._stream.variables) or "no variables"
+        return f"<state of {self._stream.run.name}: {names}>"
+
+    def _steps(self) -> Iterator[Step]:
+        return iter(self._stream.log.snapshot())
+
+    async def _steps_async(self) -> AsyncIterator[Step]:
+        for step in self._stream.log.snapshot():
+            yield step
+
+    async def _lookup_async(self, name: str) -> Handle[Outcome]:
+        return self._lookup(name)
+
+
+class CopiedState(ProgramState):
+    """A state made by `copy`. `with s.copy() as c:` hands c's new names back to `s`, as single values."""
+
+    def __init__(self, parent: ProgramState, stream: Stream) -> None:
+        super().__init__(stream)
+        self._parent = parent
+
+    def __enter__(self) -> CopiedState:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            join(self._parent._stream, [self._stream], single=True)
+
+
+S = TypeVar("S", bound=ProgramState)
+
+
+def _droppable(state: S) -> S:
+    """Gives the fork's session up when the program drops the fork and it has nothing left to do.
+
+    The garbage collector may run in any thread, whatever locks that thread holds, so the loop does it.
+    """
+    stream = state._stream
+    weakref.finalize(state, stream.run.loop.post, stream.close_when_idle).atexit = False
+    return state
+
+
+def _on_event_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
+async def _within(handle: Handle[Any], timeout: float | None) -> None:
+    """Suspends until a handle has ended, well or badly.
+
+    Raises:
+        TimeoutError: not within `timeout` seconds.
+    """
+    try:
+        async with asyncio.timeout(timeout):
+            await handle
+    except Exception:
+        if not handle.done():
+            raise

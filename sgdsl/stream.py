@@ -11,8 +11,8 @@ from runtime.handle import Handle
 from sgdsl import interpreter
 from sgdsl.chat import Conversation
 from sgdsl.errors import InvalidArgument, ProgramEnded, ProgramError
-from sgdsl.ir import Gen, Join, Node, RoleBegin, RoleEnd, Rollback, ScopeBegin, ScopeEnd, Select, Text
 from sgdsl.ir import Checkpoint as CheckpointNode
+from sgdsl.ir import Gen, Join, Node, RoleBegin, RoleEnd, Rollback, ScopeBegin, ScopeEnd, Select, Text, Tokens
 from sgdsl.log import Log
 from sgdsl.outcome import Outcome, gathered
 from sgdsl.source import Source
@@ -56,13 +56,17 @@ class Step:
 
 @dataclass(slots=True, eq=False)
 class Mark:
-    """A point a stream can return to: what it held there, and (once the backend got there) how many tokens."""
+    """A point a stream can return to: what it held there, and (once the backend got there) how many tokens.
+
+    It is good until the stream returns to an earlier one.
+    """
 
     trail_length: int
     variables: dict[str, Handle[Outcome]]
     fresh: dict[str, Handle[Outcome]]
     conversation: Conversation
     scopes: tuple[tuple[str, int], ...]
+    is_good: bool = True
     tokens: Handle[int] | None = None
 
 
@@ -140,7 +144,7 @@ class Stream:
                 conversation, step.text = conversation.end(node.role)
             elif isinstance(node, Text):
                 step.text = node.text
-            elif isinstance(node, Gen | Select):
+            elif isinstance(node, Gen | Select | Tokens):
                 step.outcome = Handle()
             steps.append(step)
         return conversation, steps
@@ -152,12 +156,12 @@ class Stream:
         elif isinstance(node, ScopeEnd):
             self._end_scope(node.name)
         elif isinstance(node, Rollback):
-            self._return_to(self.marks[node.index])
+            self._return_to(node.index)
         elif step.outcome is not None:
             self.unfinished[step] = None
             if isinstance(node, Gen | Select) and node.name is not None:
                 self.bind(node.name, step.outcome)
-        if not isinstance(node, Rollback | Join | CheckpointNode):
+        if not isinstance(node, Rollback | Join | CheckpointNode | Tokens):
             self.trail.append(step)
         self.log.append(step)
         self.queue.append(step)
@@ -179,13 +183,16 @@ class Stream:
 
         self.bind(name, gathered([step.outcome for step in steps], whole))
 
-    def _return_to(self, mark: Mark) -> None:
+    def _return_to(self, index: int) -> None:
+        mark = self.marks[index]
+        for later in self.marks[index + 1 :]:
+            later.is_good = False
         del self.trail[mark.trail_length :]
         self.variables, self.fresh = dict(mark.variables), dict(mark.fresh)
         self.conversation, self.scopes = mark.conversation, list(mark.scopes)
 
     def mark(self, source: Source | None) -> int:
-        """Records a checkpoint; its index is good until the stream returns to an earlier one."""
+        """Records a checkpoint and returns its index."""
         with self.run.lock:
             index = len(self.marks)
             mark = Mark(

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
-from grammars.spec import Choice, JsonSchema, Regex, Spec
 from sgdsl.errors import InvalidArgument
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
+
+    from grammars.spec import JsonSchema, Spec
 
 __all__ = ["DTYPES", "Typed", "dtype_pattern", "typed"]
 
@@ -67,6 +68,8 @@ def typed(kind: Any) -> Typed:
     Raises:
         InvalidArgument: no JSON schema can be made of the type, or its bare values are written alike.
     """
+    from grammars.spec import Regex
+
     if kind is bool:
         return _options(kind, {"True": True, "False": False})
     if kind is int:
@@ -95,6 +98,8 @@ def _plain(value: Any) -> Any:
 
 
 def _options(kind: Any, texts: dict[str, Any]) -> Typed:
+    from grammars.spec import Choice
+
     def parse(text: str) -> Any:
         if text not in texts:
             raise ValueError(f"{text!r} is none of {', '.join(texts)}")
@@ -117,6 +122,8 @@ def _json(kind: Any) -> Typed:
 def _adapter(kind: Any) -> tuple[TypeAdapter[Any], JsonSchema]:
     from pydantic import TypeAdapter
     from pydantic.errors import PydanticUserError
+
+    from grammars.spec import JsonSchema
 
     try:
         adapter = TypeAdapter(kind)

@@ -12,7 +12,7 @@ from runtime.errors import DamagedModel, UnsupportedModel
 
 __all__ = ["build_backend"]
 
-UNKNOWN, CONTROL, USER_DEFINED = 2, 3, 4
+UNKNOWN, CONTROL, USER_DEFINED, UNUSED = 2, 3, 4, 5
 """Token types of the GGUF specification that need more than an entry in the vocabulary."""
 
 WORDS = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|"
@@ -38,8 +38,12 @@ SPLITS = MappingProxyType(
 """`tokenizer.ggml.pre` → how text is cut into words before merging."""
 
 
-def build_backend(metadata: Mapping[str, Any]) -> Tokenizer:
+def build_backend(source: object, metadata: Mapping[str, Any]) -> Tokenizer:
     """The tokenizer of a GGUF file.
+
+    Args:
+        source: the file, for error messages.
+        metadata: its key-value pairs.
 
     Raises:
         DamagedModel: tokens or merges are missing, or do not fit together.
@@ -47,21 +51,26 @@ def build_backend(metadata: Mapping[str, Any]) -> Tokenizer:
     """
     model = metadata.get("tokenizer.ggml.model")
     if model != "gpt2":
-        raise UnsupportedModel(f"tokenizer model {model!r} in a GGUF file is not supported; supported is gpt2 (BPE)")
+        raise UnsupportedModel(
+            f"{source}: tokenizer.ggml.model={model!r} is not supported; supported is gpt2 (byte-level BPE)"
+        )
     pre = metadata.get("tokenizer.ggml.pre", "default")
     if pre not in SPLITS:
-        raise UnsupportedModel(f"tokenizer.ggml.pre={pre!r} is not supported; supported are {', '.join(SPLITS)}")
+        raise UnsupportedModel(
+            f"{source}: tokenizer.ggml.pre={pre!r} is not supported; supported are {', '.join(SPLITS)}"
+        )
     tokens, types = metadata.get("tokenizer.ggml.tokens"), metadata.get("tokenizer.ggml.token_type", ())
     merges = metadata.get("tokenizer.ggml.merges")
     if not tokens or merges is None:
-        raise DamagedModel("gguf metadata: tokenizer.ggml.tokens or tokenizer.ggml.merges is missing")
-    vocabulary = {token: index for index, token in enumerate(tokens)}
+        raise DamagedModel(f"{source}: tokenizer.ggml.tokens or tokenizer.ggml.merges is missing")
+    unused = {index for index, kind in enumerate(types) if kind == UNUSED}
+    vocabulary = {token: index for index, token in enumerate(tokens) if index not in unused}
     split = SPLITS[pre]
     try:
         pairs = [_pair(merge) for merge in merges]
         backend = Tokenizer(models.BPE(vocabulary, pairs, ignore_merges=split == "llama3"))
     except Exception as error:  # the library raises nothing narrower
-        raise DamagedModel(f"gguf metadata: tokens and merges do not fit together: {error}") from error
+        raise DamagedModel(f"{source}: tokens and merges do not fit together: {error}") from error
     backend.pre_tokenizer = _pre_tokenizer(split)
     if split == "qwen2":
         backend.normalizer = normalizers.NFC()

@@ -76,7 +76,7 @@ def resolve(name: str, *, cache_dir: Path | None = None, progress: bool = True) 
     path = Path(name).expanduser()
     if path.is_file():
         return _file(name, path)
-    if path.is_dir():
+    if name and path.is_dir():
         return _folder(name, path)
     if HUB_FILE.fullmatch(name):
         return ModelFiles(name, "gguf", _hub_file(*name.rsplit("/", 1)))

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from runtime.handle import Generation, Handle, Scores
-from runtime.sampling.params import SamplingParams
 from sgdsl.chat import ChatTemplate
+
+if TYPE_CHECKING:
+    from runtime.sampling.params import SamplingParams
 
 __all__ = ["Backend", "BackendSession", "Capabilities", "Choose", "LabelledSession"]
 

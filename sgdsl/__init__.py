@@ -1,0 +1,120 @@
+"""sgdsl: a language for programs that call a language model many times."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from typing import Any
+
+
+def _refuse_shadows() -> None:
+    """A user's own `runtime.py` or `grammars.py` beside a program would be imported in place of ours."""
+    home = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    for name in ("runtime", "grammars"):
+        found = importlib.util.find_spec(name)
+        origin = found.origin if found is not None else None
+        if origin is None or os.path.realpath(os.path.dirname(os.path.dirname(origin))) != os.path.realpath(home):
+            where = origin or (list(found.submodule_search_locations or ()) if found is not None else "nowhere")
+            raise ImportError(
+                f"sgdsl needs its own package {name!r} beside {home}, but {where} is in the way: rename that file"
+            )
+
+
+_refuse_shadows()
+
+from sgdsl.backends.base import Backend, BackendSession, Capabilities  # noqa: E402
+from sgdsl.backends.mock import Mock, MockCall  # noqa: E402
+from sgdsl.choices import (  # noqa: E402
+    ChoicesMethod,
+    constrained_greedy,
+    greedy_token_selection,
+    joint_likelihood,
+    token_length_normalized,
+    unconditional_likelihood_normalized,
+)
+from sgdsl.errors import (  # noqa: E402
+    BackendCapabilityError,
+    BatchInterrupted,
+    InvalidArgument,
+    NotSupported,
+    ProgramCancelled,
+    ProgramEnded,
+    ProgramError,
+    ProgramTimeout,
+    SgdslError,
+    WouldBlock,
+)
+from sgdsl.group import ProgramStateGroup  # noqa: E402
+from sgdsl.primitives import Expr, gen, gen_bool, gen_float, gen_int, gen_string, select  # noqa: E402
+from sgdsl.process import set_default_backend  # noqa: E402
+from sgdsl.program import Program, function  # noqa: E402
+from sgdsl.roles import (  # noqa: E402
+    assistant,
+    assistant_begin,
+    assistant_end,
+    system,
+    system_begin,
+    system_end,
+    user,
+    user_begin,
+    user_end,
+)
+from sgdsl.state import Checkpoint, ProgramState  # noqa: E402
+from sgdsl.usage import Usage  # noqa: E402
+
+__all__ = [
+    "Backend",
+    "BackendCapabilityError",
+    "BackendSession",
+    "BatchInterrupted",
+    "Capabilities",
+    "Checkpoint",
+    "ChoicesMethod",
+    "Engine",
+    "Expr",
+    "InvalidArgument",
+    "Mock",
+    "MockCall",
+    "NotSupported",
+    "Program",
+    "ProgramCancelled",
+    "ProgramEnded",
+    "ProgramError",
+    "ProgramState",
+    "ProgramStateGroup",
+    "ProgramTimeout",
+    "SgdslError",
+    "Usage",
+    "WouldBlock",
+    "assistant",
+    "assistant_begin",
+    "assistant_end",
+    "constrained_greedy",
+    "function",
+    "gen",
+    "gen_bool",
+    "gen_float",
+    "gen_int",
+    "gen_string",
+    "greedy_token_selection",
+    "joint_likelihood",
+    "select",
+    "set_default_backend",
+    "system",
+    "system_begin",
+    "system_end",
+    "token_length_normalized",
+    "unconditional_likelihood_normalized",
+    "user",
+    "user_begin",
+    "user_end",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """`Engine` loads torch, so it is imported by whoever asks for it."""
+    if name == "Engine":
+        from runtime.engine import Engine
+
+        return Engine
+    raise AttributeError(f"module 'sgdsl' has no attribute {name!r}")

@@ -1,0 +1,103 @@
+"""Execution: a program's function is called, everything it recorded is awaited, and its sessions close."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import Awaitable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from sgdsl.errors import InvalidArgument
+from sgdsl.process import workers
+from sgdsl.run import Run
+from sgdsl.state import ProgramState
+
+if TYPE_CHECKING:
+    from sgdsl.program import Program
+
+__all__ = ["perform", "perform_async", "perform_quietly"]
+
+
+def perform(
+    program: Program, run: Run, args: Sequence[Any], kwargs: Mapping[str, Any], timeout: float | None
+) -> ProgramState:
+    """Runs a program to its end, in this thread."""
+    if program.is_async:
+        _refuse_running_loop(program.name)
+        return asyncio.run(perform_async(program, run, args, kwargs, timeout))
+    state = ProgramState(run.main)
+    with _lifetime(run, timeout):
+        with run.entered():
+            run.value = program.func(state, *args, **{**program.bound, **kwargs})
+        run.settle()
+        run.conclude()
+    return state
+
+
+async def perform_async(
+    program: Program, run: Run, args: Sequence[Any], kwargs: Mapping[str, Any], timeout: float | None
+) -> ProgramState:
+    """Runs a program to its end: an `async` one on this event loop, a plain one in a thread."""
+    if not program.is_async:
+        return await _in_thread(run, functools.partial(perform, program, run, args, kwargs, timeout))
+    state = ProgramState(run.main)
+    with _lifetime(run, timeout):
+        with run.entered():
+            run.value = await _or_expired(program.func(state, *args, **{**program.bound, **kwargs}), run, timeout)
+        await run.settled()
+        run.conclude()
+    return state
+
+
+def perform_quietly(
+    program: Program, run: Run, args: Sequence[Any], kwargs: Mapping[str, Any], timeout: float | None
+) -> None:
+    """As `perform`, for a streamed run: its reads raise what it failed with."""
+    try:
+        perform(program, run, args, kwargs, timeout)
+    except BaseException:
+        return
+
+
+@contextmanager
+def _lifetime(run: Run, timeout: float | None) -> Iterator[None]:
+    """Whatever happens inside, afterwards nothing of the run is left running, and no session is open."""
+    timer = None if timeout is None else run.loop.later(timeout, lambda: run.expire(timeout))
+    try:
+        yield
+    except BaseException as error:
+        run.abort(error)
+        raise
+    finally:
+        run.close()
+        if timer is not None:
+            timer.cancel()
+
+
+async def _in_thread(run: Run, work: functools.partial[ProgramState]) -> ProgramState:
+    try:
+        return await asyncio.get_running_loop().run_in_executor(workers(), work)
+    except asyncio.CancelledError:
+        run.cancel()
+        raise
+
+
+def _refuse_running_loop(name: str) -> None:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return
+    raise InvalidArgument(f"{name} is an async program and an event loop is running here: await {name}.arun(...)")
+
+
+async def _or_expired(work: Awaitable[Any], run: Run, timeout: float | None) -> Any:
+    """Awaits a program's function; when its time is up it is cancelled wherever it waits."""
+    try:
+        async with asyncio.timeout(timeout):
+            return await work
+    except TimeoutError:
+        if timeout is not None:
+            run.expire(timeout)
+        run.main.check()
+        raise

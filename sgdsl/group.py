@@ -1,0 +1,81 @@
+"""ProgramStateGroup: the states a fork made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from sgdsl.errors import BackendCapabilityError, InvalidArgument
+from sgdsl.joining import join
+from sgdsl.primitives import Expr
+
+if TYPE_CHECKING:
+    from sgdsl.state import ProgramState
+
+__all__ = ["ProgramStateGroup"]
+
+MODES = ("gather_variable", "concat_and_append", "none")
+
+
+class ProgramStateGroup:
+    """The forks of one state, in order. `with s.fork(n) as g:` joins them on exit."""
+
+    def __init__(self, parent: ProgramState, states: Sequence[ProgramState]) -> None:
+        self._parent = parent
+        self._states = list(states)
+
+    def __len__(self) -> int:
+        return len(self._states)
+
+    def __getitem__(self, index: int) -> ProgramState:
+        return self._states[index]
+
+    def __setitem__(self, index: int, state: ProgramState) -> None:
+        if self._states[index] is not state:  # what `g[i] += expr` assigns is the state itself
+            raise InvalidArgument("a fork cannot be replaced by another state")
+
+    def __iter__(self) -> Iterator[ProgramState]:
+        return iter(self._states)
+
+    def __iadd__(
+        self, other: Expr | str | Sequence[Expr | str] | Callable[[int], Expr | str]
+    ) -> ProgramStateGroup:  # fmt: skip
+        if callable(other):
+            parts: list[Expr | str] = [other(index) for index in range(len(self))]
+        elif isinstance(other, Expr | str):
+            parts = [other] * len(self)
+        else:
+            parts = list(other)
+        if len(parts) != len(self):
+            raise InvalidArgument(f"{len(parts)} expressions for {len(self)} forks")
+        for state, part in zip(self._states, parts, strict=True):
+            state += part
+        return self
+
+    def join(self, mode: str = "gather_variable", *, return_exceptions: bool = False) -> None:
+        """Hands each new name of the forks back to the state they came from, as the list of their values.
+
+        It does not wait: the names can be read at once, and reading waits. A fork's failure becomes the state's own
+        and ends the other forks; with `return_exceptions` it stands in the lists instead.
+
+        Args:
+            mode: "gather_variable", or "none" to hand nothing back.
+
+        Raises:
+            InvalidArgument: an unknown mode.
+            ProgramError: a fork has failed already.
+        """
+        if mode not in MODES:
+            raise InvalidArgument(f"mode={mode!r} is not allowed: one of {', '.join(MODES)}")
+        if mode == "concat_and_append":
+            raise BackendCapabilityError("join('concat_and_append')", self._parent._stream.run.backend.name)
+        streams = [state._stream for state in self._states]
+        hand_back = mode == "gather_variable"
+        join(self._parent._stream, streams, hand_back=hand_back, return_exceptions=return_exceptions)
+
+    def __enter__(self) -> ProgramStateGroup:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            self.join()

@@ -1,0 +1,74 @@
+"""Joining: forks' names become names of the stream they came from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from runtime.handle import Handle
+from sgdsl.errors import InvalidArgument
+from sgdsl.ir import Join
+from sgdsl.outcome import Outcome, gathered
+from sgdsl.source import caller
+from sgdsl.stream import Stream
+
+__all__ = ["join"]
+
+
+def join(
+    parent: Stream, children: Sequence[Stream], *, hand_back: bool = True, single: bool = False,
+    return_exceptions: bool = False,
+) -> None:  # fmt: skip
+    """Ties the children's fate to the parent's, and hands back what they have bound since the fork or last join.
+
+    It does not wait: the parent's names stand for values still in the making.
+
+    Args:
+        hand_back: the parent gets the children's names at all.
+        single: there is one child, and its values come back as they are instead of as lists.
+        return_exceptions: a failed child's values are its error, and nobody else fails.
+
+    Raises:
+        ProgramError: a child has failed already.
+        InvalidArgument: the children are of another run.
+    """
+    if any(child.run is not parent.run for child in children):
+        raise InvalidArgument("join: these states belong to another run")
+    with parent.run.lock:
+        names = tuple(dict.fromkeys(name for child in children for name in child.fresh)) if hand_back else ()
+        for child in children:
+            if not return_exceptions:
+                _tie(parent, child)
+        parent.record([Join(tuple(child.index for child in children), names)], caller())
+        for name in names:
+            handles = [child.fresh.get(name) for child in children]
+            parent.bind(name, _handed_back(handles, single, return_exceptions))
+        for child in children:
+            if hand_back:
+                child.fresh.clear()
+            if return_exceptions and child.error is not None:
+                parent.run.seen.add(child.error)
+            elif return_exceptions:
+                child.on_failure.append(parent.run.seen.add)
+
+
+def _tie(parent: Stream, child: Stream) -> None:
+    """A child's failure, now or later, is the parent's, and so that of all its other children."""
+    if child.error is not None:
+        parent.fail(child.error)
+    else:
+        child.on_failure.append(parent.fail)
+
+
+def _handed_back(
+    handles: Sequence[Handle[Outcome] | None], single: bool, return_exceptions: bool
+) -> Handle[Outcome]:  # fmt: skip
+    if single and handles[0] is not None and not return_exceptions:
+        return handles[0]
+
+    def combine(found: list[Outcome | BaseException | None]) -> Outcome:
+        def column(field: str) -> list[object]:
+            return [getattr(one, field) if isinstance(one, Outcome) else one for one in found]
+
+        return Outcome(column("value"), column("text"), column("meta"))
+
+    return gathered(handles, combine, keep_errors=return_exceptions)

@@ -1,0 +1,73 @@
+"""Options: the keyword arguments of `gen`, as types, so that editors and type checkers know them."""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Mapping, Sequence
+from typing import Any, TypedDict
+
+from sgdsl.choices import ChoicesMethod
+
+__all__ = ["CONSTRAINTS", "GenOptions", "PlainOptions", "SamplingOptions"]
+
+CONSTRAINTS = ("dtype", "choices", "regex", "json_schema", "grammar", "lark", "structural_tag", "type")
+"""Of these, a gen takes at most one."""
+
+
+class SamplingOptions(TypedDict, total=False):
+    """How tokens are picked; meanings and limits as in `runtime.sampling.params.SamplingParams`.
+
+    What is left out, or None, comes from the run's defaults, and then is SGLang's: 128 tokens at temperature 1.
+    """
+
+    min_tokens: int | None
+    n: int | None
+    stop: str | Sequence[str] | None
+    stop_token_ids: Sequence[int] | None
+    stop_regex: str | None
+    temperature: float | None
+    top_p: float | None
+    top_k: int | None
+    min_p: float | None
+    frequency_penalty: float | None
+    presence_penalty: float | None
+    repetition_penalty: float | None
+    logit_bias: Mapping[int, float] | None
+    seed: int | None
+    ignore_eos: bool | None
+    return_logprob: bool | None
+    logprob_start_len: int | None
+    top_logprobs_num: int | None
+    return_text_in_logprobs: bool | None
+
+
+class PlainOptions(SamplingOptions, total=False):
+    """What a gen takes beside sampling, without constraints.
+
+    token_healing: the first token may begin inside the prompt's last one. priority: higher runs first.
+    timeout: seconds.
+    """
+
+    token_healing: bool | None
+    priority: int | None
+    timeout: float | None
+
+
+class GenOptions(PlainOptions, total=False):
+    """Everything a gen takes.
+
+    dtype: int, float, bool or str constrain the text; the value stays the text.
+    choices, choices_method: one of these strings, as `select`.
+    regex, json_schema, grammar, lark, structural_tag: what the text must look like.
+    type: a Python type; the text is constrained to it and the value is an object of it.
+    """
+
+    dtype: builtins.type | None
+    choices: Sequence[str] | None
+    choices_method: ChoicesMethod | None
+    regex: str | None
+    json_schema: str | dict[str, Any] | bool | builtins.type | None
+    grammar: str | None
+    lark: str | None
+    structural_tag: str | dict[str, Any] | None
+    type: Any

@@ -1,0 +1,263 @@
+"""Program: a Python function whose first parameter is a state, and the ways to run it."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import inspect
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, overload
+
+from sgdsl.backends.base import Backend
+from sgdsl.errors import BackendCapabilityError, InvalidArgument
+from sgdsl.execution import perform, perform_async, perform_quietly
+from sgdsl.process import as_backend, default_backend, loop, workers
+from sgdsl.run import Run, current_run
+from sgdsl.running import RunningState
+from sgdsl.sampling import Sampling
+from sgdsl.state import ProgramState
+
+__all__ = ["Program", "function"]
+
+
+@overload
+def function(func: Callable[..., Any], *, num_api_spec_tokens: int | None = None) -> Program: ...
+@overload
+def function(*, num_api_spec_tokens: int | None = None) -> Callable[[Callable[..., Any]], Program]: ...
+def function(
+    func: Callable[..., Any] | None = None, *, num_api_spec_tokens: int | None = None
+) -> Program | Callable[[Callable[..., Any]], Program]:
+    """Makes a program of a function, plain or `async`, whose first parameter is the state.
+
+    Args:
+        num_api_spec_tokens: tokens to write ahead on backends that are asked for text only.
+
+    Raises:
+        InvalidArgument: the function has no first parameter, or the number is not positive.
+    """
+    if num_api_spec_tokens is not None and (not isinstance(num_api_spec_tokens, int) or num_api_spec_tokens < 1):
+        raise InvalidArgument(f"num_api_spec_tokens={num_api_spec_tokens!r} is not allowed: an integer of at least 1")
+    if func is None:
+        return lambda func: Program(func, num_api_spec_tokens=num_api_spec_tokens)
+    return Program(func, num_api_spec_tokens=num_api_spec_tokens)
+
+
+class Program:
+    """A function over a state. Immutable; `bind` makes another one.
+
+    Attributes:
+        func: the function.
+        bound: arguments fixed by `bind`.
+        num_api_spec_tokens: as given to `function`.
+    """
+
+    def __init__(
+        self,
+        func: Callable[..., Any],
+        *,
+        bound: Mapping[str, Any] | None = None,
+        num_api_spec_tokens: int | None = None,
+    ) -> None:
+        parameters = list(inspect.signature(func).parameters.values())
+        if not parameters or parameters[0].kind not in (
+            inspect.Parameter.POSITIONAL_ONLY,
+            inspect.Parameter.POSITIONAL_OR_KEYWORD,
+        ):
+            raise InvalidArgument(f"{func.__name__} needs a first parameter: the state")
+        self.func = func
+        self.bound = dict(bound or {})
+        self.num_api_spec_tokens = num_api_spec_tokens
+        self.signature = inspect.Signature(parameters[1:])
+        self.is_async = inspect.iscoroutinefunction(func)
+        functools.update_wrapper(self, func)
+
+    @property
+    def name(self) -> str:
+        """The function's name."""
+        return self.func.__name__
+
+    def __repr__(self) -> str:
+        return f"<program {self.name}{self.signature}>"
+
+    def bind(self, **kwargs: Any) -> Program:
+        """This program with some arguments fixed; every option stays.
+
+        Raises:
+            TypeError: an argument the function does not have.
+        """
+        self.signature.bind_partial(**kwargs)
+        return Program(
+            self.func, bound={**self.bound, **kwargs}, num_api_spec_tokens=self.num_api_spec_tokens
+        )  # fmt: skip
+
+    def check_arguments(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+        """Raises TypeError, naming the program, when its function cannot be called with these."""
+        try:
+            self.signature.bind(*args, **{**self.bound, **kwargs})
+        except TypeError as error:
+            raise TypeError(f"{self.name}: {error}") from None
+
+    # running
+
+    def run(
+        self, *args: Any, backend: Any = None, stream: bool = False, timeout: float | None = None, **kwargs: Any
+    ) -> ProgramState:
+        """Runs the program and returns its state; with `stream`, returns at once and runs beside the caller.
+
+        Args:
+            args, kwargs: the function's own, and sampling defaults for its gens (`temperature=…`, `max_tokens=…`).
+            backend: where it runs; otherwise the default backend.
+            timeout: seconds for all of it.
+
+        Raises:
+            ProgramError: a gen, a select or a fork failed; what the function itself raises comes out as it is.
+        """
+        run, kwargs = self.prepare(args, kwargs, backend, timeout)
+        if stream:
+            state = RunningState(run)
+            workers().submit(perform_quietly, self, run, args, kwargs, timeout)
+            return state
+        return perform(self, run, args, kwargs, timeout)
+
+    async def arun(
+        self, *args: Any, backend: Any = None, stream: bool = False, timeout: float | None = None, **kwargs: Any
+    ) -> ProgramState:
+        """As `run`, awaited. An `async def` program runs on the caller's loop, a plain one in a thread."""
+        current = asyncio.get_running_loop()
+        if backend is None and current_run() is None:
+            backend = await current.run_in_executor(None, default_backend)  # starting an engine takes seconds
+        run, kwargs = self.prepare(args, kwargs, backend, timeout)
+        state = RunningState(run) if stream else None
+        work = asyncio.ensure_future(perform_async(self, run, args, kwargs, timeout))
+        if state is not None:
+            run.task = work  # the loop itself keeps only a weak reference
+            work.add_done_callback(lambda done: done.cancelled() or done.exception())  # its reads raise that
+            return state
+        return await work
+
+    def prepare(
+        self, args: Sequence[Any], kwargs: Mapping[str, Any], backend: Any = None, timeout: float | None = None
+    ) -> tuple[Run, dict[str, Any]]:
+        """A run that is ready to start, and the function's keyword arguments with the sampling defaults taken out.
+
+        Raises:
+            InvalidArgument, TypeError: arguments that do not fit.
+            BackendCapabilityError: the backend cannot run such a program at all.
+        """
+        if timeout is not None and not (isinstance(timeout, int | float) and 0 < timeout < math.inf):
+            raise InvalidArgument(f"timeout={timeout!r} is not allowed: a number of seconds above 0")
+        own, sampling = self._split(kwargs)
+        self.check_arguments(args, own)
+        return self.start(self._backend(backend), sampling), own
+
+    def start(self, backend: Backend, sampling: Sampling) -> Run:
+        """A run that is ready to be performed.
+
+        Raises:
+            BackendCapabilityError: the backend cannot run such a program at all.
+        """
+        if self.num_api_spec_tokens is not None:
+            raise BackendCapabilityError(f"num_api_spec_tokens={self.num_api_spec_tokens}", backend.name)
+        run = Run(self.name, backend, loop(), sampling, is_async=self.is_async)
+        outer = current_run()
+        if outer is not None:
+            outer.adopt(run)
+        return run
+
+    def _split(self, kwargs: Mapping[str, Any]) -> tuple[dict[str, Any], Sampling]:
+        """The function's own arguments, which come first, and the sampling defaults."""
+        defaults = {key for key in kwargs if key in Sampling.names() and key not in self.signature.parameters}
+        own = {key: value for key, value in kwargs.items() if key not in defaults}
+        return own, Sampling.of({key: kwargs[key] for key in defaults})
+
+    def _backend(self, backend: Any) -> Backend:
+        if backend is not None:
+            return as_backend(backend)
+        outer = current_run()
+        return outer.backend if outer is not None else default_backend()
+
+    # inside other programs
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Inside a program: runs on its backend and gives what the function returns (awaited in an `async` one).
+
+        Anywhere else: as `run`.
+        """
+        outer = current_run()
+        if outer is None:
+            return self.run(*args, **kwargs)
+        if outer.is_async:
+            return self._value_of(self.arun(*args, **kwargs))
+        return self.run(*args, **kwargs).ret_value
+
+    @staticmethod
+    async def _value_of(state: Any) -> Any:
+        return (await state).ret_value
+
+    def inline(self, state: ProgramState, *args: Any, **kwargs: Any) -> Any:
+        """Runs the function on a state of another program; a coroutine when the function is one."""
+        self.check_arguments(args, kwargs)
+        return self.func(state, *args, **{**self.bound, **kwargs})
+
+    # many at once
+
+    def run_batch(
+        self,
+        batch: Sequence[Mapping[str, Any] | Sequence[Any]],
+        *,
+        backend: Any = None,
+        num_threads: int | str = "auto",
+        progress_bar: bool = False,
+        generator_style: bool = False,
+        return_exceptions: bool = False,
+        timeout: float | None = None,
+        **sampling: Any,
+    ) -> list[Any] | Iterator[Any]:
+        """Runs the program once per item and returns the states in the items' order.
+
+        Args:
+            batch: a list of dicts (keyword arguments) or of tuples (positional ones); checked before anything runs.
+            backend: where they run; otherwise the default backend.
+            num_threads: programs at once; "auto" is as many requests as the backend serves at once.
+            progress_bar: show one.
+            generator_style: yield states as they are ready, in order, instead of returning the list.
+            return_exceptions: put an item's error in its place instead of raising it and ending the others.
+            timeout: seconds per program.
+            sampling: defaults for all gens.
+
+        Raises:
+            BatchInterrupted: Ctrl-C; it carries what was finished.
+        """
+        from sgdsl.batch import Batch
+
+        items = [_item(self, position, item) for position, item in enumerate(batch)]
+        options = {key: value for key, value in sampling.items() if value is not None}
+        unknown = set(options) - Sampling.names()
+        if unknown:
+            raise InvalidArgument(f"{min(unknown)}: is neither an option of run_batch nor a sampling default")
+        made = Batch(
+            self, items, self._backend(backend), num_threads=num_threads, progress_bar=progress_bar,
+            return_exceptions=return_exceptions, timeout=timeout, sampling=Sampling.of(options),
+        )  # fmt: skip
+        return made.iterate() if generator_style else made.collect()
+
+    def cache(self, backend: Any = None) -> int:
+        """Puts the text that every run begins with into the backend's prefix cache; returns its number of tokens."""
+        from sgdsl.prefix import cache_prefix
+
+        return cache_prefix(self, self._backend(backend))
+
+
+def _item(program: Program, position: int, item: object) -> tuple[Sequence[Any], Mapping[str, Any]]:
+    if isinstance(item, Mapping):
+        arguments: tuple[Sequence[Any], Mapping[str, Any]] = ((), item)
+    elif isinstance(item, tuple | list):
+        arguments = (item, {})
+    else:
+        raise TypeError(f"batch[{position}]: a dict or a tuple of arguments is needed, not {type(item).__name__}")
+    try:
+        program.check_arguments(*arguments)
+    except TypeError as error:
+        raise TypeError(f"batch[{position}]: {error}") from None
+    return arguments
