@@ -54,6 +54,6 @@ def person(seed: str) -> str:
     return (
         f"{draw.choice(NAMES)} is a {draw.randint(18, 80)}-year-old {draw.choice(ROLES)} living in "
         f"{draw.choice(CITIES)} who is {draw.choice(('still', 'no longer'))} active and knows "
-        f"{draw.choice(SKILLS[:2])} and {draw.choice(SKILLS[2:])}. Return the person as a JSON object with the keys name, age, city, role, "
-        "active, skills."
+        f"{draw.choice(SKILLS[:2])} and {draw.choice(SKILLS[2:])}. Return the person as a JSON object "
+        "with the keys name, age, city, role, active, skills."
     )

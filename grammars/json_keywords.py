@@ -36,7 +36,15 @@ KINDS: dict[str, tuple[str, ...]] = {
 }
 """The types of JSON, as far as they have keywords of their own, and those."""
 TYPES = ("null", "boolean", "integer", "number", "string", "array", "object")
-UNENFORCED = ("not", "patternProperties", "propertyNames", "dependentRequired", "dependentSchemas", "dependencies")
+UNENFORCED = (
+    "not",
+    "patternProperties",
+    "propertyNames",
+    "dependentRequired",
+    "dependentSchemas",
+    "dependencies",
+    "unevaluatedProperties",
+)
 """Keywords that are always named in a warning."""
 SIZES = ("minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties")
 ANNOTATIONS = (

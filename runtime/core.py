@@ -95,8 +95,10 @@ class EngineCore:
     def run(self) -> None:
         """Steps until `stop`; afterwards nothing that anybody waits for is left."""
         try:
-            while not self._stopping:
+            while True:
                 self._drain()
+                if self._stopping:
+                    break
                 if not self.step():
                     self._rest()
         except BaseException as error:  # the loop is dead: everybody who waits must hear of it

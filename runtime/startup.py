@@ -84,16 +84,9 @@ def assemble(
         log.info("%s", line)
     template = None
     if tokenizer.chat_template is not None:
-        strings = {key: token for token, key in _named_tokens(tokenizer)}
-        template = ChatTemplate(tokenizer.chat_template, strings)
+        template = ChatTemplate(tokenizer.chat_template, tokenizer.token_names)
     core = EngineCore(config, budget, runner, tokenizer, GrammarCompiler(tokenizer.vocabulary))
     return Assembled(core, tokenizer, template, runner, name)
-
-
-def _named_tokens(tokenizer: Tokenizer) -> list[tuple[str, str]]:
-    by_id = {token_id: token for token, token_id in tokenizer.special_tokens.items()}
-    named = [("bos_token", tokenizer.bos_token_id), ("eos_token", tokenizer.eos_token_ids[0])]
-    return [(by_id.get(token_id, ""), key) for key, token_id in named if token_id is not None]
 
 
 def free_memory() -> int:

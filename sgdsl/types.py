@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
 from sgdsl.errors import InvalidArgument
+from sgdsl.typed_dicts import portable
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -126,7 +127,7 @@ def _adapter(kind: Any) -> tuple[TypeAdapter[Any], JsonSchema]:
     from grammars.spec import JsonSchema
 
     try:
-        adapter = TypeAdapter(kind)
+        adapter: TypeAdapter[Any] = TypeAdapter(portable(kind))
         return adapter, JsonSchema.of(adapter.json_schema())
     except PydanticUserError as error:
         reason = str(error).splitlines()[0]

@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import math
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sgdsl.choices import draw, greedy_token_selection, joint_likelihood, token_length_normalized
+
+rows = st.lists(
+    st.lists(st.integers(-8, 0).map(lambda n: n / 2), min_size=1, max_size=5), min_size=1, max_size=6
+)  # fmt: skip
+
+
+def greedy_oracle(matrix: list[list[float]]) -> int:
+    """The rule as written: pad with the row's mean, keep the rows equal to the column's maximum until one is left."""
+    width = max(map(len, matrix))
+    padded = {i: row + [sum(row) / len(row)] * (width - len(row)) for i, row in enumerate(matrix)}
+    alive = list(padded)
+    for column in range(width):
+        if len(alive) > 1:
+            best = max(padded[i][column] for i in alive)
+            alive = [i for i in alive if padded[i][column] == best]
+    return alive[0]
+
+
+@given(rows)
+def test_greedy_is_the_rule_as_written(matrix: list[list[float]]) -> None:
+    assert greedy_token_selection.choose(matrix) == greedy_oracle(matrix)
+
+
+@given(rows)
+def test_length_normalized_is_the_first_best_mean(matrix: list[list[float]]) -> None:
+    means = [sum(row) / len(row) for row in matrix]
+    assert token_length_normalized.choose(matrix) == means.index(max(means))
+
+
+@given(rows)
+def test_joint_is_the_first_best_sum(matrix: list[list[float]]) -> None:
+    sums = [sum(row) for row in matrix]
+    assert joint_likelihood.choose(matrix) == sums.index(max(sums))
+
+
+def test_certain_tokens_count() -> None:
+    # a logprob of 0.0 is a token like any other: means are -1 and -0.75
+    assert token_length_normalized.scores([[-1.0, -1.0], [0.0, 0.0, 0.0, -3.0]]) == [-1.0, -0.75]
+    assert token_length_normalized.choose([[-1.0], [0.0, 0.0]]) == 1
+
+
+def test_impossible_choices_lose() -> None:
+    for method in (token_length_normalized, joint_likelihood, greedy_token_selection):
+        assert method.choose([[-math.inf, 0.0], [-5.0, -5.0]]) == 1
+
+
+def test_draws_follow_the_softmax() -> None:
+    generator = random.Random(1)
+    drawn = [draw([0.0, -math.log(3), -math.inf], 1.0, generator) for _ in range(4000)]
+    assert drawn.count(0) / 4000 == pytest.approx(0.75, abs=0.03)
+    assert drawn.count(2) == 0
+    assert {draw([-1.0, -2.0], 0.01, generator) for _ in range(100)} == {0}
