@@ -141,6 +141,8 @@ class EngineCore:
         except Exception:  # where the books themselves are broken, those who wait must hear of the end all the same
             for job in session.jobs:
                 job.fail(closed)
+            session.jobs.clear()
+            session.is_closed = True
 
     def step(self) -> bool:
         """One step; False when there was nothing to do."""
@@ -296,7 +298,7 @@ class EngineCore:
     def _run_out(self, session: SessionState, error: BaseException) -> None:
         """A failed session only closes; everything else in its script fails as the first did."""
         session.fail(error)
-        if session.is_ending and not session.is_busy:
+        if session.is_ending and not session.is_busy and self._closed is None:
             self.sessions.drop(session)
 
     def cancel(self, session: SessionState, error: BaseException | None = None) -> None:

@@ -33,6 +33,7 @@ __all__ = [
     "StepFailed",
     "UnknownModel",
     "UnsupportedModel",
+    "anew",
 ]
 
 
@@ -101,3 +102,16 @@ class EngineClosed(EngineError):
 
 class LedgerError(EngineError):
     """The ledger's owners do not add up; the message is the table of owners."""
+
+
+def anew(error: BaseException) -> BaseException:
+    """The same error without its traceback.
+
+    Raising an error ties it to the frames it passes, and with them to everything their variables hold. What the engine
+    keeps, and what several readers raise, must therefore be an object of its own.
+    """
+    kind = type(error)
+    twin = kind.__new__(kind, *error.args)
+    twin.__dict__.update(error.__dict__)
+    twin.__cause__ = error.__cause__
+    return twin

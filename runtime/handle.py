@@ -10,6 +10,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
+from runtime.errors import anew
+
 __all__ = ["Chunk", "Generation", "Handle", "Scores", "TokenLogprob"]
 
 T = TypeVar("T")
@@ -121,6 +123,7 @@ class Handle(Generic[T]):
             if self._ended:
                 return
             self._value, self._error, self._ended = value, error, True
+            self._flush = None  # a result holds nothing of what made it
             callbacks, self._callbacks = tuple(self._callbacks), []
             self._condition.notify_all()
         self._call(callbacks, None)
@@ -144,8 +147,9 @@ class Handle(Generic[T]):
         callback(None)
 
     def _ask(self) -> None:
-        if self._flush is not None:
-            self._flush()
+        flush = self._flush
+        if flush is not None:
+            flush()
 
     def done(self) -> bool:
         """Whether it ended, well or badly."""
@@ -170,7 +174,7 @@ class Handle(Generic[T]):
 
     def _outcome(self) -> T:
         if self._error is not None:
-            raise self._error
+            raise anew(self._error).with_traceback(self._error.__traceback__)
         return self._value  # type: ignore[return-value]
 
     def __await__(self) -> Generator[Any, None, T]:

@@ -6,8 +6,10 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-import torch  # before numba starts its threads: both then share torch's OpenMP pool instead of competing for the cores
-from numba import njit
+import numba
+
+# Loaded before numba starts its threads, so that both share one OpenMP pool instead of competing for the cores.
+import torch  # noqa: F401
 
 __all__ = ["compile_cached"]
 
@@ -19,12 +21,14 @@ def compile_cached(function: Callable[..., Any], signature: Any, *, parallel: bo
 
     Where neither folder can be written, it is compiled anew in every process, and that is logged.
     """
-    torch.get_num_threads()
-    options = {"parallel": parallel, "nogil": True, "boundscheck": False}
+    compiler: Any = numba.njit
+    options: dict[str, Any] = {"parallel": parallel, "nogil": True, "boundscheck": False}
     try:
-        return njit([signature], cache=True, **options)(function)  # type: ignore[no-any-return]
+        cached: Callable[..., Any] = compiler([signature], cache=True, **options)(function)
+        return cached
     except RuntimeError as error:
         if "locator" not in str(error):
             raise
         _LOG.warning("kernel %s is compiled at every start: %s", function.__name__, error)
-        return njit([signature], **options)(function)  # type: ignore[no-any-return]
+        fresh: Callable[..., Any] = compiler([signature], **options)(function)
+        return fresh

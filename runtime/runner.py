@@ -63,5 +63,6 @@ class ModelRunner:
         return {
             "weight_format": self._model.weight_format,
             "attention": self._attention.name,
+            "layers": self._model.ops_name,
             "threads": str(torch.get_num_threads()),
         }

@@ -116,7 +116,7 @@ class Fork(Op):
     """
 
     children: Sequence[SessionState]
-    parent: Session
+    parent: Session | None
 
     @override
     def begin(self, core: EngineCore, session: SessionState) -> None:
@@ -126,6 +126,7 @@ class Fork(Op):
             core.prefill(session, lambda: self._spawn(core, session), self.abandon)
 
     def _spawn(self, core: EngineCore, session: SessionState) -> None:
+        self.parent = None
         for child in self.children:
             if child.error is not None:  # cancelled or dropped before it began
                 continue
@@ -135,6 +136,7 @@ class Fork(Op):
 
     @override
     def abandon(self, error: BaseException) -> None:
+        self.parent = None
         for child in self.children:
             child.is_suspended = False
             child.fail(error)

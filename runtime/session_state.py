@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from runtime.errors import RequestCancelled
+from runtime.errors import RequestCancelled, anew
 
 if TYPE_CHECKING:
     from runtime.job import Job
@@ -84,7 +84,7 @@ class SessionState:
 
     def fail(self, error: BaseException) -> None:
         """Ends everything still in the script with `error`; later operations fail with it as well."""
-        self.error = self.error or error
+        self.error = self.error or anew(error)
         if self.awaiting is not None:
             self.awaiting.abandon(self.error)
             self.awaiting = None

@@ -12,6 +12,7 @@ from sgdsl.backends.base import Backend
 from sgdsl.errors import BatchInterrupted, InvalidArgument, ProgramCancelled
 from sgdsl.execution import perform
 from sgdsl.sampling import Sampling
+from sgdsl.waiting import wait_for_future
 
 if TYPE_CHECKING:
     from sgdsl.program import Program
@@ -119,6 +120,7 @@ class Batch:
             self._stop()
 
     def _result(self, future: Future[Any]) -> Any:
+        wait_for_future(future)
         error = future.exception()
         if error is None:
             return future.result()

@@ -8,6 +8,8 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Generic, TypeVar
 
+from sgdsl.waiting import SLICE_SECONDS
+
 __all__ = ["Log"]
 
 T = TypeVar("T")
@@ -56,9 +58,10 @@ class Log(Generic[T]):
         while True:
             with self._condition:
                 while len(self._entries) == position and not self._closed:
-                    remaining = None if deadline is None else deadline - time.monotonic()
-                    if not self._condition.wait(remaining):
+                    remaining = SLICE_SECONDS if deadline is None else deadline - time.monotonic()
+                    if remaining <= 0:
                         raise TimeoutError(f"nothing more within {timeout} s")
+                    self._condition.wait(min(remaining, SLICE_SECONDS))
                 if len(self._entries) == position:
                     return
                 entry = self._entries[position]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from typing import Protocol
 __all__ = ["Loop", "Timer"]
 
 IDLE_SECONDS = 0.001
+_log = logging.getLogger("sgdsl.loop")
 
 
 class Flushable(Protocol):
@@ -49,6 +51,7 @@ class Loop:
         self._idle: dict[Flushable, int] = {}
         self._sweeping = False
         self._lock = threading.Lock()
+        self.on_error: Callable[[Exception], object] = _log.exception
         threading.Thread(target=self._loop.run_forever, name="sgdsl-loop", daemon=True).start()
 
     def post(self, call: Callable[[], None]) -> None:
@@ -61,14 +64,21 @@ class Loop:
     def _drain(self) -> None:
         self._woken = False
         while self._inbox:
-            self._inbox.popleft()()
+            self._call(self._inbox.popleft())
+
+    def _call(self, call: Callable[[], None]) -> None:
+        """An error here is a bug of ours; it is reported, and the loop goes on for everybody else."""
+        try:
+            call()
+        except Exception as error:
+            self.on_error(error)
 
     def later(self, seconds: float, call: Callable[[], None]) -> Timer:
         """Runs `call` on the loop after `seconds`, unless the timer is cancelled."""
         timer = Timer(call)
 
         def start() -> None:
-            self._loop.call_later(seconds, timer.ring)
+            self._loop.call_later(seconds, self._call, timer.ring)
 
         self.post(start)
         return timer
@@ -95,4 +105,4 @@ class Loop:
         if self._sweeping:
             self._sweep_later()
         for flushable in ripe:
-            flushable.flush()
+            self._call(flushable.flush)

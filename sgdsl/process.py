@@ -22,6 +22,7 @@ NUM_WORKERS = 32
 class _Process:
     def __init__(self) -> None:
         self.lock = threading.Lock()
+        self.starting = threading.Lock()  # apart, because starting an engine takes seconds
         self.backend: Backend | None = None
         self.loop: Loop | None = None
         self.workers: ThreadPoolExecutor | None = None
@@ -52,13 +53,14 @@ def as_backend(backend: Any) -> Backend:
 
 def default_backend() -> Backend:
     """The default backend; the first to ask for it, when none was set, starts `Engine()` on the default model."""
-    with _process.lock:
+    with _process.starting:
         if _process.backend is None:
             from sgdsl.backends.engine import EngineBackend
 
             started = EngineBackend.start()
             atexit.register(started.close)
             _process.backend = started
+            return started
         return _process.backend
 
 

@@ -128,7 +128,7 @@ class Program:
         if backend is None and current_run() is None:
             backend = await current.run_in_executor(None, default_backend)  # starting an engine takes seconds
         run, kwargs = self.prepare(args, kwargs, backend, timeout)
-        state = RunningState(run) if stream else None
+        state = RunningState(run, awaited=True) if stream else None
         work = asyncio.ensure_future(perform_async(self, run, args, kwargs, timeout))
         if state is not None:
             run.task = work  # the loop itself keeps only a weak reference

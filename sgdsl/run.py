@@ -18,12 +18,13 @@ from sgdsl.sampling import Sampling
 from sgdsl.source import raised_at
 from sgdsl.stream import Stream
 from sgdsl.usage import Usage
+from sgdsl.waiting import wait_for
 
 if TYPE_CHECKING:
     from sgdsl.backends.base import Backend, BackendSession
     from sgdsl.loop import Loop
 
-__all__ = ["Run", "current_run", "wait_for"]
+__all__ = ["Run", "current_run"]
 
 _current: ContextVar[Run | None] = ContextVar("sgdsl_run", default=None)
 
@@ -65,7 +66,6 @@ class Run:
     def __post_init__(self) -> None:
         conversation = Conversation(self.backend.chat_template or CHATML)
         self.streams.append(Stream(self, 0, conversation))
-        self.ended = threading.Event()
 
     @property
     def main(self) -> Stream:
@@ -181,18 +181,3 @@ class Run:
         for stream in streams:
             stream.close()
             stream.log.close()
-        self.ended.set()
-
-
-def wait_for(handle: Handle[Any], deadline: float | None) -> None:
-    """Waits until a handle has ended, well or badly.
-
-    Raises:
-        TimeoutError: not before `deadline` (of the monotonic clock).
-    """
-    remaining = None if deadline is None else max(0.0, deadline - time.monotonic())
-    try:
-        handle.result(remaining)
-    except Exception:
-        if not handle.done():
-            raise

@@ -20,15 +20,25 @@ class RunningState(ProgramState):
     """Reads wait for the program to come that far; texts, messages and iterations go to its end.
 
     Dropping it cancels the program.
+
+    Args:
+        run: the program's run.
+        awaited: it was started from an event loop, which reads may not block.
     """
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Run, *, awaited: bool = False) -> None:
         super().__init__(run.main)
         self._run = run
+        self._awaited = awaited
         weakref.finalize(self, run.loop.post, run.cancel).atexit = False  # collected in any thread, under any lock
+
+    def _is_awaited(self) -> bool:
+        return self._awaited
 
     def _lookup(self, name: str, timeout: float | None = None) -> Handle[Outcome]:
         """Waits until the program has bound the name, or has ended."""
+        if name not in self._stream.variables:
+            self._refuse_to_block(f"await s.get({name!r})")
         steps = self._stream.log.follow(timeout)
         while name not in self._stream.variables and next(steps, None) is not None:
             continue
@@ -56,9 +66,10 @@ class RunningState(ProgramState):
         self._check_run()
 
     def _whole_trail(self, timeout: float | None) -> list[Step]:
+        self._refuse_to_block("await s.wait() first")
         started = time.monotonic()
-        if not self._run.ended.wait(timeout):
-            raise TimeoutError(f"{self._run.name} has not ended within {timeout} s")
+        for _ in self._stream.log.follow(timeout):
+            continue
         self._check_run()
         return super()._whole_trail(None if timeout is None else timeout - (time.monotonic() - started))
 

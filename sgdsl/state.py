@@ -19,10 +19,10 @@ from sgdsl.joining import join
 from sgdsl.outcome import Outcome, ready
 from sgdsl.primitives import Expr, expression
 from sgdsl.roles import message
-from sgdsl.run import wait_for
 from sgdsl.source import caller
 from sgdsl.stream import Step, Stream
 from sgdsl.usage import Usage
+from sgdsl.waiting import wait_for
 
 if TYPE_CHECKING:
     from sgdsl.group import ProgramStateGroup
@@ -204,11 +204,18 @@ class ProgramState:
         return handle.result()
 
     def _await(self, handle: Handle[Any], timeout: float | None, hint: str) -> None:
-        run = self._stream.run
-        run.flush()
-        if run.is_async and not handle.done() and _on_event_loop():
-            raise WouldBlock(f"not there yet, and waiting would block the event loop: {hint}")
+        self._stream.run.flush()
+        if not handle.done():
+            self._refuse_to_block(hint)
         wait_for(handle, None if timeout is None else time.monotonic() + timeout)
+
+    def _is_awaited(self) -> bool:
+        """Whether whoever reads this should not block an event loop."""
+        return self._stream.run.is_async
+
+    def _refuse_to_block(self, hint: str) -> None:
+        if self._is_awaited() and not self._stream.run.is_over and _on_event_loop():
+            raise WouldBlock(f"not there yet, and waiting would block the event loop: {hint}")
 
     def text(self, timeout: float | None = None) -> str:
         """All of the text, prompt included, when it is whole."""
@@ -288,6 +295,7 @@ class ProgramState:
 
         On the state that `run(stream=True)` returned it follows the program to its end.
         """
+        self._refuse_to_block("use s.text_async_iter()")
         self._stream.run.flush()
         yield from reading.events(self._steps())
         self._stream.check()
@@ -299,6 +307,7 @@ class ProgramState:
                 if text := reading.added(event):
                     yield text
             return
+        self._refuse_to_block(f"use s.text_async_iter({name!r})")
         handle = self._lookup(name)
         self._stream.run.flush()
         yield from reading.pieces(handle)

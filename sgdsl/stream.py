@@ -219,19 +219,18 @@ class Stream:
 
     def advance(self) -> None:
         """Executes what can be executed, and hands the session's script over."""
-        while self.queue and not self.waiting and self.error is None and self._has_session():
-            step = self.queue.popleft()
+        while self.queue and not self.waiting and self.error is None:
+            step = self.queue[0]
             try:
-                interpreter.execute(self, step)
+                if self.session is None and self.index == 0:
+                    self.session = self.run.open_session()
+                if self.session is None:  # a fork that its parent has not handed over yet
+                    return
+                interpreter.execute(self, self.queue.popleft())
+                if not self.queue or self.waiting:
+                    self.session.flush()
             except Exception as error:
                 self.fail_at(step, error)
-        if self.session is not None and self.error is None:
-            self.session.flush()
-
-    def _has_session(self) -> bool:
-        if self.session is None and self.index == 0:
-            self.session = self.run.open_session()
-        return self.session is not None
 
     def put_held(self) -> None:
         """Appends the text held back so far to the session, as one unit."""

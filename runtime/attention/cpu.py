@@ -106,6 +106,6 @@ def _blocks(index: int, starts: np.ndarray[Any, Any], lengths: np.ndarray[Any, A
 
 @cache
 def _kernel() -> tuple[Any, int]:
-    from runtime.cpu_kernels import KEYS, compile_attend
+    from runtime.attention.cpu_kernels import KEYS, compile_attend
 
     return compile_attend(), KEYS

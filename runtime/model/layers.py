@@ -2,34 +2,119 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable
+from functools import cache
+from typing import NamedTuple, Protocol
+
 import torch
 
 from runtime.model.config import ModelConfig
 
-__all__ = ["Rotary", "rms_norm", "rotate", "swiglu"]
+__all__ = ["CpuOps", "Ops", "Rotary", "TorchOps", "best_ops"]
+
+_LOG = logging.getLogger(__name__)
 
 
-def rms_norm(x: torch.Tensor, weight: torch.Tensor, eps: float) -> torch.Tensor:
-    """x / sqrt(mean(x²) + eps) · weight over the last dimension (Zhang and Sennrich 2019, arXiv:1910.07467)."""
-    return torch.nn.functional.rms_norm(x, (x.shape[-1],), weight, eps)
+class Ops(Protocol):
+    """What a layer computes besides matrices and attention, on float32 rows."""
+
+    name: str
+
+    def rms_norm(self, x: torch.Tensor, weight: torch.Tensor, eps: float) -> torch.Tensor:
+        """x / sqrt(mean(x²) + eps) · weight for x [T, size] (Zhang and Sennrich 2019, arXiv:1910.07467)."""
+
+    def swiglu(self, gate_up: torch.Tensor) -> torch.Tensor:
+        """silu(gate) · up of `gate_up` [T, 2 · intermediate], which holds both (Shazeer 2020, arXiv:2002.05202)."""
+
+    def rotate(self, heads: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> None:
+        """Rotates `heads` [T, H, head_dim] in place by angles [T, head_dim / 2]; i is paired with i + head_dim / 2."""
 
 
-def swiglu(gate_up: torch.Tensor) -> torch.Tensor:
-    """silu(gate) · up of `gate_up` [T, 2 · intermediate], which holds both (Shazeer 2020, arXiv:2002.05202)."""
-    gate, up = gate_up.chunk(2, dim=-1)
-    return torch.nn.functional.silu(gate).mul_(up)
+class TorchOps:
+    """Plain torch: the reference."""
+
+    name = "torch"
+
+    def rms_norm(self, x: torch.Tensor, weight: torch.Tensor, eps: float) -> torch.Tensor:
+        """See `Ops`."""
+        return torch.nn.functional.rms_norm(x, (x.shape[-1],), weight, eps)
+
+    def swiglu(self, gate_up: torch.Tensor) -> torch.Tensor:
+        """See `Ops`."""
+        gate, up = gate_up.chunk(2, dim=-1)
+        return torch.nn.functional.silu(gate).mul_(up)
+
+    def rotate(self, heads: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> None:
+        """See `Ops`."""
+        cos, sin = cos.unsqueeze(1), sin.unsqueeze(1)
+        first, second = heads.chunk(2, dim=-1)
+        kept = first.clone()
+        first.mul_(cos).addcmul_(second, sin, value=-1.0)
+        second.mul_(cos).addcmul_(kept, sin)
 
 
-def rotate(heads: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> None:
-    """Rotates `heads` [T, H, head_dim] in place; dimension i is paired with i + head_dim / 2.
+class CpuOps:
+    """Our own kernels; a row's result has the same bits whatever other rows are in the batch.
 
-    Args:
-        heads: queries and keys alike.
-        cos, sin: [T, head_dim] from `Rotary.rows`; the first half of `sin` carries the minus sign.
+    Raises:
+        Exception: whatever numba raises where a kernel does not compile.
     """
-    half = heads.shape[-1] // 2
-    swapped = torch.roll(heads, half, dims=-1)
-    heads.mul_(cos.unsqueeze(1)).addcmul_(swapped, sin.unsqueeze(1))
+
+    name = "cpu"
+
+    def __init__(self) -> None:
+        self._serial, self._parallel = _kernels(False), _kernels(True)
+
+    def rms_norm(self, x: torch.Tensor, weight: torch.Tensor, eps: float) -> torch.Tensor:
+        """See `Ops`."""
+        x = x.contiguous()
+        result = torch.empty_like(x)
+        kernels, threads = self._share(x.numel())
+        kernels.norm(x.data_ptr(), weight.data_ptr(), result.data_ptr(), *x.shape, eps, threads)
+        return result
+
+    def swiglu(self, gate_up: torch.Tensor) -> torch.Tensor:
+        """See `Ops`."""
+        rows, length = gate_up.shape[0], gate_up.shape[1] // 2
+        result = gate_up.new_empty(rows, length)
+        kernels, threads = self._share(gate_up.numel())
+        kernels.swiglu(gate_up.data_ptr(), gate_up.stride(0), result.data_ptr(), rows, length, threads)
+        return result
+
+    def rotate(self, heads: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> None:
+        """See `Ops`. Heads of a row must lie side by side."""
+        kernels, threads = self._share(heads.numel())
+        kernels.rotate(heads.data_ptr(), heads.stride(0), cos.data_ptr(), sin.data_ptr(), *heads.shape, threads)
+
+    def _share(self, size: int) -> tuple[_Kernels, int]:
+        """Little work is done by the calling thread: waking the others, and waiting for them, costs more."""
+        return (self._serial, 1) if size < _LITTLE else (self._parallel, torch.get_num_threads())
+
+
+_LITTLE = 1 << 16
+
+
+class _Kernels(NamedTuple):
+    norm: Callable[..., None]
+    swiglu: Callable[..., None]
+    rotate: Callable[..., None]
+
+
+@cache
+def _kernels(parallel: bool) -> _Kernels:
+    from runtime.model.cpu_kernels import compile_norm, compile_rotate, compile_swiglu
+
+    return _Kernels(compile_norm(parallel), compile_swiglu(parallel), compile_rotate(parallel))
+
+
+def best_ops() -> Ops:
+    """`CpuOps` where its kernels compile, else `TorchOps`, logged."""
+    try:
+        return CpuOps()
+    except Exception as error:
+        _LOG.warning("layers are computed by torch: the CPU kernels do not compile (%s)", error)
+        return TorchOps()
 
 
 class Rotary:
@@ -41,17 +126,16 @@ class Rotary:
 
     def __init__(self, config: ModelConfig) -> None:
         self._frequencies = torch.tensor(config.rope_frequencies(), dtype=torch.float32)
-        self._cos = torch.empty(0, config.head_dim)
-        self._sin = torch.empty(0, config.head_dim)
+        self._cos = torch.empty(0, config.head_dim // 2)
+        self._sin = torch.empty(0, config.head_dim // 2)
         self._grow(min(config.max_position_embeddings, 4096))
 
     def rows(self, positions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Cosines and signed sines, [T, head_dim] each, of `positions` (int64 [T])."""
+        """Cosines and sines, [T, head_dim / 2] each, of `positions` (int64 [T])."""
         if positions.numel() and (last := int(positions.max())) >= self._cos.shape[0]:
             self._grow(max(last + 1, 2 * self._cos.shape[0]))
         return self._cos.index_select(0, positions), self._sin.index_select(0, positions)
 
     def _grow(self, num_positions: int) -> None:
         angles = torch.outer(torch.arange(num_positions, dtype=torch.float32), self._frequencies)
-        self._cos = angles.cos().repeat(1, 2)
-        self._sin = torch.cat((-angles.sin(), angles.sin()), dim=1)
+        self._cos, self._sin = angles.cos(), angles.sin()

@@ -69,7 +69,7 @@ class TorchLinear:
 
 
 class PackedLinear:
-    """Weights in float32 in panels, multiplied by our own kernel (see `runtime.cpu_kernels`).
+    """Weights in float32 in panels, multiplied by our own kernel (see `runtime.model.cpu_kernels`).
 
     A row's result has the same bits whatever other rows are in the batch.
 
@@ -128,7 +128,7 @@ class PackedLinear:
 
 @cache
 def _packed_kernel() -> tuple[Callable[..., None], int]:
-    from runtime.cpu_kernels import PANEL, compile_gemm
+    from runtime.model.cpu_kernels import PANEL, compile_gemm
 
     return compile_gemm(), PANEL
 

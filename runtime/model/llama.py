@@ -10,7 +10,7 @@ import torch
 from runtime.attention.base import AttentionBackend, KVPool
 from runtime.batch import ForwardBatch
 from runtime.model.config import ModelConfig
-from runtime.model.layers import Rotary, rms_norm, rotate, swiglu
+from runtime.model.layers import Ops, Rotary
 from runtime.model.linear import Linear
 
 __all__ = ["Llama", "LlamaLayer"]
@@ -38,6 +38,7 @@ class Llama:
         layers: from first to last.
         norm: float32 [hidden_size], before the head.
         head: hidden_size to vocab_size.
+        ops: how everything but matrices and attention is computed.
     """
 
     def __init__(
@@ -49,13 +50,16 @@ class Llama:
         layers: tuple[LlamaLayer, ...],
         norm: torch.Tensor,
         head: Linear,
+        ops: Ops,
     ) -> None:
         self.config = config
         self.weight_format = weight_format
+        self.ops_name = ops.name
         self._embedding = embedding
         self._layers = layers
         self._norm = norm
         self._head = head
+        self._ops = ops
         self._rotary = Rotary(config)
 
     def forward(self, batch: ForwardBatch, pool: KVPool, attention: AttentionBackend) -> torch.Tensor:
@@ -70,7 +74,7 @@ class Llama:
         attention.prepare(batch)
         last = len(self._layers) - 1
         for index, layer in enumerate(self._layers):
-            qkv = layer.qkv(rms_norm(hidden, layer.attention_norm, config.rms_norm_eps))
+            qkv = layer.qkv(self._ops.rms_norm(hidden, layer.attention_norm, config.rms_norm_eps))
             queries = self._cache(index, qkv, cos, sin, batch, pool)
             if index == last and not batch.logit_rows.numel():
                 break
@@ -79,11 +83,11 @@ class Llama:
                 attended = attended.index_select(0, batch.logit_rows)
                 hidden = hidden.index_select(0, batch.logit_rows)
             layer.output.add_to(hidden, attended)
-            gate_up = layer.gate_up(rms_norm(hidden, layer.mlp_norm, config.rms_norm_eps))
-            layer.down.add_to(hidden, swiglu(gate_up))
+            gate_up = layer.gate_up(self._ops.rms_norm(hidden, layer.mlp_norm, config.rms_norm_eps))
+            layer.down.add_to(hidden, self._ops.swiglu(gate_up))
         if not batch.logit_rows.numel():
             return hidden.new_empty(0, config.vocab_size)
-        return self._head(rms_norm(hidden, self._norm, config.rms_norm_eps))
+        return self._head(self._ops.rms_norm(hidden, self._norm, config.rms_norm_eps))
 
     def _cache(
         self,
@@ -98,6 +102,6 @@ class Llama:
         config = self.config
         heads = qkv.view(qkv.shape[0], -1, config.head_dim)
         rotated = config.num_heads + config.num_kv_heads
-        rotate(heads[:, :rotated], cos, sin)
+        self._ops.rotate(heads[:, :rotated], cos, sin)
         pool.write(index, batch.out_slots, heads[:, config.num_heads : rotated], heads[:, rotated:])
         return heads[:, : config.num_heads]

@@ -10,6 +10,7 @@ import torch
 
 from runtime.model.config import ModelConfig
 from runtime.model.hub import ModelFiles
+from runtime.model.layers import best_ops
 from runtime.model.linear import Linear, PackedLinear, TorchLinear, make_linear, resolve_weight_format
 from runtime.model.llama import Llama, LlamaLayer
 from runtime.model.weights import expected_shapes, iter_weights
@@ -66,6 +67,7 @@ def assemble(tensors: Iterable[tuple[str, torch.Tensor]], config: ModelConfig, *
         layers=tuple(layers[index] for index in range(config.num_layers)),
         norm=ends["model.norm.weight"],
         head=head,
+        ops=best_ops(),
     )
 
 

@@ -9,6 +9,9 @@ from sgdsl.chat import ChatTemplate
 
 __all__ = ["EngineBackend"]
 
+MOST_THREADS = 64
+"""A batch of programs that fork fills the engine with fewer threads than it runs requests."""
+
 
 class EngineBackend:
     """Runs instructions on a `runtime.engine.Engine`; its sessions are the runtime's own.
@@ -21,7 +24,7 @@ class EngineBackend:
 
     def __init__(self, engine: Any) -> None:
         self.engine = engine
-        self.capabilities = Capabilities()
+        self.capabilities = Capabilities(concurrency=min(MOST_THREADS, engine.config.scheduler.max_running_requests))
         self.chat_template = cast("ChatTemplate | None", engine.chat_template)
 
     @classmethod

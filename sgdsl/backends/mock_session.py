@@ -130,16 +130,19 @@ class MockSession:
             self._mock.worker.post(self._work, seconds)
 
     def _work(self) -> None:
-        while True:
+        """Does what was handed over so far; what comes meanwhile queues behind other sessions: the order is fixed."""
+        for _ in range(len(self._ready)):
             with self._lock:
                 if not self._ready:
-                    self._scheduled = False
-                    return
+                    break
                 instruction = self._ready.popleft()
             pause = instruction()
             if pause:
                 self._mock.worker.post(self._work, pause)
                 return
+        with self._lock:
+            self._scheduled = False
+            self._schedule()
 
     def _start(self, tokens: Sequence[tuple[int, str]], computed: int) -> None:
         with self._lock:

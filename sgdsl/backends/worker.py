@@ -14,21 +14,21 @@ IDLE_SECONDS = 0.2
 
 
 class Worker:
-    """Runs tasks one after the other, earliest first."""
+    """Runs tasks one after the other, earliest first. Its thread exists while `is_running`."""
 
     def __init__(self) -> None:
         self._condition = threading.Condition()
         self._tasks: list[tuple[float, int, Callable[[], None]]] = []
         self._order = itertools.count()
-        self._running = False
+        self.is_running = False
 
     def post(self, task: Callable[[], None], seconds: float = 0.0) -> None:
         """Runs `task` in the worker's thread, after that many seconds."""
         due = time.monotonic() + seconds if seconds else 0.0
         with self._condition:
             heapq.heappush(self._tasks, (due, next(self._order), task))
-            if not self._running:
-                self._running = True
+            if not self.is_running:
+                self.is_running = True
                 threading.Thread(target=self._run, name="sgdsl-mock", daemon=True).start()
             else:
                 self._condition.notify()
@@ -46,5 +46,5 @@ class Worker:
                 wait = self._tasks[0][0] - now if self._tasks else IDLE_SECONDS
                 notified = self._condition.wait(wait)
                 if not notified and not self._tasks:
-                    self._running = False
+                    self.is_running = False
                     return None

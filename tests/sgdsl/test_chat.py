@@ -16,7 +16,7 @@ You are SmolLM<|im_end|>
 ' + m['content'] + '<|im_end|>' + '
 ' }}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant
 ' }}{% endif %}"""
-TRIMMED = """{{ bos_token }}{% for m in messages %}{{ '<|h|>' + m['role'] + '<|e|>\n\n' + m['content'] | trim + '<|eot|>' }}{% endfor %}"""
+TRIMMED = """{{ bos_token }}{% for m in messages %}{{ '<|h|>' + m['role'] + '<|e|>\n\n' + m['content'] | trim + '<|eot|>' }}{% endfor %}"""  # noqa: E501
 NO_SYSTEM = """{{ bos_token }}{% if messages[0]['role'] == 'system' %}{% set head = messages[0]['content'] + '\n\n' %}{% set rest = messages[1:] %}{% else %}{% set head = '' %}{% set rest = messages %}{% endif %}{% for m in rest %}{% if (m['role'] == 'user') != (loop.index0 % 2 == 0) %}{{ raise_exception('roles must alternate') }}{% endif %}{{ '<turn>' + m['role'] + '\n' }}{% if loop.first %}{{ head }}{% endif %}{{ m['content'] + '</turn>\n' }}{% endfor %}"""  # noqa: E501
 LAST_IS_SPECIAL = """{% for m in messages %}{{ '[' + m['role'] + ']' }}{% if loop.last and m['role'] == 'assistant' %}{{ '<think></think>' }}{% endif %}{{ m['content'] + '[/]' }}{% endfor %}"""  # noqa: E501
 

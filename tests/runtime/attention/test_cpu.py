@@ -58,7 +58,7 @@ SHAPES = st.lists(st.tuples(st.integers(0, 150), st.integers(1, 40)), min_size=1
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     shapes=SHAPES,
     page_size=st.sampled_from([1, 4, 16, 64]),

@@ -1,0 +1,194 @@
+"""The CPU kernel of paged attention. Imported only by those who compile it; addresses are plain integers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numba import prange, types
+from numba.extending import register_jitable
+
+from runtime import simd
+from runtime.kernel_cache import compile_cached
+
+__all__ = ["KEYS", "compile_attend"]
+
+LANES = simd.LANES
+KEYS = 2 * LANES
+"""Keys that are scored at a time."""
+KEY_ROWS = simd.ROWS[2]
+_ONE = np.float32(1.0)
+
+
+@register_jitable
+def _score(
+    queries: int,
+    rows: int,
+    keys: int,
+    stride: int,
+    dim: int,
+    pages: Any,
+    page_size: int,
+    num_keys: int,
+    scores: int,
+    length: int,
+    block: int,
+    spare: int,
+) -> None:
+    """scores[rows, length] = queries[rows, dim] · keys; `block` holds KEYS keys transposed, `spare` LANES as rows."""
+    for key in range(0, num_keys, LANES):
+        half = key // LANES % 2 * LANES * 4
+        source, step = spare, dim
+        if page_size % LANES == 0:
+            slot = pages[key // page_size] * page_size + key % page_size
+            source, step = keys + slot * stride * 4, stride
+            if key + LANES < num_keys:
+                later = key + LANES
+                fetched = keys + (pages[later // page_size] * page_size + later % page_size) * stride * 4
+                for line in range(LANES):
+                    for part in range(0, dim, 16):
+                        simd.prefetch(fetched + (line * stride + part) * 4)
+        else:
+            for index in range(key, min(key + LANES, num_keys)):
+                slot = pages[index // page_size] * page_size + index % page_size
+                simd.scale(keys + slot * stride * 4, spare + (index - key) * dim * 4, dim, _ONE)
+        whole = dim - dim % LANES
+        for d in range(0, whole, LANES):
+            simd.transpose(source + d * 4, step, block + d * KEYS * 4 + half)
+        for d in range(whole, dim):
+            for lane in range(LANES):
+                simd.scale(source + (lane * step + d) * 4, block + (d * KEYS + lane) * 4 + half, 1, _ONE)
+        if half or key + LANES >= num_keys:
+            start = key - key % KEYS
+            for row in range(0, rows, KEY_ROWS):
+                simd.tile_two(
+                    min(KEY_ROWS, rows - row),
+                    queries + row * dim * 4,
+                    dim,
+                    block,
+                    KEYS,
+                    dim,
+                    scores + (row * length + start) * 4,
+                    length,
+                    False,
+                )
+
+
+@register_jitable
+def _mix(
+    weights: int,
+    length: int,
+    rows: int,
+    values: int,
+    stride: int,
+    dim: int,
+    pages: Any,
+    page_size: int,
+    num_keys: int,
+    out: int,
+) -> None:
+    """out[rows, dim] = weights[rows, num_keys] · values, page by page."""
+    for key in range(0, num_keys, page_size):
+        count = min(page_size, num_keys - key)
+        source = values + pages[key // page_size] * page_size * stride * 4
+        if key + page_size < num_keys:
+            fetched = values + pages[key // page_size + 1] * page_size * stride * 4
+            for line in range(min(page_size, num_keys - key - page_size)):
+                for part in range(0, dim, 16):
+                    simd.prefetch(fetched + (line * stride + part) * 4)
+        d = 0
+        while d + KEYS <= dim:
+            for row in range(0, rows, KEY_ROWS):
+                simd.tile_two(
+                    min(KEY_ROWS, rows - row),
+                    weights + (row * length + key) * 4,
+                    length,
+                    source + d * 4,
+                    stride,
+                    count,
+                    out + (row * dim + d) * 4,
+                    dim,
+                    key > 0,
+                )
+            d += KEYS
+        while d < dim:
+            wide = d + LANES <= dim
+            for row in range(0, rows, 4):
+                left, target = weights + (row * length + key) * 4, out + (row * dim + d) * 4
+                if wide:
+                    simd.tile_one(min(4, rows - row), left, length, source + d * 4, stride, count, target, dim, key > 0)
+                else:
+                    simd.tile_float(
+                        min(4, rows - row), left, length, source + d * 4, stride, count, target, dim, key > 0
+                    )
+            d += LANES if wide else 1
+
+
+def compile_attend() -> Callable[..., None]:
+    """Compiles the attention kernel, or loads it from numba's cache.
+
+    Returns:
+        attend(queries, query_stride, out, keys, values, items, bounds, positions, page_table, scratch, scratch_size,
+        num_heads, num_kv_heads, dim, page_size). Addresses: queries (rows `query_stride` apart), out
+        [T, num_heads, dim], one layer's keys and values [slots, num_kv_heads, dim], scratch. Arrays: items int32
+        [N, 3] of (sequence, first row, rows); bounds int32, units item * num_kv_heads + head of part i are
+        bounds[i]:bounds[i + 1]; positions int64 [T]; page_table int32 [B, P].
+    """
+    stamp = simd.STAMP
+
+    def attend(
+        queries: int,
+        query_stride: int,
+        out: int,
+        keys: int,
+        values: int,
+        items: Any,
+        bounds: Any,
+        positions: Any,
+        page_table: Any,
+        scratch: int,
+        scratch_size: int,
+        num_heads: int,
+        num_kv_heads: int,
+        dim: int,
+        page_size: int,
+    ) -> None:
+        stamp  # noqa: B018
+        group = num_heads // num_kv_heads
+        stride = num_kv_heads * dim
+        factor = np.float32(1.0 / math.sqrt(dim))
+        for part in prange(len(bounds) - 1):
+            for unit in range(bounds[part], bounds[part + 1]):
+                item, head = unit // num_kv_heads, unit % num_kv_heads
+                sequence, first, count = items[item, 0], items[item, 1], items[item, 2]
+                pages = page_table[sequence]
+                num_keys = positions[first + count - 1] + 1
+                length = (num_keys + KEYS - 1) // KEYS * KEYS
+                rows = count * group
+                block = scratch + part * scratch_size * 4
+                spare = block + KEYS * dim * 4
+                packed = spare + LANES * dim * 4
+                mixed = packed + rows * dim * 4
+                scores = mixed + rows * dim * 4
+                for query in range(count):
+                    source = queries + ((first + query) * query_stride + head * group * dim) * 4
+                    simd.scale(source, packed + query * group * dim * 4, group * dim, factor)
+                offset = head * dim * 4
+                _score(
+                    packed, rows, keys + offset, stride, dim, pages, page_size, num_keys, scores, length, block, spare
+                )
+                for row in range(rows):
+                    valid = positions[first + row // group] + 1
+                    simd.softmax(scores + row * length * 4, valid, length, block + row * 4)
+                _mix(scores, length, rows, values + offset, stride, dim, pages, page_size, num_keys, mixed)
+                for row in range(rows):
+                    target = out + ((first + row // group) * num_heads + head * group + row % group) * dim * 4
+                    simd.scale(mixed + row * dim * 4, target, dim, simd.get(block + row * 4))
+
+    whole = types.int64
+    signature = types.void(
+        *([whole] * 5), types.int32[:, ::1], types.int32[::1], types.int64[::1], types.int32[:, ::1], *([whole] * 6)
+    )
+    return compile_cached(attend, signature, parallel=True)

@@ -1,0 +1,94 @@
+"""Parser: the words a command takes. Light: what a command needs is imported when it runs."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+__all__ = ["build_parser", "split"]
+
+RUN_NOTES = """\
+What runs is the @function named `main`, else the only one of the file; a file without one, but with an
+`if __name__ == "__main__"` block, runs as a plain script. Words after `--` are the program's own arguments,
+by name or by position:
+
+  sgdsl run triage.py -- --ticket "My card was charged twice"
+  sgdsl run triage.py -- --help
+"""
+
+
+def split(argv: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Our own words, and those after the first `--`."""
+    words = list(argv)
+    if "--" not in words:
+        return words, []
+    cut = words.index("--")
+    return words[:cut], words[cut + 1 :]
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of every command; parsed options hold the command's function as `command`."""
+    parser = argparse.ArgumentParser(prog="sgdsl", description="Runs programs that call a language model many times.")
+    parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    _add_run(commands)
+    _add_info(commands)
+    return parser
+
+
+def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    run = commands.add_parser(
+        "run",
+        help="run a program and print its text as it comes",
+        usage="sgdsl run [options] PROGRAM [-- ARGUMENTS]",
+        description="Runs a program and prints its text as it comes.",
+        epilog=RUN_NOTES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    run.add_argument("program", metavar="PROGRAM", help="a Python file")
+    run.add_argument("--model", metavar="NAME", help="built-in name, folder, GGUF file or hub id (default: smollm2)")
+    run.add_argument(
+        "--set", metavar="KEY=VALUE", action="append", default=[], dest="settings",
+        help="an engine setting, such as page_size=1 or weight_format=bfloat16; may be repeated",
+    )  # fmt: skip
+    run.add_argument(
+        "--backend", choices=("engine", "mock"), default="engine",
+        help="mock is a dry run without a model: gens get the shortest text that is allowed (default: engine)",
+    )  # fmt: skip
+    shape = run.add_mutually_exclusive_group()
+    shape.add_argument("--json", action="store_true", help="print one JSON object when the program has ended")
+    shape.add_argument("--events", action="store_true", help="print one JSON object a line for everything that happens")
+    noise = run.add_mutually_exclusive_group()
+    noise.add_argument("-q", "--quiet", action="store_true", help="nothing on stderr but errors")
+    noise.add_argument("-v", "--verbose", action="store_true", help="the engine's log, and tracebacks, on stderr")
+    run.set_defaults(command=_run)
+
+
+def _add_info(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    info = commands.add_parser(
+        "info", help="print versions, machine and models", description="Prints versions, machine and models."
+    )
+    info.add_argument("--json", action="store_true", help="as one JSON object")
+    info.set_defaults(command=_info)
+
+
+class _Version(argparse.Action):
+    """Looks the version up only when it is asked for."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from importlib.metadata import version
+
+        print(f"sgdsl {version('sgdsl')}")
+        parser.exit()
+
+
+def _run(options: argparse.Namespace) -> int:
+    from sgdsl.cli.run import run
+
+    return run(options)
+
+
+def _info(options: argparse.Namespace) -> int:
+    from sgdsl.cli.info import info
+
+    return info(options)

@@ -1,0 +1,194 @@
+"""Scores against log probabilities of a plain forward, with healed token boundaries."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runtime.engine import Engine
+from runtime.errors import ContextLengthExceeded, RequestCancelled
+from runtime.sampling.params import SamplingParams
+from runtime.scoring import common_length
+
+Oracle = Callable[[list[int]], torch.Tensor]
+Clean = Callable[[Engine], None]
+
+
+def likeliest(scores: Sequence[Sequence[float]]) -> int:
+    means = [sum(row) / len(row) for row in scores]
+    return means.index(max(means))
+
+
+@given(st.lists(st.lists(st.integers(0, 2), max_size=6), min_size=1, max_size=4))
+def test_common_length_is_the_longest_common_prefix(rows: list[list[int]]) -> None:
+    length = common_length(rows)
+    assert all(row[:length] == rows[0][:length] for row in rows)
+    longer = [row[: length + 1] for row in rows]
+    assert min(map(len, rows)) == length or any(row != longer[0] for row in longer)
+
+
+@pytest.mark.parametrize(
+    ("text", "choices"),
+    [
+        ("the answer is ", ["yes", "no", "true, or false"]),
+        ("the answer is", [" yes", " no"]),
+        ("is it th", ["ere", "e", "in", "xyz"]),  # boundaries inside what would be one token
+        ("t", ["he", "hing"]),
+        ("été ", ["x"]),
+        ("yes ", ["yes", "yes yes", "yes yes yes"]),
+    ],
+)
+@pytest.mark.parametrize(
+    "settings", [{}, {"page_size": 1}, {"page_size": 4, "chunked_prefill_size": 1}, {"chunked_prefill_size": 5}], ids=str
+)
+def test_scores_are_those_of_a_full_forward(
+    make_engine: Callable[..., Engine],
+    full_logprobs: Oracle,
+    assert_nothing_held: Clean,
+    text: str,
+    choices: list[str],
+    settings: dict[str, Any],
+) -> None:
+    engine = make_engine(**settings)
+    encode = engine.tokenizer.encode
+    with engine.open() as session:
+        session.append([10, 11, 12])
+        session.append(text)
+        session.mark()  # asking changes nothing
+        result = session.score(choices, likeliest).result(timeout=20)
+        tokens = session.tokens().result(timeout=20)
+    joined = [encode(text + choice) for choice in choices]
+    healed = min(common_length([*joined, encode(text)]), *(len(row) - 1 for row in joined))
+    base = [10, 11, 12, *joined[0][:healed]]
+    assert result.prompt_tokens == len(base)
+    for row, ids, logprobs in zip(joined, result.token_ids, result.logprobs, strict=True):
+        assert list(ids) == row[healed:]
+        table = full_logprobs(base + row[healed:])
+        wanted = [float(table[len(base) - 1 + i][token]) for i, token in enumerate(row[healed:])]
+        assert list(logprobs) == pytest.approx(wanted, abs=1e-4)
+    assert result.index == likeliest(result.logprobs)
+    assert [token for token, _ in tokens] == base + list(result.token_ids[result.index])
+    assert_nothing_held(engine)
+
+
+@pytest.mark.parametrize("page_size", [1, 16])
+def test_generation_goes_on_after_the_choice(make_engine: Callable[..., Engine], page_size: int) -> None:
+    engine = make_engine(page_size=page_size)
+    params = SamplingParams(temperature=0, max_new_tokens=6, ignore_eos=True)
+    with engine.open() as session:
+        session.append("the answer " * 6)
+        score = session.score(["is yes", "is not there", "no"], lambda scores: 1)
+        more = session.generate(params)
+        tokens = [token for token, _ in session.tokens().result(timeout=20)]
+    assert score.result().index == 1
+    engine.flush_cache()
+    alone = engine.generate(input_ids=tokens[:-6], sampling_params=params)
+    assert list(more.result().token_ids) == alone["output_ids"] == tokens[-6:]
+
+
+def test_the_common_prompt_is_computed_once(engine: Engine) -> None:
+    session = engine.open()
+    session.append([9] * 50)
+    result = session.score(["thin", "x", "12"], likeliest).result(timeout=20)
+    # Each alternative runs the prompt's last token once more, for its logits.
+    assert engine.stats()["computed_tokens"] == 50 + sum(1 + len(ids) for ids in result.token_ids)
+    stats = engine.stats()
+    assert stats["prompt_tokens"] == stats["cached_tokens"] + stats["computed_tokens"]
+
+
+@pytest.mark.parametrize("text", ["", "the ", "the th"])
+def test_never_two_begin_tokens(
+    make_engine: Callable[..., Engine], bos_tokenizer: Any, full_logprobs: Oracle, text: str
+) -> None:
+    engine = make_engine(bos_tokenizer)
+    session = engine.open()
+    session.append(text)
+    result = session.score(["ere", "in"], lambda scores: 1).result(timeout=20)
+    tokens = [token for token, _ in session.tokens().result(timeout=20)]
+    assert tokens == [1, *bos_tokenizer.encode(text + "in")]
+    begun = [1, *bos_tokenizer.encode(text)] if text else [1]
+    joined = [[1, *bos_tokenizer.encode(text + choice)] for choice in ("ere", "in")]
+    assert result.prompt_tokens == min(common_length([*joined, begun]), *(len(row) - 1 for row in joined))
+
+
+def test_one_alternative_twice_scores_alike(engine: Engine) -> None:
+    session = engine.open()
+    session.append("x")
+    result = session.score(["thin", "thin"], lambda scores: 0).result(timeout=20)
+    assert result.logprobs[0] == pytest.approx(result.logprobs[1], abs=1e-5)
+
+
+@pytest.mark.parametrize("fault", [ZeroDivisionError("mine"), IndexError("mine")])
+def test_a_raising_choice_fails_its_session_alone(
+    engine: Engine, assert_nothing_held: Clean, fault: Exception
+) -> None:
+    def choose(scores: Sequence[Sequence[float]]) -> int:
+        raise fault
+
+    with engine.open() as session, engine.open() as other:
+        session.append("the ")
+        other.append("the ")
+        bad, after = session.score(["a", "b"], choose), session.mark()
+        good = other.score(["a", "b"], likeliest)
+        good.result(timeout=20)
+        for handle in (bad, after):
+            with pytest.raises(type(fault), match="mine"):
+                handle.result(timeout=20)
+    assert_nothing_held(engine)
+
+
+def test_an_index_out_of_range_fails_the_score(engine: Engine, assert_nothing_held: Clean) -> None:
+    with engine.open() as session:
+        session.append("the ")
+        with pytest.raises(IndexError):
+            session.score(["a", "b"], lambda scores: 2).result(timeout=20)
+    assert_nothing_held(engine)
+
+
+def test_an_alternative_beyond_the_context_is_refused(
+    make_engine: Callable[..., Engine], assert_nothing_held: Clean
+) -> None:
+    engine = make_engine(context_length=24)
+    with engine.open() as session:
+        session.append([5] * 20)
+        with pytest.raises(ContextLengthExceeded, match="context_length=24"):
+            session.score(["a", "xyzxyzxyz"], likeliest).result(timeout=20)
+    assert_nothing_held(engine)
+
+
+def test_hundreds_of_alternatives_can_be_scored_and_cancelled(
+    make_engine: Callable[..., Engine], assert_nothing_held: Clean
+) -> None:
+    engine = make_engine(max_running_requests=16, page_size=4)
+    choices = [f"{i:03d}" for i in range(400)]
+    with engine.open() as session:
+        session.append([9] * 12)
+        result = session.score(choices, likeliest).result(timeout=60)
+        assert len(result.logprobs) == 400
+        again = threading.Event()
+        second = session.score(choices, likeliest)
+        session.flush()
+        again.wait(0.05)
+        session.cancel()
+        with pytest.raises(RequestCancelled):
+            second.result(timeout=20)
+    assert_nothing_held(engine)
+
+
+def test_alternatives_fit_a_pool_that_holds_only_some_of_them(
+    make_engine: Callable[..., Engine], full_logprobs: Oracle, assert_nothing_held: Clean
+) -> None:
+    engine = make_engine(max_total_tokens=48, page_size=4)
+    with engine.open() as session:
+        session.append([9] * 17)
+        result = session.score([f"{i:02d}{i:02d}" for i in range(12)], likeliest).result(timeout=30)
+    for ids, logprobs in zip(result.token_ids, result.logprobs, strict=True):
+        table = full_logprobs([9] * 17 + list(ids))
+        assert list(logprobs) == pytest.approx([float(table[16 + i][t]) for i, t in enumerate(ids)], abs=1e-4)
+    assert_nothing_held(engine)
