@@ -4,7 +4,7 @@ The model thinks, selects a tool, writes its input, and reads what came of it, u
 extends the same session, so nothing that was read before is computed again. Run it with
 
     sgdsl run examples/agent.py
-    sgdsl run examples/agent.py -- --question "How long are the Rhine and the Elbe together?"
+    sgdsl run examples/agent.py -- "How long are the Elbe and the Danube together?"
 """
 
 import ast
@@ -32,7 +32,7 @@ Thought: I need the height of Scafell Pike.
 Action: search
 Input: Scafell Pike
 Result: Scafell Pike is 978 metres high.
-Thought: The question is how much higher, so I subtract.
+Thought: I know both numbers, so I subtract them.
 Action: calculate
 Input: 1085 - 978
 Result: 107
@@ -49,7 +49,7 @@ Thought: I need the length of the Severn.
 Action: search
 Input: Severn
 Result: The Severn is 354 kilometres long.
-Thought: The question is how long together, so I add.
+Thought: I know both numbers, so I add them.
 Action: calculate
 Input: 346 + 354
 Result: 700
@@ -89,7 +89,7 @@ TOOLS = {"search": (search, r" [A-Z][A-Za-z ]{2,20}\n"), "calculate": (calculate
 
 
 @sg.function
-def main(s, question: str = "How much higher is Mont Blanc than Ben Nevis?", max_turns: int = 6):
+def main(s, question: str = "How long are the Rhine and the Elbe together?", max_turns: int = 6):
     """Answers a question with two tools."""
     s += EXAMPLES + question + "\n"
     for turn in range(max_turns):
@@ -99,6 +99,6 @@ def main(s, question: str = "How much higher is Mont Blanc than Ben Nevis?", max
             break
         tool, pattern = TOOLS[s[f"action_{turn}"]]
         s += sg.gen(f"input_{turn}", max_tokens=16, regex=pattern, temperature=0)
-        s += f"Result: {tool(s[f'input_{turn}'])}\n"
+        s += f"Result: {tool(s[f'input_{turn}'].strip())}\n"
     s += sg.gen("answer", max_tokens=8, stop="\n", temperature=0)
-    return s["answer"]
+    return s["answer"].strip()

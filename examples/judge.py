@@ -38,4 +38,5 @@ def main(s, essay: str = ESSAY):
     average = sum(GRADES[grade] for grade in s["grade"]) / len(CRITERIA)
     verdict = "pass" if average >= 2.5 else "fail"
     s += sg.assistant("\n".join(f"{name}: {grade}" for name, grade in zip(CRITERIA, s["grade"], strict=True)))
-    return {"verdict": verdict, "average": round(average, 2), "remarks": dict(zip(CRITERIA, s["remark"], strict=True))}
+    remarks = [remark.strip() for remark in s["remark"]]
+    return {"verdict": verdict, "average": round(average, 2), "remarks": dict(zip(CRITERIA, remarks, strict=True))}

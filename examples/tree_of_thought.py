@@ -1,45 +1,50 @@
-"""Tree of thought: forks of forks, each thought scored, the best path kept.
+"""Tree of thought: forks of forks, every path rated, the best one kept.
 
-Three forks each have an idea; each of them forks again and gives two reasons. The model judges all six paths with a
-select, whose scores rank them. A fork shares what was read before it, so the question is computed once. Run it:
+Three forks each have an idea; each of them forks again and finds two reasons for it. The model rates all six paths with
+a select, and the scores of its choices rank them. A fork shares the KV of everything before it. Run it:
 
     sgdsl run examples/tree_of_thought.py
-    sgdsl run examples/tree_of_thought.py -- --person "a boy who collects stamps"
+    sgdsl run examples/tree_of_thought.py -- --person "a woman who reads every evening"
 """
 
 import sgdsl as sg
 
 EXAMPLES = """Person: a man who likes to cook
-Gift: a good kitchen knife
+Gift: a kitchen knife
 Reason: he can cut vegetables with it every day.
-Does the gift suit the person? yes
+Rating: good
+
+Person: a boy who is afraid of water
+Gift: a day on a boat
+Reason: he can sit in the sun.
+Rating: bad
 
 Person: a girl who loves horses
-Gift: a pair of running shoes
-Reason: she can wear them in the city.
-Does the gift suit the person? no
+Gift: a riding lesson
+Reason: she can sit on a real horse.
+Rating: good
 
 Person: """
 
 
 @sg.function
-def main(s, person: str = "a woman who likes to work in her garden", ideas: int = 3, reasons: int = 2):
+def main(s, person: str = "a boy who likes football", ideas: int = 3, reasons: int = 2):
     """Finds a gift for somebody."""
     s += EXAMPLES + person + "\nGift:"
     thoughts = s.fork(ideas)
-    thoughts += lambda i: sg.gen("gift", max_tokens=12, stop=["\n", "."], temperature=0.8, seed=i)
-    leaves = [(thought, leaf, i) for thought in thoughts for i, leaf in enumerate(thought.fork(reasons))]
-    for _, leaf, i in leaves:
-        leaf += "\nReason:" + sg.gen("reason", max_tokens=20, stop=["\n", "."], temperature=0.7, seed=i)
-        leaf += ".\nDoes the gift suit the person? " + sg.select("verdict", ["yes", "no"])
-    ranked = sorted(leaves, key=lambda path: score(path[1]), reverse=True)
-    paths = [f"{score(leaf):+.2f}{thought['gift']}:{leaf['reason']}" for thought, leaf, _ in ranked]
-    best = ranked[0][0]["gift"]
-    s += best
-    return {"best": best.strip(), "paths": paths}
+    thoughts += lambda i: sg.gen("gift", max_tokens=12, stop=["\n", "."], temperature=0.8, seed=i + 1)
+    paths = []
+    for thought in thoughts:
+        leaves = thought.fork(reasons)
+        leaves += lambda i: "\nReason:" + sg.gen("reason", max_tokens=20, stop=["\n", "."], temperature=0.7, seed=i)
+        leaves += ".\nRating: " + sg.select("rating", ["good", "bad"])
+        paths += [(thought, leaf) for leaf in leaves]
+    ranked = sorted(paths, key=lambda path: rating(path[1]), reverse=True)
+    s += ranked[0][0]["gift"] + "\nReason:" + ranked[0][1]["reason"] + "."
+    return [f"{rating(leaf):.2f}{thought['gift']}:{leaf['reason']}" for thought, leaf in ranked]
 
 
-def score(leaf):
-    """How much likelier yes is than no, in log probability."""
-    yes, no = leaf.get_meta_info("verdict")["scores"]
-    return yes - no
+def rating(leaf):
+    """How much likelier good is than bad, in log probability per token."""
+    good, bad = leaf.get_meta_info("rating")["scores"]
+    return good - bad

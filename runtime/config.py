@@ -20,12 +20,13 @@ class ModelSettings:
 
     Args:
         model: a built-in name, a folder, a GGUF file or a hub id.
-        weight_format: name from `runtime.model.linear`: float32, bfloat16 or fp16 (packed).
+        weight_format: float32 (our packed kernel), float32-torch, bfloat16 or fp16 (see `runtime.model.linear`), or auto:
+            float32 where its kernel compiles.
         attention: name from `runtime.attention.registry`, or auto.
     """
 
     model: str = "smollm2"
-    weight_format: str = "float32"
+    weight_format: str = "auto"
     attention: str = "auto"
 
 
@@ -50,7 +51,7 @@ class MemoryConfig:
         _at_least("context_length", self.context_length, 2)
         _at_least("page_size", self.page_size, 1)
         fraction = self.mem_fraction_static
-        if fraction is not None and not 0.0 < fraction < 1.0:
+        if fraction is not None and not (isinstance(fraction, int | float) and 0.0 < fraction < 1.0):
             raise ConfigError(f"mem_fraction_static={fraction!r} is not allowed: a number between 0 and 1")
 
 

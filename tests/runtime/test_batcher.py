@@ -1,0 +1,80 @@
+"""Batches against a plain loop over every token."""
+
+from __future__ import annotations
+
+import random
+
+from runtime.batcher import build_step
+from runtime.memory.cache import PrefixCache
+from runtime.request import Request
+from runtime.scheduler.plan import StepPlan
+
+
+def _request(cache: PrefixCache, rng: random.Random) -> Request:
+    tokens = [rng.randrange(1000) for _ in range(rng.randrange(1, 40))]
+    sequence = cache.open()
+    assert cache.reserve(sequence, len(tokens))
+    sequence.kv_len = rng.randrange(0, len(tokens) + 1)
+    prompt_len = rng.randrange(1, len(tokens) + 1)
+    request = Request(
+        tokens=tokens,
+        sequence=sequence,
+        prompt_len=prompt_len,
+        max_length=len(tokens) + rng.randrange(0, 2),
+        logits_from=rng.choice([None, rng.randrange(prompt_len)]),
+    )
+    request.rewind()
+    return request
+
+
+def test_against_a_loop_over_every_token() -> None:
+    for seed in range(60):
+        rng = random.Random(seed)
+        page_size = rng.choice([1, 4, 16])
+        cache = PrefixCache(800 // page_size, page_size)
+        plan = StepPlan()
+        for _ in range(rng.randrange(1, 7)):
+            request = _request(cache, rng)
+            plan.add(request, rng.choice([1, request.num_pending, rng.randint(1, request.num_pending)]))
+        step = build_step(plan, page_size)
+        batch, row = step.batch, 0
+        sampled, sample_rows = [], []
+        wanted: dict[Request, list[tuple[int, int]]] = {}
+        for index, work in enumerate(plan.work):
+            request, sequence = work.request, work.request.sequence
+            assert batch.query_starts[index] == row
+            assert batch.context_lens[index] == request.cursor + work.num_tokens
+            for position in range(request.cursor, request.cursor + work.num_tokens):
+                page = sequence.pages[position // page_size]
+                slot = page * page_size + position % page_size
+                assert batch.page_table[index][position // page_size] == page
+                assert batch.token_ids[row] == request.tokens[position]
+                assert batch.positions[row] == position
+                # KV that stands is never written again: its page may be shared.
+                assert batch.out_slots[row] == (slot if position >= sequence.kv_len else 0)
+                if request.logits_from is not None and request.logits_from <= position < request.prompt_len - 1:
+                    wanted.setdefault(request, []).append((position, row))
+                row += 1
+            if request.cursor + work.num_tokens == len(request.tokens) and request.num_remaining > 0:
+                sampled.append(request)
+                sample_rows.append(row - 1)
+        assert batch.query_starts[-1] == row == batch.num_tokens
+        assert batch.num_decodes == len(plan.decodes)
+        assert list(step.sampled) == sampled
+        assert batch.logit_rows[: len(sampled)].tolist() == sample_rows
+        got = iter(batch.logit_rows[len(sampled) :].tolist())
+        for piece in step.prompts:
+            rows = [(piece.first + i, next(got)) for i in range(piece.count)]
+            assert wanted.pop(piece.request) == rows
+        assert not wanted
+        assert next(got, None) is None
+
+
+def test_a_prompt_row_in_a_piece_of_one_token_is_not_forgotten() -> None:
+    cache = PrefixCache(4, 4)
+    request = Request(tokens=[5, 6, 7], sequence=cache.open(), prompt_len=3, max_length=4, logits_from=0)
+    assert cache.reserve(request.sequence, 3)
+    plan = StepPlan()
+    plan.add(request, 1)
+    (rows,) = build_step(plan, 4).prompts
+    assert (rows.first, rows.count) == (0, 1)

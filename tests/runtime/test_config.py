@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from runtime.config import EngineConfig
+from runtime.errors import ConfigError
+
+
+def test_flat_names_find_their_group() -> None:
+    config = EngineConfig.of(
+        {"model": "tiny", "page_size": 1, "policy": "fcfs", "audit": "step", "attention": "torch"}
+    )
+    assert (config.model.model, config.memory.page_size, config.scheduler.policy) == ("tiny", 1, "fcfs")
+    assert (config.audit, config.model.attention) == ("step", "torch")
+    assert EngineConfig.of({}) == EngineConfig()
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"page_sise": 4}, "unknown setting 'page_sise': one of .*page_size"),
+        ({"page_size": 0}, "page_size=0 .* at least 1"),
+        ({"page_size": 1.5}, r"page_size=1\.5"),
+        ({"page_size": True}, "page_size=True"),
+        ({"max_total_tokens": "many"}, "max_total_tokens='many'"),
+        ({"context_length": 1}, "context_length=1 .* at least 2"),
+        ({"mem_fraction_static": 1.0}, r"mem_fraction_static=1\.0 .*between 0 and 1"),
+        ({"mem_fraction_static": float("nan")}, "mem_fraction_static=nan"),
+        ({"mem_fraction_static": "0.5"}, "mem_fraction_static='0.5'"),
+        ({"policy": "lifo"}, "policy='lifo' .* fcfs, lpm"),
+        ({"max_running_requests": 0}, "max_running_requests=0"),
+        ({"chunked_prefill_size": -1}, "chunked_prefill_size=-1"),
+        ({"audit": "never"}, "audit='never' .* idle, step"),
+    ],
+)
+def test_what_is_not_allowed_is_named_with_what_is(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message) as caught:
+        EngineConfig.of(settings)
+    assert "\n" not in str(caught.value)
+    assert isinstance(caught.value, ValueError)
+
+
+def test_a_config_is_frozen() -> None:
+    with pytest.raises(AttributeError):
+        EngineConfig().audit = "step"  # type: ignore[misc]

@@ -1,0 +1,140 @@
+"""Random programs, compared with a few lines that only know strings."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass, field
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import sgdsl as sg
+from grammars.spec import Choice
+from runtime.sampling.params import SamplingParams
+
+CHOICES = ("red", "light green", "blue")
+NAMES = st.sampled_from(["a", "b", "c"])
+LEAVES = st.one_of(
+    st.tuples(st.just("text"), st.sampled_from([" one", "two ", "\n", ""])),
+    st.tuples(st.just("gen"), NAMES),
+    st.tuples(st.just("select"), NAMES),
+    st.tuples(st.just("read"), NAMES),
+    st.tuples(st.just("tokens"), st.none()),
+)
+PROGRAMS = st.recursive(
+    st.lists(LEAVES, max_size=5),
+    lambda inner: st.lists(
+        st.one_of(
+            LEAVES,
+            st.tuples(st.just("fork"), st.lists(inner, min_size=1, max_size=3)),
+            st.tuples(st.just("copy"), inner),
+            st.tuples(st.just("scope"), st.tuples(NAMES, inner)),
+            st.tuples(st.just("undo"), inner),
+            st.tuples(st.just("user"), inner.filter(lambda ops: not any(op == "user" for op, _ in ops))),
+        ),
+        max_size=5,
+    ),
+    max_leaves=12,
+)
+
+
+def answer(prompt: str, options: tuple[str, ...] | None = None) -> str:
+    number = zlib.crc32(prompt.encode())
+    return options[number % len(options)] if options else f"<{number % 97}>"
+
+
+def script(prompt: str, params: SamplingParams) -> str:
+    return answer(prompt, params.constraint.options if isinstance(params.constraint, Choice) else None)
+
+
+@dataclass
+class Plain:
+    text: str = ""
+    names: dict[str, Any] = field(default_factory=dict)
+    fresh: dict[str, Any] = field(default_factory=dict)
+    in_role: bool = False
+
+    def bind(self, name: str, value: Any) -> None:
+        self.names[name] = self.fresh[name] = value
+
+    def child(self) -> Plain:
+        return Plain(self.text, dict(self.names), {}, self.in_role)
+
+
+def plainly(state: Plain, ops: list[Any]) -> None:
+    for op, what in ops:
+        if op == "text":
+            state.text += what
+        elif op in ("gen", "select"):
+            value = answer(state.text, CHOICES if op == "select" else None)
+            state.text += value
+            state.bind(what, value)
+        elif op in ("fork", "copy"):
+            children = [state.child() for _ in (what if op == "fork" else [what])]
+            for child, inner in zip(children, what if op == "fork" else [what], strict=True):
+                plainly(child, inner)
+            for name in dict.fromkeys(name for child in children for name in child.fresh):
+                values = [child.fresh.get(name) for child in children]
+                state.bind(name, values if op == "fork" else values[0])
+        elif op == "scope":
+            start = len(state.text)
+            plainly(state, what[1])
+            state.bind(what[0], state.text[start:])
+        elif op == "undo":
+            before = state.text, dict(state.names), dict(state.fresh)
+            plainly(state, what)
+            state.text, state.names, state.fresh = before
+        elif op == "user":
+            entering = not state.in_role
+            state.text += "<|im_start|>user\n" * entering
+            state.in_role = True
+            plainly(state, what)
+            state.text += "<|im_end|>\n" * entering
+            state.in_role = not entering
+
+
+def really(state: sg.ProgramState, ops: list[Any], in_role: bool = False) -> None:
+    for op, what in ops:
+        if op == "text":
+            state += what
+        elif op == "gen":
+            state += sg.gen(what)
+        elif op == "select":
+            state += sg.select(what, CHOICES)
+        elif op == "read" and what in state:
+            state.get_var(what)
+        elif op == "tokens":
+            state.tokens()
+        elif op == "fork":
+            with state.fork(len(what)) as forks:
+                for fork, inner in zip(forks, what, strict=True):
+                    really(fork, inner, in_role)
+        elif op == "copy":
+            with state.copy() as copied:
+                really(copied, what, in_role)
+        elif op == "scope":
+            with state.var_scope(what[0]):
+                really(state, what[1], in_role)
+        elif op == "undo":
+            point = state.checkpoint()
+            really(state, what, in_role)
+            state.rollback(point)
+        elif op == "user" and in_role:
+            really(state, what, in_role)
+        elif op == "user":
+            with state.user():
+                really(state, what, True)
+
+
+@settings(max_examples=300, deadline=None)
+@given(PROGRAMS)
+def test_programs_mean_what_a_few_lines_over_strings_say(ops: list[Any]) -> None:
+    plain = Plain()
+    plainly(plain, ops)
+    mock = sg.Mock(script)
+    state = sg.function(lambda s: really(s, ops)).run(backend=mock)
+    assert state.text() == plain.text
+    assert {name: state[name] for name in plain.names} == plain.names
+    assert ("a" in state) == ("a" in plain.names)
+    assert mock.num_open == 0
