@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -51,7 +52,7 @@ def assemble(tensors: Iterable[tuple[str, torch.Tensor]], config: ModelConfig, *
     parts: dict[int, dict[str, torch.Tensor]] = {index: {} for index in range(config.num_layers)}
     layers: dict[int, LlamaLayer] = {}
     ends: dict[str, torch.Tensor] = {}
-    for name, tensor in tensors:
+    for name, tensor in _read_ahead(tensors):
         if not name.startswith("model.layers."):
             ends[name] = tensor
             continue
@@ -71,13 +72,24 @@ def assemble(tensors: Iterable[tuple[str, torch.Tensor]], config: ModelConfig, *
     )
 
 
+def _read_ahead(tensors: Iterable[tuple[str, torch.Tensor]]) -> Iterator[tuple[str, torch.Tensor]]:
+    """Reads and dequantizes the next tensor in a thread while the caller packs this one."""
+    iterator = iter(tensors)
+    with ThreadPoolExecutor(1, thread_name_prefix="sgdsl-weights") as reader:
+        coming = reader.submit(next, iterator, None)
+        while (item := coming.result()) is not None:
+            coming = reader.submit(next, iterator, None)
+            yield item
+
+
 def _layer(parts: dict[str, torch.Tensor], weight_format: str) -> LlamaLayer:
     """Takes the parts out of `parts`, so that they are gone as soon as their matrix stands."""
 
     def matrix(field: str) -> Linear:
         biases = [parts.pop(f"{name}.bias") for name in _FUSED[field] if f"{name}.bias" in parts]
         weights = [parts.pop(f"{name}.weight") for name in _FUSED[field]]
-        return make_linear(weight_format, torch.cat(weights), torch.cat(biases) if biases else None)
+        whole = weights[0] if len(weights) == 1 else torch.cat(weights)
+        return make_linear(weight_format, whole, torch.cat(biases) if biases else None)
 
     return LlamaLayer(
         attention_norm=parts.pop("input_layernorm.weight"),

@@ -26,11 +26,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     own, rest = split(sys.argv[1:] if argv is None else argv)
     try:
         options = build_parser().parse_args(own)
-    except SystemExit as stop:  # argparse has printed the help or the reason
-        return stop.code if isinstance(stop.code, int) else 2
-    options.rest = rest
-    try:
+        options.rest = rest
         return int(options.command(options))
+    except SystemExit:  # argparse has printed the help; what a program exits with does not come this far
+        return 0
     except CommandError as error:
         print(f"sgdsl: {error}", file=sys.stderr)
         return error.code

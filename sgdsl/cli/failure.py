@@ -28,14 +28,18 @@ def one_line(error: BaseException, program: Path) -> str:
 def _place(error: BaseException, program: Path) -> Source | None:
     folder = str(program.resolve().parent) + os.sep
     found = error.source if isinstance(error, ProgramError) else None
-    if found is not None and os.path.abspath(found.file).startswith(folder):
+    if found is not None and _is_below(folder, found.file):
         return found
     cause = error.__cause__ if isinstance(error, ProgramError) and error.__cause__ is not None else error
     for frame, line in walk_tb(cause.__traceback__):
-        file = os.path.abspath(frame.f_code.co_filename)
-        if file.startswith(folder) and "site-packages" not in file:
-            found = Source(file, line, frame.f_code.co_name)
+        if _is_below(folder, frame.f_code.co_filename):
+            found = Source(frame.f_code.co_filename, line, frame.f_code.co_name)
     return found
+
+
+def _is_below(folder: str, file: str) -> bool:
+    """Whether a file lies in a folder, as the user's own: neither made up (`<string>`) nor installed."""
+    return os.path.abspath(file).startswith(folder) and not file.startswith("<") and "site-packages" not in file
 
 
 def _reason(error: BaseException) -> str:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from typing import NoReturn
+
+from sgdsl.cli.errors import UsageError
 
 __all__ = ["build_parser", "split"]
 
@@ -26,9 +29,17 @@ def split(argv: Sequence[str]) -> tuple[list[str], list[str]]:
     return words[:cut], words[cut + 1 :]
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        hint = "; a program's own arguments come after --" if message.startswith("unrecognized") else ""
+        raise UsageError(f"{message}{hint} (see {self.prog} --help)")
+
+
 def build_parser() -> argparse.ArgumentParser:
     """The parser of every command; parsed options hold the command's function as `command`."""
-    parser = argparse.ArgumentParser(prog="sgdsl", description="Runs programs that call a language model many times.")
+    parser = _Parser(prog="sgdsl", description="Runs programs that call a language model many times.")
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     _add_run(commands)
