@@ -6,15 +6,16 @@ import json
 import os
 from typing import Protocol, TextIO
 
-from sgdsl.events import Constant, Event, Generated, GeneratedEnd, RoleClosed, RoleOpened
+from sgdsl.events import Constant, Event, Generated, GeneratedEnd, RoleClosed, RoleOpened, RolledBack
+from sgdsl.reading import added
 
-__all__ = ["EventPrinter", "Printer", "SilentPrinter", "TextPrinter", "wants_colour"]
+__all__ = ["EventPrinter", "Printer", "TextPrinter", "Transcript", "wants_colour"]
 
 GREEN, DIM, BOLD, RESET = "\x1b[32m", "\x1b[2m", "\x1b[1m", "\x1b[0m"
 ROLES = {"system": "\x1b[35m", "user": "\x1b[36m", "assistant": "\x1b[33m"}
 EVENTS = {
     RoleOpened: "role_begin", RoleClosed: "role_end", Constant: "text", Generated: "generated",
-    GeneratedEnd: "generated_end",
+    GeneratedEnd: "generated_end", RolledBack: "rolled_back",
 }  # fmt: skip
 UNPRINTABLE = {
     code: "\N{REPLACEMENT CHARACTER}" for code in [*range(32), 127, *range(128, 160)] if chr(code) not in "\n\t"
@@ -35,11 +36,19 @@ class Printer(Protocol):
         """Nothing more comes; the output is left tidy, also when the program has failed."""
 
 
-class SilentPrinter:
-    """Shows nothing."""
+class Transcript:
+    """Shows nothing, and keeps the text: after a failure it is all there is.
+
+    Attributes:
+        text: so far.
+    """
+
+    def __init__(self) -> None:
+        self.text = ""
 
     def show(self, event: Event) -> None:
-        """Nothing."""
+        """One event, kept."""
+        self.text = event.text if isinstance(event, RolledBack) else self.text + added(event)
 
     def end(self, value: object) -> None:
         """Nothing."""
@@ -56,8 +65,7 @@ class EventPrinter:
 
     def show(self, event: Event) -> None:
         """One event, flushed."""
-        kind = EVENTS.get(type(event), "rolled_back")
-        self._write({"event": kind} | {name: getattr(event, name) for name in event.__slots__})
+        self._write({"event": EVENTS[type(event)]} | {name: getattr(event, name) for name in event.__slots__})
 
     def end(self, value: object) -> None:
         """The closing event."""
@@ -100,11 +108,11 @@ class TextPrinter:
                 self._put(self._shown(text))
             case Generated(text=text):
                 self._put(self._styled(self._shown(text), GREEN))
+            case RolledBack(text=text):
+                self._break_line()
+                self._put(self._styled("[rolled back]", DIM) + "\n" + self._shown(text))
             case GeneratedEnd():
                 return
-            case _:
-                self._break_line()
-                self._put(self._styled("[rolled back]", DIM) + "\n" + self._shown(event.text))
         self._out.flush()
 
     def end(self, value: object) -> None:

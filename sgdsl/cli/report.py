@@ -16,17 +16,17 @@ from sgdsl.usage import Usage
 __all__ = ["closing_line", "plain", "result", "usage_entry"]
 
 
-def result(state: ProgramState, usage: Usage, seconds: float, error: str | None = None) -> dict[str, Any]:
-    """The object `--json` prints; after a failure, with whatever was finished before it, and `error`."""
+def result(state: ProgramState, text: str, usage: Usage, seconds: float, error: str | None = None) -> dict[str, Any]:
+    """The object `--json` prints; after a failure, with whatever there was before it, and `error`."""
     entry: dict[str, Any] = {
         "value": plain(state.ret_value),
         "variables": _variables(state),
-        "text": None,
+        "text": text,
         "messages": None,
         "usage": usage_entry(usage, seconds),
     }
     with suppress(ProgramError):
-        entry |= {"text": state.text(), "messages": state.messages()}
+        entry["messages"] = state.messages()
     return entry if error is None else entry | {"error": error}
 
 

@@ -18,7 +18,7 @@ from sgdsl.cli.backend import started
 from sgdsl.cli.errors import CommandError, UsageError
 from sgdsl.cli.failure import one_line
 from sgdsl.cli.meter import Meter
-from sgdsl.cli.printer import EventPrinter, Printer, SilentPrinter, TextPrinter, wants_colour
+from sgdsl.cli.printer import EventPrinter, Printer, TextPrinter, Transcript, wants_colour
 from sgdsl.cli.program_file import ProgramFile
 from sgdsl.cli.report import closing_line, result
 from sgdsl.cli.settings import engine_settings
@@ -134,8 +134,8 @@ class _Execution:
         self._printer.close()
         code, reason = self._verdict(error)
         usage = self._backend.usage()
-        if self._options.json:
-            entry = result(state, usage, seconds, reason)
+        if isinstance(self._printer, Transcript):
+            entry = result(state, self._printer.text, usage, seconds, reason)
             print(json.dumps(entry, ensure_ascii=False, indent=2), file=self._out, flush=True)
         if reason is not None:
             print(f"sgdsl: {reason}", file=sys.stderr)
@@ -163,7 +163,7 @@ class _Execution:
 def _printer(options: argparse.Namespace) -> Printer:
     if options.events:
         return EventPrinter(sys.stdout)
-    return SilentPrinter() if options.json else TextPrinter(sys.stdout, colour=wants_colour(sys.stdout))
+    return Transcript() if options.json else TextPrinter(sys.stdout, colour=wants_colour(sys.stdout))
 
 
 def _failed(error: Exception, path: Path, options: argparse.Namespace) -> int:

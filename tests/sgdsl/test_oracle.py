@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -106,25 +107,38 @@ def really(state: sg.ProgramState, ops: list[Any], in_role: bool = False) -> Non
             state.get_var(what)
         elif op == "tokens":
             state.tokens()
-        elif op == "fork":
-            with state.fork(len(what)) as forks:
-                for fork, inner in zip(forks, what, strict=True):
-                    really(fork, inner, in_role)
-        elif op == "copy":
-            with state.copy() as copied:
-                really(copied, what, in_role)
-        elif op == "scope":
-            with state.var_scope(what[0]):
-                really(state, what[1], in_role)
-        elif op == "undo":
-            point = state.checkpoint()
-            really(state, what, in_role)
-            state.rollback(point)
-        elif op == "user" and in_role:
-            really(state, what, in_role)
-        elif op == "user":
-            with state.user():
-                really(state, what, True)
+        elif op in BLOCKS:
+            BLOCKS[op](state, what, in_role)
+
+
+def fork(state: sg.ProgramState, what: list[Any], in_role: bool) -> None:
+    with state.fork(len(what)) as forks:
+        for one, inner in zip(forks, what, strict=True):
+            really(one, inner, in_role)
+
+
+def copy(state: sg.ProgramState, what: list[Any], in_role: bool) -> None:
+    with state.copy() as copied:
+        really(copied, what, in_role)
+
+
+def scope(state: sg.ProgramState, what: Any, in_role: bool) -> None:
+    with state.var_scope(what[0]):
+        really(state, what[1], in_role)
+
+
+def undo(state: sg.ProgramState, what: list[Any], in_role: bool) -> None:
+    point = state.checkpoint()
+    really(state, what, in_role)
+    state.rollback(point)
+
+
+def user(state: sg.ProgramState, what: list[Any], in_role: bool) -> None:
+    with nullcontext() if in_role else state.user():
+        really(state, what, True)
+
+
+BLOCKS = {"fork": fork, "copy": copy, "scope": scope, "undo": undo, "user": user}
 
 
 @settings(max_examples=300, deadline=None)

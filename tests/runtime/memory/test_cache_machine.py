@@ -5,13 +5,14 @@ from __future__ import annotations
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from runtime.ledger import Owner
 from runtime.memory.cache import PrefixCache
 from runtime.memory.sequence import SequenceKV
 
 NUM_PAGES = 24
+PROMPT = st.lists(st.integers(0, 1), min_size=3, max_size=30)
 
 
 class CacheMachine(RuleBasedStateMachine):
@@ -35,16 +36,26 @@ class CacheMachine(RuleBasedStateMachine):
     def _slot(self, sequence: SequenceKV, position: int) -> int:
         return sequence.pages[position // self.page_size] * self.page_size + position % self.page_size
 
-    @rule(tokens=st.lists(st.integers(0, 1), min_size=1, max_size=30), namespace=st.sampled_from(["", "other"]))
-    def open(self, tokens: list[int], namespace: str) -> None:
+    @initialize(prompts=st.lists(PROMPT, min_size=3, max_size=3))
+    def begin(self, prompts: list[list[int]]) -> None:
+        """Three sequences that have run already, so that few rules find nothing to do."""
+        for tokens in prompts:
+            self.open(tokens, "", True)
+
+    @rule(tokens=PROMPT, namespace=st.sampled_from(["", "", "other"]), runs=st.booleans())
+    def open(self, tokens: list[int], namespace: str, runs: bool) -> None:
         if len(self.live) < 8:
             self.live.append((self.cache.open(namespace), list(tokens)))
+            if runs:
+                self._run(self.live[-1], len(tokens), True)
 
-    @rule(index=st.integers(0, 7), count=st.integers(1, 12), attach=st.booleans())
+    @rule(index=st.integers(0, 7), count=st.sampled_from([1, 3, 5, 12, 30]), attach=st.booleans())
     def run(self, index: int, count: int, attach: bool) -> None:
+        if (picked := self._pick(index)) is not None:
+            self._run(picked, count, attach)
+
+    def _run(self, picked: tuple[SequenceKV, list[int]], count: int, attach: bool) -> None:
         """One extend or decode: attach, reserve, write, as the scheduler does."""
-        if (picked := self._pick(index)) is None:
-            return
         sequence, tokens = picked
         self.cache.hand_over(sequence, Owner.REQUEST)
         if attach:
@@ -82,10 +93,15 @@ class CacheMachine(RuleBasedStateMachine):
             self.content[target] = self.content[source]
         self.live.append((child, list(picked[1])))
 
-    @rule(index=st.integers(0, 7), length=st.integers(0, 40))
-    def truncate(self, index: int, length: int) -> None:
+    @rule(index=st.integers(0, 7), cut=st.integers(1, 12), commits=st.booleans())
+    def truncate(self, index: int, cut: int, commits: bool) -> None:
+        """Cuts tokens off whose KV stands, often within pages that are shared."""
         if picked := self._pick(index):
+            if commits:
+                self.cache.commit(*picked)
+            length = max(0, picked[0].kv_len - cut)
             self.cache.truncate(picked[0], length)
+            assert picked[0].kv_len <= length
             del picked[1][length:]
             if not picked[1]:
                 picked[1].append(0)
@@ -99,7 +115,7 @@ class CacheMachine(RuleBasedStateMachine):
                 self.cache.detach(picked[0])
             self.live.remove(picked)
 
-    @rule(count=st.integers(1, NUM_PAGES))
+    @rule(count=st.integers(1, 6))
     def evict(self, count: int) -> None:
         before = self.cache.pool.num_free
         freed = self.cache.tree.evict(count)

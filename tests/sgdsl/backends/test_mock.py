@@ -180,3 +180,12 @@ def test_its_thread_goes_away_when_idle() -> None:
         while mock.worker.is_running and time.monotonic() < deadline:
             time.sleep(0.01)
         assert not mock.worker.is_running
+
+
+def test_a_closed_session_still_starts_the_forks_it_handed_over() -> None:
+    mock = sg.Mock(lambda prompt, params: prompt.upper())
+    session = mock.open()
+    session.append("a")
+    (child,) = session.fork(1)
+    session.close()
+    assert child.generate(PARAMS).result(5).text == "A"

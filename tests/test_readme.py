@@ -1,0 +1,94 @@
+"""Every Python block of the README runs, and its settings table is the truth."""
+
+from __future__ import annotations
+
+import re
+import sys
+import typing
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import sgdsl as sg
+from runtime import config
+from sgdsl.cli import main
+
+ROOT = Path(sg.__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+
+
+@pytest.fixture(autouse=True)
+def _no_default_backend() -> Iterator[None]:
+    sg.set_default_backend(None)
+    yield
+    sg.set_default_backend(None)
+
+
+def run(block: str) -> dict[str, object]:
+    names: dict[str, object] = {"__name__": "readme"}
+    sys.modules["readme"] = sys  # annotations are resolved through the module of that name
+    try:
+        exec(compile(block, "README.md", "exec"), names)
+    finally:
+        del sys.modules["readme"]
+    return names
+
+
+def block_with(text: str) -> str:
+    found = [block for block in BLOCKS if text in block]
+    assert len(found) == 1
+    return found[0]
+
+
+def test_the_first_program_has_eight_lines_and_runs() -> None:
+    names = run(BLOCKS[0])
+    assert len([line for line in BLOCKS[0].splitlines() if line.strip()]) <= 8
+    program = names["main"]
+    assert isinstance(program, sg.Program)
+    state = program.run(backend=sg.Mock({"answer": "Because of scattering", "subject": [[-2.0], [-2.0], [-0.1]]}))
+    assert (state["answer"], state["subject"]) == ("Because of scattering", "science")
+
+
+def test_the_forking_program_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    sg.set_default_backend(sg.Mock(["early to bed", "no phone"]))
+    names = run(block_with("def tips"))
+    assert names["state"].ret_value == ["early to bed", "no phone"]  # type: ignore[attr-defined]
+    assert "early to bed" in capsys.readouterr().out
+
+
+def test_the_typed_program_runs() -> None:
+    names = run(block_with("class City"))
+    assert names["state"]["city"].population == 700000  # type: ignore[index]
+
+
+@pytest.mark.model
+def test_the_engine_block_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    run(block_with("sg.Engine("))
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith(" Paris")
+    assert int(lines[-1]) > 0
+
+
+def test_every_block_is_tested() -> None:
+    assert len(BLOCKS) == 4
+
+
+def test_the_settings_table_lists_every_setting_with_its_default() -> None:
+    rows = dict(re.findall(r"^\| `(\w+)` \| `?([^|`]+)`? \|", README, re.MULTILINE))
+    settings: dict[str, object] = {"audit": config.EngineConfig().audit}
+    for group in (config.ModelSettings(), config.MemoryConfig(), config.SchedulerConfig()):
+        settings |= {name: getattr(group, name) for name in typing.get_type_hints(type(group))}
+    assert rows.keys() == settings.keys()
+    for name, default in settings.items():
+        assert rows[name].strip() in ((str(default),) if default is not None else ("derived", "none", "the model's"))
+
+
+def test_the_commands_it_shows_are_understood(capsys: pytest.CaptureFixture[str]) -> None:
+    shown = re.findall(r"^sgdsl (run \S+) .*#", README, re.MULTILINE)
+    assert shown
+    for words in shown:
+        program = words.split()[1]
+        assert main(["run", str(ROOT / program), "-q", "--", "--help"]) == 0
+        assert program in capsys.readouterr().out
