@@ -1,7 +1,7 @@
 """Agent: a ReAct loop with a calculator and a search tool.
 
 The model thinks, selects a tool, writes its input, and reads what came of it, until it selects `finish`. Each turn
-extends the same session, so nothing that was read before is computed again. Run it with
+extends the same session, so nothing that was read before is computed again. Run it:
 
     sgdsl run examples/agent.py
     sgdsl run examples/agent.py -- "How long are the Elbe and the Danube together?"
@@ -9,6 +9,7 @@ extends the same session, so nothing that was read before is computed again. Run
 
 import ast
 import operator
+from pathlib import Path
 
 import sgdsl as sg
 
@@ -21,43 +22,7 @@ DOCUMENTS = [
     "The Danube is 2850 kilometres long.",
 ]
 
-EXAMPLES = """Answer the question. Tools: search finds a fact, calculate works out a sum, finish gives the answer.
-
-Question: How much higher is Snowdon than Scafell Pike?
-Thought: I need the height of Snowdon.
-Action: search
-Input: Snowdon
-Result: Snowdon is 1085 metres high.
-Thought: I need the height of Scafell Pike.
-Action: search
-Input: Scafell Pike
-Result: Scafell Pike is 978 metres high.
-Thought: I know both numbers, so I subtract them.
-Action: calculate
-Input: 1085 - 978
-Result: 107
-Thought: I have the result.
-Action: finish
-Input: 107
-
-Question: How long are the Thames and the Severn together?
-Thought: I need the length of the Thames.
-Action: search
-Input: Thames
-Result: The Thames is 346 kilometres long.
-Thought: I need the length of the Severn.
-Action: search
-Input: Severn
-Result: The Severn is 354 kilometres long.
-Thought: I know both numbers, so I add them.
-Action: calculate
-Input: 346 + 354
-Result: 700
-Thought: I have the result.
-Action: finish
-Input: 700
-
-Question: """
+EXAMPLES = (Path(__file__).parent / "data" / "agent.txt").read_text(encoding="utf-8")
 
 OPERATORS = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv}
 
@@ -73,7 +38,7 @@ def calculate(expression: str) -> str:
         raise ValueError(expression)
 
     try:
-        return f"{value(ast.parse(expression.strip(), mode='eval').body):g}"
+        return f"{value(ast.parse(expression.strip(), mode='eval').body):.12g}"
     except (ValueError, SyntaxError, ZeroDivisionError):
         return "That is not a sum I can work out."
 
@@ -91,7 +56,7 @@ TOOLS = {"search": (search, r" [A-Z][A-Za-z ]{2,20}\n"), "calculate": (calculate
 @sg.function
 def main(s, question: str = "How long are the Rhine and the Elbe together?", max_turns: int = 6):
     """Answers a question with two tools."""
-    s += EXAMPLES + question + "\n"
+    s += f"{EXAMPLES}\nQuestion: {question}\n"
     for turn in range(max_turns):
         s += "Thought:" + sg.gen(f"thought_{turn}", max_tokens=20, stop="\n", temperature=0)
         s += "\nAction: " + sg.select(f"action_{turn}", ["search", "calculate", "finish"]) + "\nInput:"

@@ -212,7 +212,9 @@ class EngineCore:
             self.stats.recomputed_tokens += work.num_tokens - (request.num_pending == 1)
         request.cursor += work.num_tokens
         sequence.kv_len = max(sequence.kv_len, request.cursor)
-        if work.num_tokens > 1 or request.cursor <= request.prompt_len:  # as soon as pages are full, others may share them
+        if (
+            work.num_tokens > 1 or request.cursor <= request.prompt_len
+        ):  # as soon as pages are full, others may share them
             self.cache.commit(sequence, request.tokens)
 
     def _finish(self, job: Job) -> None:

@@ -46,12 +46,13 @@ def _reason(error: BaseException) -> str:
     text = str(error)
     if isinstance(error, ProgramError) and error.source is not None:
         text = text.removeprefix(f"{error.source}: ")
-    if isinstance(error, KeyError) and error.args and isinstance(error.args[0], str) and " " in error.args[0]:
-        text = error.args[0]  # a message, which KeyError shows as a key
+    is_message = isinstance(error, KeyError) and error.args and isinstance(error.args[0], str) and " " in error.args[0]
+    if is_message:  # which KeyError would show in quotes, as if it were a key
+        text = error.args[0]
     text = " ".join(text.split())
     if len(text) > MAX_REASON:
         text = text[:MAX_REASON] + " …"
-    if isinstance(error, OURS):
+    if is_message or isinstance(error, OURS):
         return text
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 

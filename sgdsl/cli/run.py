@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import io
 import json
 import sys
 import threading
@@ -22,6 +23,7 @@ from sgdsl.cli.printer import EventPrinter, Printer, TextPrinter, Transcript, wa
 from sgdsl.cli.program_file import ProgramFile
 from sgdsl.cli.report import closing_line, result
 from sgdsl.cli.settings import engine_settings
+from sgdsl.errors import ProgramError
 from sgdsl.execution import perform
 from sgdsl.process import set_default_backend
 from sgdsl.program import Program
@@ -97,7 +99,7 @@ class _Execution:
         self._options = options
         self._out = sys.stdout
         self._printer = _printer(options)
-        self._reader_left = False
+        self._trouble: Exception | None = None
 
     def run(self, args: list[Any], kwargs: dict[str, Any]) -> int:
         """Runs it, prints what is left to print, and returns the exit code."""
@@ -113,8 +115,8 @@ class _Execution:
         except (Exception, KeyboardInterrupt, SystemExit) as raised:
             error = raised
         printing.join()
-        if self._reader_left:
-            raise BrokenPipeError
+        if self._trouble is not None:
+            raise self._trouble
         return self._conclude(state, error, time.monotonic() - begun)
 
     def _print(self, state: ProgramState, run: Run) -> None:
@@ -122,11 +124,11 @@ class _Execution:
         try:
             for event in state.events():
                 self._printer.show(event)
-        except BrokenPipeError:
-            self._reader_left = True
-            run.cancel()
-        except Exception:
+        except ProgramError:
             return
+        except Exception as trouble:  # the output cannot be written, so nothing is worth going on for
+            self._trouble = trouble
+            run.cancel()
 
     def _conclude(self, state: ProgramState, error: BaseException | None, seconds: float) -> int:
         if error is None:
@@ -161,6 +163,8 @@ class _Execution:
 
 
 def _printer(options: argparse.Namespace) -> Printer:
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal that lacks a character is no reason to fail
     if options.events:
         return EventPrinter(sys.stdout)
     return Transcript() if options.json else TextPrinter(sys.stdout, colour=wants_colour(sys.stdout))

@@ -9,9 +9,7 @@ from runtime.errors import ConfigError
 
 
 def test_flat_names_find_their_group() -> None:
-    config = EngineConfig.of(
-        {"model": "tiny", "page_size": 1, "policy": "fcfs", "audit": "step", "attention": "torch"}
-    )
+    config = EngineConfig.of({"model": "tiny", "page_size": 1, "policy": "fcfs", "audit": "step", "attention": "torch"})
     assert (config.model.model, config.memory.page_size, config.scheduler.policy) == ("tiny", 1, "fcfs")
     assert (config.audit, config.model.attention) == ("step", "torch")
     assert EngineConfig.of({}) == EngineConfig()

@@ -7,6 +7,7 @@ import gc
 import json
 import re
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -249,11 +250,15 @@ def test_a_constraint_ends_also_where_ends_are_ignored(engine: Engine) -> None:
 
 
 def test_streamed_answers_grow_to_the_whole(engine: Engine) -> None:
-    for params in (GREEDY, {**GREEDY, "regex": "été 😀 à l'école, 12"}, {**GREEDY, "regex": "abcabcabd", "stop": "abd"}):
+    for params in (
+        GREEDY,
+        {**GREEDY, "regex": "été 😀 à l'école, 12"},
+        {**GREEDY, "regex": "abcabcabd", "stop": "abd"},
+    ):
         whole = engine.generate(PROMPTS[3], params)
         parts = list(engine.generate(PROMPTS[3], params, stream=True))
         texts = [part["text"] for part in parts]
-        assert all(later.startswith(text) for text, later in zip(texts, texts[1:], strict=False))
+        assert all(later.startswith(text) for text, later in pairwise(texts))
         assert "�" not in "".join(texts[:-1]) or "�" in whole["text"]
         assert texts[-1] == whole["text"]
         assert parts[-1]["output_ids"] == whole["output_ids"]
@@ -381,7 +386,7 @@ def test_a_prompt_beyond_context_or_pool_is_refused_with_the_numbers(
 def test_an_impossible_setting_is_refused(make_engine: MakeEngine) -> None:
     with pytest.raises(ConfigError, match="page_sise"):
         Engine("smollm2", page_sise=3)
-    with pytest.raises(ConfigError, match="context_length=1000.*512"):
+    with pytest.raises(ConfigError, match=r"context_length=1000.*512"):
         make_engine(context_length=1000)
 
 

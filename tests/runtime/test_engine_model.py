@@ -70,16 +70,16 @@ def test_two_hundred_prompts_four_ways(engine: Engine) -> None:
     prompts = [f"{start} {subject}" for start in [f"{i}. About" for i in range(20)] for subject in SUBJECTS]
     assert len(prompts) == 200
     engine.flush_cache()
-    cold = outputs(engine.generate(prompts, greedy(4)))
-    warm = outputs(engine.generate(prompts, greedy(4)))
-    alone_warm = [engine.generate(prompt, greedy(4))["output_ids"] for prompt in prompts[:20]]
+    cold = outputs(engine.generate(prompts, greedy(3)))
+    warm = outputs(engine.generate(prompts, greedy(3)))
+    alone_warm = [engine.generate(prompt, greedy(3))["output_ids"] for prompt in prompts[:10]]
     alone = []
     for prompt in prompts:
         engine.flush_cache()
-        alone.append(engine.generate(prompt, greedy(4))["output_ids"])
+        alone.append(engine.generate(prompt, greedy(3))["output_ids"])
     assert warm == cold
     assert alone == cold
-    assert alone_warm == cold[:20]
+    assert alone_warm == cold[:10]
 
 
 def test_a_fork_of_thirty_two_computes_its_prefix_once(engine: Engine) -> None:

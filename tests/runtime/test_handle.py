@@ -15,7 +15,7 @@ def test_result_waits_and_flushes() -> None:
     flushed = threading.Event()
     handle: Handle[int] = Handle(_flush=flushed.set)
     assert not handle.done()
-    with pytest.raises(TimeoutError, match="0.01"):
+    with pytest.raises(TimeoutError, match=r"0\.01"):
         handle.result(timeout=0.01)
     assert flushed.is_set()
     threading.Timer(0.02, handle.finish, [7]).start()
@@ -45,10 +45,9 @@ def test_every_reader_sees_every_chunk_and_then_the_error() -> None:
 
     threading.Timer(0.02, feed).start()
     for _ in range(2):
-        texts = []
+        texts: list[str] = []
         with pytest.raises(RequestCancelled, match="gone"):
-            for chunk in handle:
-                texts.append(chunk.text)
+            texts.extend(chunk.text for chunk in handle)
         assert texts == ["a", "b"]
     assert seen == ["a", "b", "end"]
     late: list[Chunk | None] = []

@@ -10,7 +10,22 @@ from grammars import GrammarError
 from runtime.output import Output
 from runtime.sampling.params import SamplingParams
 
-PIECES = [b"a", b"b", b"ab", b"ST", b"OP", b"STOP", b"xSTOPy", b"O", b"P\xc3", b"\xa9", "é".encode(), b"\xf0\x9f", b"\x98\x80", b""]
+PIECES = [
+    b"a",
+    b"b",
+    b"ab",
+    b"ST",
+    b"OP",
+    b"STOP",
+    b"xSTOPy",
+    b"O",
+    b"P\xc3",
+    b"\xa9",
+    "é".encode(),
+    b"\xf0\x9f",
+    b"\x98\x80",
+    b"",
+]
 TABLE = [*PIECES, None]
 END = len(PIECES)
 

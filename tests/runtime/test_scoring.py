@@ -45,7 +45,9 @@ def test_common_length_is_the_longest_common_prefix(rows: list[list[int]]) -> No
     ],
 )
 @pytest.mark.parametrize(
-    "settings", [{}, {"page_size": 1}, {"page_size": 4, "chunked_prefill_size": 1}, {"chunked_prefill_size": 5}], ids=str
+    "settings",
+    [{}, {"page_size": 1}, {"page_size": 4, "chunked_prefill_size": 1}, {"chunked_prefill_size": 5}],
+    ids=str,
 )
 def test_scores_are_those_of_a_full_forward(
     make_engine: Callable[..., Engine],
@@ -125,9 +127,7 @@ def test_one_alternative_twice_scores_alike(engine: Engine) -> None:
 
 
 @pytest.mark.parametrize("fault", [ZeroDivisionError("mine"), IndexError("mine")])
-def test_a_raising_choice_fails_its_session_alone(
-    engine: Engine, assert_nothing_held: Clean, fault: Exception
-) -> None:
+def test_a_raising_choice_fails_its_session_alone(engine: Engine, assert_nothing_held: Clean, fault: Exception) -> None:
     def choose(scores: Sequence[Sequence[float]]) -> int:
         raise fault
 

@@ -11,7 +11,9 @@ from runtime.memory.budget import Budget, derive
 MIB = 1 << 20
 
 
-def budget(free: int = 1024 * MIB, weights: int = 0, per_token: int = 1024, context: int = 512, **memory: Any) -> Budget:
+def budget(
+    free: int = 1024 * MIB, weights: int = 0, per_token: int = 1024, context: int = 512, **memory: Any
+) -> Budget:
     return derive(
         MemoryConfig(**memory),
         SchedulerConfig(max_running_requests=7, chunked_prefill_size=33),
@@ -58,7 +60,10 @@ def test_every_number_has_a_reason() -> None:
             {"max_total_tokens": 1 << 20, "mem_fraction_static": 0.5},
             "max_total_tokens=1048576 needs 1024 MiB .*mem_fraction_static=0.5 allows 512 MiB.*max_total_tokens=524288",
         ),
-        ({"mem_fraction_static": 0.1, "weights": 200 * MIB}, "mem_fraction_static=0.1 of 1024 MiB .*200 MiB of weights"),
+        (
+            {"mem_fraction_static": 0.1, "weights": 200 * MIB},
+            "mem_fraction_static=0.1 of 1024 MiB .*200 MiB of weights",
+        ),
     ],
 )
 def test_a_contradiction_is_refused_with_both_values_and_a_way_out(settings: dict[str, Any], message: str) -> None:
