@@ -51,10 +51,12 @@ def sampling_ms(vocab_size: int, rows: int = 64, repeat: int = 30) -> float:
 def overhead_ms(engine: Engine, rows: int = 64, steps: int = 200) -> float:
     """Median milliseconds of a decode step of `rows` requests without the model and without sampling."""
     core = engine._core  # the benchmark replaces the runner, which no user can
-    own = EngineCore(EngineConfig(), core.budget, core._runner, engine.tokenizer, core._compilation._compiler)
-    own._runner = _InstantRunner(engine.tokenizer.vocab_size, rows)  # type: ignore[assignment]
+    own = EngineCore(
+        EngineConfig(), core.budget, engine._assembled.runner, engine.tokenizer, core._compilation._compiler
+    )
+    own._stepper._runner = _InstantRunner(engine.tokenizer.vocab_size, rows)  # type: ignore[assignment]
     spent = {"sampling": 0.0}
-    sample, run = own._sampler.sample, own._runner.run
+    sample, run = own._stepper._sampler.sample, own._stepper._runner.run
 
     def timed(function: Any, *arguments: Any) -> Any:
         start = time.perf_counter()
@@ -62,8 +64,8 @@ def overhead_ms(engine: Engine, rows: int = 64, steps: int = 200) -> float:
         spent["sampling"] += time.perf_counter() - start
         return result
 
-    own._sampler.sample = lambda *a: timed(sample, *a)  # type: ignore[method-assign]
-    own._runner.run = lambda *a: timed(run, *a)  # type: ignore[method-assign]
+    own._stepper._sampler.sample = lambda *a: timed(sample, *a)  # type: ignore[method-assign]
+    own._stepper._runner.run = lambda *a: timed(run, *a)  # type: ignore[method-assign]
     params = SamplingParams(temperature=0.0, max_new_tokens=steps + 20, ignore_eos=True)
     for i in range(rows):
         session = SessionState("", "")

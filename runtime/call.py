@@ -51,15 +51,18 @@ class Call:
         session.close()
 
     def answer(self) -> Answer:
-        """Waits for the result."""
-        return self._shape(self._handle.result())
+        """Waits for the result; whoever stops waiting cancels it."""
+        try:
+            return self._shape(self._handle.result())
+        finally:
+            self.drop()
 
     async def async_answer(self) -> Answer:
         """Waits for the result without blocking."""
         try:
             return self._shape(await self._handle)
         finally:
-            self._drop()
+            self.drop()
 
     def stream(self) -> Iterator[Answer]:
         """Answers with the text so far; the last one is complete. Leaving early cancels the generation."""
@@ -69,7 +72,7 @@ class Call:
                 yield partial.grown(chunk, self._id)
             yield self.answer()
         finally:
-            self._drop()
+            self.drop()
 
     async def async_stream(self) -> AsyncIterator[Answer]:
         """As `stream`, asynchronously."""
@@ -79,9 +82,10 @@ class Call:
                 yield partial.grown(chunk, self._id)
             yield self.answer()
         finally:
-            self._drop()
+            self.drop()
 
-    def _drop(self) -> None:
+    def drop(self) -> None:
+        """Cancels the generation unless it has ended."""
         if not self._handle.done():
             self._session.cancel()
 

@@ -20,7 +20,7 @@ class ModelSettings:
 
     Args:
         model: a built-in name, a folder, a GGUF file or a hub id.
-        weight_format: float32 (our packed kernel), float32-torch, bfloat16 or fp16 (see `runtime.model.linear`), or auto:
+        weight_format: float32 (our packed kernel), float32-torch, bfloat16, fp16 (see `runtime.model.linear`); auto is
             float32 where its kernel compiles.
         attention: name from `runtime.attention.registry`, or auto.
     """

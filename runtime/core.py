@@ -1,4 +1,4 @@
-"""EngineCore: one step after another (schedule, run, sample, settle), and the sessions in between.
+"""EngineCore: the engine's inside: its loop, its sessions, and what their scripts ask for.
 
 Everything here runs in the engine's thread, except `post`.
 """
@@ -7,30 +7,27 @@ from __future__ import annotations
 
 import random
 import threading
-import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
 from grammars import Grammar, Spec
-from runtime.batcher import Step, build_step
 from runtime.compilation import Compilation
 from runtime.config import EngineConfig
-from runtime.errors import ContextLengthExceeded, EngineClosed, EngineError, PoolCapacityExceeded, StepFailed
-from runtime.job import GenerateJob, Job, PrefillJob
+from runtime.errors import ContextLengthExceeded, EngineClosed, EngineError, PoolCapacityExceeded
+from runtime.job import Job, PrefillJob
 from runtime.memory.budget import Budget
 from runtime.memory.cache import PrefixCache
 from runtime.request import Request
-from runtime.sampling.logprobs import prompt_logprobs
 from runtime.sampling.params import SamplingParams
-from runtime.sampling.sampler import Sampled, Sampler
-from runtime.scheduler.plan import StepPlan, Work
+from runtime.sampling.sampler import Sampler
 from runtime.scheduler.scheduler import Scheduler
 from runtime.script import Op
 from runtime.session_state import SessionState
 from runtime.session_table import SessionTable
 from runtime.stats import Stats
+from runtime.stepper import Stepper
 
 if TYPE_CHECKING:
     from grammars.compiler import GrammarCompiler
@@ -68,10 +65,9 @@ class EngineCore:
         self.stats = Stats()
         self.failure: BaseException | None = None
         self._config = config
-        self._runner = runner
-        self._sampler = Sampler(tokenizer.vocab_size)
+        sampler = Sampler(tokenizer.vocab_size)
+        self._stepper = Stepper(self.cache, self.scheduler, runner, sampler, self.stats, self._job_ended)
         self._compilation = Compilation(compiler, self.post)
-        self._jobs: dict[Request, Job] = {}
         self._inbox: deque[Callable[[], None]] = deque()
         self._wake = threading.Event()
         self._stopping = False
@@ -146,138 +142,16 @@ class EngineCore:
 
     def step(self) -> bool:
         """One step; False when there was nothing to do."""
-        plan = self.scheduler.plan()
-        for request in plan.exhausted:
-            job = self._jobs[request]
-            if isinstance(job, GenerateJob):
-                job.stop_for_length()
-            self._finish(job)
-        if not plan.extends and not plan.decodes:
-            return bool(plan)
-        try:
-            step = build_step(plan, self.cache.page_size)
-            self._compute(plan, step)
-        except Exception as error:
-            self._fail_step(plan, error)
-        self.stats.steps += 1
-        if self._config.audit == "step":
+        worked = self._stepper.step()
+        if worked and self._config.audit == "step":
             self.sessions.audit()
-        return True
-
-    def _compute(self, plan: StepPlan, step: Step) -> None:
-        now = time.perf_counter()
-        for work in plan.work:
-            job = self._jobs[work.request]
-            job.started = job.started or now
-        logits = self._runner.run(step.batch)
-        jobs = [self._jobs[request] for request in step.sampled]
-        rows = [job.row for job in jobs if job.row is not None]
-        prompt_logits = logits[len(rows) :]
-        offset = 0
-        for piece in step.prompts:
-            job = self._jobs[piece.request]
-            ids = piece.request.tokens[piece.first + 1 : piece.first + 1 + piece.count]
-            top = 0 if job.row is None or job.row.top_logprobs is None else job.row.top_logprobs
-            job.take_prompt(prompt_logprobs(prompt_logits[offset : offset + piece.count], ids, top))
-            piece.request.logits_from = piece.first + piece.count  # after a retraction not once more
-            offset += piece.count
-        sampled = self._sampler.sample(logits[: len(rows)], rows)
-        self._settle(plan, jobs, sampled)
-
-    def _settle(self, plan: StepPlan, jobs: list[Job], sampled: Sampled) -> None:
-        """Books what the step computed, hands out its tokens, and ends what is complete."""
-        done = [self._jobs[w.request] for w in plan.work if w.completes and w.request.num_remaining == 0]
-        for work in plan.work:
-            self._advance_cursor(work)
-        for place, job in enumerate(jobs):
-            if place in sampled.errors:
-                self._abort(job, sampled.errors[place])
-                continue
-            self.stats.generated_tokens += 1
-            try:
-                if job.take_token(sampled.tokens[place], sampled.logprobs[place]):
-                    done.append(job)
-            except Exception as error:
-                self._abort(job, error)
-        for job in done:
-            self._finish(job)
-
-    def _advance_cursor(self, work: Work) -> None:
-        request = work.request
-        sequence = request.sequence
-        computed = max(0, min(request.cursor + work.num_tokens, request.prompt_len) - request.cursor)
-        if request.num_retractions == 0:
-            self.stats.computed_tokens += computed
-        else:
-            self.stats.recomputed_tokens += work.num_tokens - (request.num_pending == 1)
-        request.cursor += work.num_tokens
-        sequence.kv_len = max(sequence.kv_len, request.cursor)
-        if (
-            work.num_tokens > 1 or request.cursor <= request.prompt_len
-        ):  # as soon as pages are full, others may share them
-            self.cache.commit(sequence, request.tokens)
-
-    def _finish(self, job: Job) -> None:
-        session = job.session
-        self._leave(job)
-        try:
-            job.ended()
-        except Exception as error:
-            job.fail(error)
-            job.owner.fail(error)
-        if session.sequence is not None:
-            session.trim(self.cache)
-            self.cache.commit(session.sequence, session.tokens)
-        self.advance(job.owner)
-
-    def _leave(self, job: Job) -> None:
-        request = job.request
-        self.stats.requests += 1
-        if request.cached_tokens is not None:
-            self._count_prompt(job)
-        self.scheduler.end(request)
-        del self._jobs[request]
-        job.owner.jobs.remove(job)
-        self.sessions.touch(job.session)
-
-    def _count_prompt(self, job: Job) -> None:
-        """A prompt counts once: what a prefill computes for forks is theirs to have cached afterwards."""
-        request = job.request
-        cached = request.cached_tokens or 0
-        if not isinstance(job, PrefillJob) or request.logits_from is not None:
-            self.stats.prompt_tokens += request.prompt_len
-            self.stats.cached_tokens += cached
-        else:
-            self.stats.prompt_tokens += request.prompt_len - cached
-
-    def _abort(self, job: Job, error: BaseException) -> None:
-        """Ends a job badly, and with it the session's script. Its KV is good up to here and stays."""
-        self._fail(job, error)
-        self._abort_rest(job.owner, error)
-
-    def _abort_rest(self, session: SessionState, error: BaseException) -> None:
-        for job in list(session.jobs):
-            self._fail(job, error)
-        self.advance(session)
-
-    def _fail(self, job: Job, error: BaseException) -> None:
-        self._leave(job)
-        self.stats.failed_requests += 1
-        job.fail(error)
-        job.owner.fail(error)
-
-    def _fail_step(self, plan: StepPlan, error: Exception) -> None:
-        """The forward raised: its requests fail with the cause, their KV of this step is worthless, others go on."""
-        for work in plan.work:
-            job = self._jobs.get(work.request)
-            if job is None:
-                continue
-            self.cache.detach(job.request.sequence)
-            failure = StepFailed(f"the forward step failed: {type(error).__name__}: {error}")
-            failure.__cause__ = error
-            self._abort(job, failure)
+        return worked
 
     # ---- sessions
+
+    def _job_ended(self, session: SessionState) -> None:
+        self.sessions.touch(session)
+        self.advance(session)
 
     def enqueue(self, session: SessionState, ops: list[Op]) -> None:
         """Adds to a session's script and goes on with it."""
@@ -308,7 +182,7 @@ class EngineCore:
         error = error or session.cancelled()
         session.is_suspended = False
         session.fail(error)
-        self._abort_rest(session, error)
+        self._stepper.abort(session, error)
 
     def ensure_begun(self, session: SessionState) -> None:
         """A model needs a token to start from: an empty session gets the begin token, or else the end token."""
@@ -351,10 +225,8 @@ class EngineCore:
         )
 
     def submit(self, job: Job) -> None:
-        """Queues a job's request."""
-        self._jobs[job.request] = job
-        job.owner.jobs.append(job)
-        self.scheduler.submit(job.request)
+        """Has a job run."""
+        self._stepper.submit(job)
 
     def prefill(
         self, session: SessionState, then: Callable[[], None], otherwise: Callable[[BaseException], None]
@@ -390,7 +262,6 @@ class EngineCore:
         """The request's seed: its own, or one nobody else has."""
         return params.seed if params.seed is not None else self._random.getrandbits(63)
 
-    # ---- the books
     def flush_cache(self) -> int:
         """Drops every prefix nobody uses; returns the tokens dropped."""
         while self.sessions.reclaim():

@@ -110,7 +110,11 @@ class Engine:
             if is_list:
                 raise InvalidParameter("stream", True, "False for a list of prompts or n > 1")
             return calls[0].stream()
-        answers = [call.answer() for call in calls]
+        try:
+            answers = [call.answer() for call in calls]
+        finally:  # after a failure or an interrupt nobody waits for the others
+            for call in calls:
+                call.drop()
         return answers if is_list else answers[0]
 
     async def async_generate(

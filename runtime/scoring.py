@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from typing_extensions import override
 
+from runtime.errors import InvalidParameter
 from runtime.handle import Handle, Scores
 from runtime.job import PrefillJob
 from runtime.request import Phase
@@ -101,6 +102,8 @@ class Score(Op):
         scores = tuple(tuple(entry.logprob for entry in job.logprobs) for job in self._jobs)
         token_ids = tuple(tuple(job.session.tokens[base:]) for job in self._jobs)
         index = self.choose(scores)
+        if not 0 <= index < len(scores):
+            raise InvalidParameter("choose", index, f"an index in 0..{len(scores) - 1}")
         core.sessions.take_over(session, self._jobs[index].session)
         self._drop_branches(core)
         self.handle.finish(

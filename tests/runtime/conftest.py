@@ -154,7 +154,7 @@ def assert_nothing_held(settled: Callable[[Engine], dict[str, int]]) -> Callable
         table = settled(engine)
         core = engine._core
         assert len(core.sessions) == 0
-        assert not core._jobs
+        assert not core._stepper._jobs
         assert not core.scheduler.running
         assert not core.scheduler.waiting
         assert {Owner.REQUEST.name.lower(): table["request"], Owner.SESSION.name.lower(): table["session"]} == {

@@ -29,7 +29,7 @@ class Tampered:
     """Stands in for the runner's `run`."""
 
     def __init__(self, engine: Engine, change: Callable[[Any, Callable[[Any], torch.Tensor]], torch.Tensor]) -> None:
-        runner = engine._core._runner
+        runner = engine._core._stepper._runner
         real = runner.run
         runner.run = lambda batch: change(batch, real)  # type: ignore[method-assign]
 

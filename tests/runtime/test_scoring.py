@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runtime.engine import Engine
-from runtime.errors import ContextLengthExceeded, RequestCancelled
+from runtime.errors import ContextLengthExceeded, InvalidParameter, RequestCancelled
 from runtime.sampling.params import SamplingParams
 from runtime.scoring import common_length
 
@@ -143,11 +143,12 @@ def test_a_raising_choice_fails_its_session_alone(engine: Engine, assert_nothing
     assert_nothing_held(engine)
 
 
-def test_an_index_out_of_range_fails_the_score(engine: Engine, assert_nothing_held: Clean) -> None:
+@pytest.mark.parametrize("index", [2, -1])
+def test_an_index_out_of_range_fails_the_score(engine: Engine, assert_nothing_held: Clean, index: int) -> None:
     with engine.open() as session:
         session.append("the ")
-        with pytest.raises(IndexError):
-            session.score(["a", "b"], lambda scores: 2).result(timeout=20)
+        with pytest.raises(InvalidParameter, match=rf"choose={index}.*0\.\.1"):
+            session.score(["a", "b"], lambda scores: index).result(timeout=20)
     assert_nothing_held(engine)
 
 

@@ -1,0 +1,187 @@
+"""Stepper: one step after another: schedule, run, sample, settle. Knows jobs, not what follows when one has ended."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from runtime.batcher import Step, build_step
+from runtime.errors import StepFailed
+from runtime.job import GenerateJob, Job, PrefillJob
+from runtime.memory.cache import PrefixCache
+from runtime.request import Request
+from runtime.sampling.logprobs import prompt_logprobs
+from runtime.sampling.sampler import Sampled, Sampler
+from runtime.scheduler.plan import StepPlan, Work
+from runtime.scheduler.scheduler import Scheduler
+from runtime.session_state import SessionState
+from runtime.stats import Stats
+
+if TYPE_CHECKING:
+    from runtime.runner import ModelRunner
+
+__all__ = ["Stepper"]
+
+
+class Stepper:
+    """Runs jobs to their ends.
+
+    Args:
+        cache: pages and prefixes.
+        scheduler: decides what runs.
+        runner, sampler: compute it.
+        stats: counts it.
+        then: called with a session whose job has ended, well or badly, so that its script goes on.
+    """
+
+    def __init__(
+        self,
+        cache: PrefixCache,
+        scheduler: Scheduler,
+        runner: ModelRunner,
+        sampler: Sampler,
+        stats: Stats,
+        then: Callable[[SessionState], None],
+    ) -> None:
+        self._cache = cache
+        self._scheduler = scheduler
+        self._runner = runner
+        self._sampler = sampler
+        self._stats = stats
+        self._then = then
+        self._jobs: dict[Request, Job] = {}
+
+    def submit(self, job: Job) -> None:
+        """Queues a job's request."""
+        self._jobs[job.request] = job
+        job.owner.jobs.append(job)
+        self._scheduler.submit(job.request)
+
+    def step(self) -> bool:
+        """One step; False when there was nothing to do."""
+        plan = self._scheduler.plan()
+        for request in plan.exhausted:
+            job = self._jobs[request]
+            if isinstance(job, GenerateJob):
+                job.stop_for_length()
+            self._finish(job)
+        if not plan.extends and not plan.decodes:
+            return bool(plan)
+        try:
+            step = build_step(plan, self._cache.page_size)
+            self._compute(plan, step)
+        except Exception as error:
+            self._fail_step(plan, error)
+        self._stats.steps += 1
+        return True
+
+    def _compute(self, plan: StepPlan, step: Step) -> None:
+        now = time.perf_counter()
+        for work in plan.work:
+            job = self._jobs[work.request]
+            job.started = job.started or now
+        logits = self._runner.run(step.batch)
+        jobs = [self._jobs[request] for request in step.sampled]
+        rows = [job.row for job in jobs if job.row is not None]
+        prompt_logits = logits[len(rows) :]
+        offset = 0
+        for piece in step.prompts:
+            job = self._jobs[piece.request]
+            ids = piece.request.tokens[piece.first + 1 : piece.first + 1 + piece.count]
+            top = 0 if job.row is None or job.row.top_logprobs is None else job.row.top_logprobs
+            job.take_prompt(prompt_logprobs(prompt_logits[offset : offset + piece.count], ids, top))
+            piece.request.logits_from = piece.first + piece.count  # after a retraction not once more
+            offset += piece.count
+        sampled = self._sampler.sample(logits[: len(rows)], rows)
+        self._settle(plan, jobs, sampled)
+
+    def _settle(self, plan: StepPlan, jobs: list[Job], sampled: Sampled) -> None:
+        """Books what the step computed, hands out its tokens, and ends what is complete."""
+        done = [self._jobs[w.request] for w in plan.work if w.completes and w.request.num_remaining == 0]
+        for work in plan.work:
+            self._advance_cursor(work)
+        for place, job in enumerate(jobs):
+            if place in sampled.errors:
+                self._abort(job, sampled.errors[place])
+                continue
+            self._stats.generated_tokens += 1
+            try:
+                if job.take_token(sampled.tokens[place], sampled.logprobs[place]):
+                    done.append(job)
+            except Exception as error:
+                self._abort(job, error)
+        for job in done:
+            self._finish(job)
+
+    def _advance_cursor(self, work: Work) -> None:
+        request = work.request
+        sequence = request.sequence
+        computed = max(0, min(request.cursor + work.num_tokens, request.prompt_len) - request.cursor)
+        if request.num_retractions == 0:
+            self._stats.computed_tokens += computed
+        else:
+            self._stats.recomputed_tokens += work.num_tokens - (request.num_pending == 1)
+        request.cursor += work.num_tokens
+        sequence.kv_len = max(sequence.kv_len, request.cursor)
+        if work.num_tokens > 1 or request.cursor <= request.prompt_len:  # full pages can be shared at once
+            self._cache.commit(sequence, request.tokens)
+
+    def _finish(self, job: Job) -> None:
+        session = job.session
+        self._leave(job)
+        try:
+            job.ended()
+        except Exception as error:
+            job.fail(error)
+            job.owner.fail(error)
+        if session.sequence is not None:
+            session.trim(self._cache)
+            self._cache.commit(session.sequence, session.tokens)
+        self._then(job.owner)
+
+    def _leave(self, job: Job) -> None:
+        request = job.request
+        self._stats.requests += 1
+        if request.cached_tokens is not None:
+            self._count_prompt(job)
+        self._scheduler.end(request)
+        del self._jobs[request]
+        job.owner.jobs.remove(job)
+
+    def _count_prompt(self, job: Job) -> None:
+        """A prompt counts once: what a prefill computes for forks is theirs to have cached afterwards."""
+        request = job.request
+        cached = request.cached_tokens or 0
+        if not isinstance(job, PrefillJob) or request.logits_from is not None:
+            self._stats.prompt_tokens += request.prompt_len
+            self._stats.cached_tokens += cached
+        else:
+            self._stats.prompt_tokens += request.prompt_len - cached
+
+    def abort(self, session: SessionState, error: BaseException) -> None:
+        """Ends whatever runs for a session badly, and with it the script. KV is good up to here and stays."""
+        for job in list(session.jobs):
+            self._fail(job, error)
+        self._then(session)
+
+    def _abort(self, job: Job, error: BaseException) -> None:
+        self._fail(job, error)
+        self.abort(job.owner, error)
+
+    def _fail(self, job: Job, error: BaseException) -> None:
+        self._leave(job)
+        self._stats.failed_requests += 1
+        job.fail(error)
+        job.owner.fail(error)
+
+    def _fail_step(self, plan: StepPlan, error: Exception) -> None:
+        """The forward raised: its requests fail with the cause, their KV of this step is worthless, others go on."""
+        for work in plan.work:
+            job = self._jobs.get(work.request)
+            if job is None:
+                continue
+            self._cache.detach(job.request.sequence)
+            failure = StepFailed(f"the forward step failed: {type(error).__name__}: {error}")
+            failure.__cause__ = error
+            self._abort(job, failure)
