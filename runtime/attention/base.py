@@ -12,11 +12,10 @@ __all__ = ["AttentionBackend", "KVPool"]
 
 
 class KVPool:
-    """The keys and values of every slot and layer. Knows nothing of who owns a slot (see `runtime.ledger`).
+    """The keys and values of every slot and layer, in float32. Knows nothing of who owns a slot (see `runtime.ledger`).
 
     Args:
         num_layers, num_pages, page_size, num_kv_heads, head_dim: shape; `num_pages` counts the padding page 0.
-        dtype: how keys and values are stored.
     """
 
     def __init__(
@@ -27,22 +26,21 @@ class KVPool:
         page_size: int,
         num_kv_heads: int,
         head_dim: int,
-        dtype: torch.dtype = torch.float32,
     ) -> None:
         self.page_size = page_size
         self.num_slots = num_pages * page_size
         shape = (num_layers, self.num_slots, num_kv_heads, head_dim)
         # Left unwritten on purpose: the operating system hands out the memory as pages are first used.
-        self.keys = torch.empty(shape, dtype=dtype)
-        self.values = torch.empty(shape, dtype=dtype)
+        self.keys = torch.empty(shape)
+        self.values = torch.empty(shape)
+        self._layers = tuple(zip(self.keys.unbind(0), self.values.unbind(0), strict=True))
         # Padding rows are read by nobody, yet must never hold a NaN that a masked product could spread.
         self.keys[:, :page_size].zero_()
         self.values[:, :page_size].zero_()
 
-    def write(self, layer: int, slots: torch.Tensor, keys: torch.Tensor, values: torch.Tensor) -> None:
-        """Stores keys and values ([T, num_kv_heads, head_dim]) of one layer in `slots` (int64 [T])."""
-        self.keys[layer].index_copy_(0, slots, keys.to(self.keys.dtype))
-        self.values[layer].index_copy_(0, slots, values.to(self.values.dtype))
+    def layer(self, layer: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Keys and values of one layer, [num_slots, num_kv_heads, head_dim] each, to be read and written in place."""
+        return self._layers[layer]
 
     def copy(self, source: torch.Tensor, target: torch.Tensor) -> None:
         """Copies all layers of slots `source` to slots `target` (int64 [N] each): a fork's tail."""

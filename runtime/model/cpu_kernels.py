@@ -1,4 +1,4 @@
-"""The CPU kernels of a layer: packed matrices, RMSNorm, SwiGLU and rotary positions.
+"""The CPU kernels of a layer: packed matrices, RMSNorm, SwiGLU, rotary positions.
 
 Imported only by those who are about to compile them. Each works in `threads` parts; addresses are plain integers.
 Numba's cache does not tell a parallel kernel from a serial one: what they close over does.
@@ -7,6 +7,7 @@ Numba's cache does not tell a parallel kernel from a serial one: what they close
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numba import prange, types
@@ -15,7 +16,7 @@ from numba.extending import register_jitable
 from runtime import simd
 from runtime.kernel_cache import compile_cached
 
-__all__ = ["PANEL", "compile_gemm", "compile_norm", "compile_rotate", "compile_swiglu"]
+__all__ = ["PANEL", "compile_gemm", "compile_norm", "compile_place", "compile_swiglu"]
 
 PANEL = simd.LANES * simd.WIDEST
 _ROWS = simd.ROWS[simd.WIDEST]
@@ -89,17 +90,31 @@ def compile_swiglu(parallel: bool) -> Callable[[int, int, int, int, int, int], N
     return compile_cached(swiglu, types.void(*([types.int64] * 6)), parallel=parallel)
 
 
-def compile_rotate(parallel: bool) -> Callable[[int, int, int, int, int, int, int, int], None]:
-    """rotate(heads, stride, cos, sin, rows, num_heads, dim, threads): in place; cos and sin are [rows, dim / 2]."""
+def compile_place(parallel: bool) -> Callable[..., None]:
+    """Compiles the kernel behind `Ops.place`.
+
+    Returns:
+        place(qkv, stride, cos, sin, slots, keys, values, rows, num_heads, num_kv_heads, dim, threads): addresses of
+        float32 [rows, num_heads + 2 * num_kv_heads, dim] with rows `stride` apart, of [rows, dim / 2] twice, slots
+        int64 [rows], and addresses of a layer's keys and values, [slots, num_kv_heads, dim].
+    """
     stamp = f"{simd.STAMP} {parallel}"
 
-    def rotate(heads: int, stride: int, cos: int, sin: int, rows: int, num_heads: int, dim: int, threads: int) -> None:
+    def place(
+        qkv: int, stride: int, cos: int, sin: int, slots: Any, keys: int, values: int,
+        rows: int, num_heads: int, num_kv_heads: int, dim: int, threads: int,
+    ) -> None:  # fmt: skip
         stamp  # noqa: B018
-        half = dim // 2
+        half, size = dim // 2, num_kv_heads * dim
         for part in prange(threads):
             for row in range(rows * part // threads, rows * (part + 1) // threads):
-                for head in range(num_heads):
-                    target = heads + (row * stride + head * dim) * 4
-                    simd.rotate(target, cos + row * half * 4, sin + row * half * 4, half)
+                heads = qkv + row * stride * 4
+                for head in range(num_heads + num_kv_heads):
+                    simd.rotate(heads + head * dim * 4, cos + row * half * 4, sin + row * half * 4, half)
+                new, target = heads + num_heads * dim * 4, slots[row] * size * 4
+                simd.scale(new, keys + target, size, np.float32(1.0))
+                simd.scale(new + size * 4, values + target, size, np.float32(1.0))
 
-    return compile_cached(rotate, types.void(*([types.int64] * 8)), parallel=parallel)
+    whole = types.int64
+    slots = types.Array(whole, 1, "C")
+    return compile_cached(place, types.void(*([whole] * 4), slots, *([whole] * 7)), parallel=parallel)

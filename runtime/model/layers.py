@@ -13,6 +13,9 @@ from runtime.model.config import ModelConfig
 
 __all__ = ["CpuOps", "Ops", "Rotary", "TorchOps", "best_ops"]
 
+Angles = tuple[torch.Tensor, torch.Tensor]
+LayerKV = tuple[torch.Tensor, torch.Tensor]
+
 _LOG = logging.getLogger(__name__)
 
 
@@ -27,8 +30,14 @@ class Ops(Protocol):
     def swiglu(self, gate_up: torch.Tensor) -> torch.Tensor:
         """silu(gate) · up of `gate_up` [T, 2 · intermediate], which holds both (Shazeer 2020, arXiv:2002.05202)."""
 
-    def rotate(self, heads: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> None:
-        """Rotates `heads` [T, H, head_dim] in place by angles [T, head_dim / 2]; i is paired with i + head_dim / 2."""
+    def place(self, heads: torch.Tensor, angles: Angles, slots: torch.Tensor, layer: LayerKV) -> None:
+        """Rotates queries and keys in place, and stores keys and values.
+
+        Args:
+            heads: [T, num_heads + 2 * num_kv_heads, head_dim]: each token's queries, keys and values, side by side.
+            angles: cosines and sines [T, head_dim / 2]; i is paired with i + head_dim / 2.
+            slots: int64 [T], where in the layer's keys and values ([slots, num_kv_heads, head_dim]) they go.
+        """
 
 
 class TorchOps:
@@ -45,13 +54,17 @@ class TorchOps:
         gate, up = gate_up.chunk(2, dim=-1)
         return torch.nn.functional.silu(gate).mul_(up)
 
-    def rotate(self, heads: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> None:
+    def place(self, heads: torch.Tensor, angles: Angles, slots: torch.Tensor, layer: LayerKV) -> None:
         """See `Ops`."""
-        cos, sin = cos.unsqueeze(1), sin.unsqueeze(1)
-        first, second = heads.chunk(2, dim=-1)
+        keys, values = layer
+        num_kv_heads = keys.shape[1]
+        cos, sin = (table.unsqueeze(1) for table in angles)
+        first, second = heads[:, :-num_kv_heads].chunk(2, dim=-1)
         kept = first.clone()
         first.mul_(cos).addcmul_(second, sin, value=-1.0)
         second.mul_(cos).addcmul_(kept, sin)
+        keys.index_copy_(0, slots, heads[:, -2 * num_kv_heads : -num_kv_heads])
+        values.index_copy_(0, slots, heads[:, -num_kv_heads:])
 
 
 class CpuOps:
@@ -82,10 +95,26 @@ class CpuOps:
         kernels.swiglu(gate_up.data_ptr(), gate_up.stride(0), result.data_ptr(), rows, length, threads)
         return result
 
-    def rotate(self, heads: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> None:
-        """See `Ops`. Heads of a row must lie side by side."""
+    def place(self, heads: torch.Tensor, angles: Angles, slots: torch.Tensor, layer: LayerKV) -> None:
+        """See `Ops`."""
         kernels, threads = self._share(heads.numel())
-        kernels.rotate(heads.data_ptr(), heads.stride(0), cos.data_ptr(), sin.data_ptr(), *heads.shape, threads)
+        keys, values = layer
+        rows, num_all, dim = heads.shape
+        num_kv_heads = keys.shape[1]
+        kernels.place(
+            heads.data_ptr(),
+            heads.stride(0),
+            angles[0].data_ptr(),
+            angles[1].data_ptr(),
+            slots.numpy(),
+            keys.data_ptr(),
+            values.data_ptr(),
+            rows,
+            num_all - 2 * num_kv_heads,
+            num_kv_heads,
+            dim,
+            threads,
+        )
 
     def _share(self, size: int) -> tuple[_Kernels, int]:
         """Little work is done by the calling thread: waking the others, and waiting for them, costs more."""
@@ -98,14 +127,14 @@ _LITTLE = 1 << 16
 class _Kernels(NamedTuple):
     norm: Callable[..., None]
     swiglu: Callable[..., None]
-    rotate: Callable[..., None]
+    place: Callable[..., None]
 
 
 @cache
 def _kernels(parallel: bool) -> _Kernels:
-    from runtime.model.cpu_kernels import compile_norm, compile_rotate, compile_swiglu
+    from runtime.model.cpu_kernels import compile_norm, compile_place, compile_swiglu
 
-    return _Kernels(compile_norm(parallel), compile_swiglu(parallel), compile_rotate(parallel))
+    return _Kernels(compile_norm(parallel), compile_swiglu(parallel), compile_place(parallel))
 
 
 def best_ops() -> Ops:

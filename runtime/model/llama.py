@@ -70,15 +70,16 @@ class Llama:
         """
         config = self.config
         hidden = self._embedding(batch.token_ids)
-        cos, sin = self._rotary.rows(batch.positions)
+        angles = self._rotary.rows(batch.positions)
         attention.prepare(batch)
         last = len(self._layers) - 1
         for index, layer in enumerate(self._layers):
             qkv = layer.qkv(self._ops.rms_norm(hidden, layer.attention_norm, config.rms_norm_eps))
-            queries = self._cache(index, qkv, cos, sin, batch, pool)
+            heads = qkv.view(qkv.shape[0], -1, config.head_dim)
+            self._ops.place(heads, angles, batch.out_slots, pool.layer(index))
             if index == last and not batch.logit_rows.numel():
                 break
-            attended = attention.attend(index, queries, pool).view(hidden.shape[0], -1)
+            attended = attention.attend(index, heads[:, : config.num_heads], pool).view(hidden.shape[0], -1)
             if index == last:
                 attended = attended.index_select(0, batch.logit_rows)
                 hidden = hidden.index_select(0, batch.logit_rows)
@@ -88,20 +89,3 @@ class Llama:
         if not batch.logit_rows.numel():
             return hidden.new_empty(0, config.vocab_size)
         return self._head(self._ops.rms_norm(hidden, self._norm, config.rms_norm_eps))
-
-    def _cache(
-        self,
-        index: int,
-        qkv: torch.Tensor,
-        cos: torch.Tensor,
-        sin: torch.Tensor,
-        batch: ForwardBatch,
-        pool: KVPool,
-    ) -> torch.Tensor:
-        """Rotates queries and keys, stores keys and values, and returns the queries."""
-        config = self.config
-        heads = qkv.view(qkv.shape[0], -1, config.head_dim)
-        rotated = config.num_heads + config.num_kv_heads
-        self._ops.rotate(heads[:, :rotated], cos, sin)
-        pool.write(index, batch.out_slots, heads[:, config.num_heads : rotated], heads[:, rotated:])
-        return heads[:, : config.num_heads]

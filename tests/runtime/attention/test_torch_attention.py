@@ -21,7 +21,9 @@ def test_is_causal_grouped_attention_over_the_pages(page_size: int, cached: int)
     pages = 1 + torch.randperm(-(-length // page_size))
     pool = KVPool(num_layers=1, num_pages=len(pages) + 1, page_size=page_size, num_kv_heads=2, head_dim=8)
     keys, values, queries = torch.randn(length, 2, 8), torch.randn(length, 2, 8), torch.randn(length, 4, 8)
-    pool.write(0, slots_of(pages, length, page_size), keys, values)
+    slots = slots_of(pages, length, page_size)
+    for stored, new in zip(pool.layer(0), (keys, values), strict=True):
+        stored[slots] = new
     batch = ForwardBatch(
         token_ids=torch.zeros(length - cached, dtype=torch.int64),
         positions=torch.arange(cached, length),

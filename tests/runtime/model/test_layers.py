@@ -21,12 +21,32 @@ def test_kernels_agree_with_torch(rows: int, size: int, scale: float) -> None:
     torch.testing.assert_close(cpu.rms_norm(x, weight, 1e-5), plain.rms_norm(x, weight, 1e-5), atol=1e-6, rtol=1e-5)
     both = scale * torch.randn(rows, 2 * size + 3)[:, : 2 * size]
     torch.testing.assert_close(cpu.swiglu(both), plain.swiglu(both), atol=1e-6, rtol=1e-5)
-    turned = torch.randn(rows, 5, 2 * size)
-    cos, sin = torch.randn(rows, size), torch.randn(rows, size)
-    expected = turned.clone()
-    cpu.rotate(turned[:, :3], cos, sin)
-    plain.rotate(expected[:, :3], cos, sin)
-    torch.testing.assert_close(turned, expected, atol=1e-6, rtol=1e-5)
+
+
+@settings(max_examples=30, deadline=None)
+@given(rows=st.integers(1, 9), half=st.integers(1, 40), num_heads=st.integers(1, 4), num_kv_heads=st.integers(1, 3))
+def test_placing_rotates_queries_and_keys_and_stores_in_the_right_slots(
+    rows: int, half: int, num_heads: int, num_kv_heads: int
+) -> None:
+    heads = torch.randn(rows, num_heads + 2 * num_kv_heads, 2 * half)
+    angles = (torch.randn(rows, half), torch.randn(rows, half))
+    slots = 1 + torch.randperm(20)[:rows]
+    placed = []
+    for ops in (CpuOps(), TorchOps()):
+        own, keys, values = (
+            heads.clone(),
+            torch.zeros(21, num_kv_heads, 2 * half),
+            torch.zeros(21, num_kv_heads, 2 * half),
+        )
+        ops.place(own, angles, slots, (keys, values))
+        placed.append((own, keys, values))
+    for mine, expected in zip(*placed, strict=True):
+        torch.testing.assert_close(mine, expected, atol=1e-6, rtol=1e-5)
+    first, second = heads[:, :num_heads, :half], heads[:, :num_heads, half:]
+    cos, sin = (table.unsqueeze(1) for table in angles)
+    queries = torch.cat((first * cos - second * sin, second * cos + first * sin), dim=-1)
+    torch.testing.assert_close(placed[0][0][:, :num_heads], queries, atol=1e-5, rtol=1e-5)
+    assert torch.equal(placed[0][2][slots], heads[:, -num_kv_heads:])
 
 
 def test_many_rows_are_shared_among_threads_and_have_the_bits_of_few() -> None:
