@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from sgdsl.backends.base import Backend
 from sgdsl.errors import BatchInterrupted, InvalidArgument, ProgramCancelled
 from sgdsl.execution import perform
+from sgdsl.run import current_run
 from sgdsl.sampling import Sampling
 from sgdsl.waiting import wait_for_future
 
@@ -56,6 +57,7 @@ class Batch:
         self._lock = threading.Lock()
         self._stopped = False
         self._first_failure: BaseException | None = None
+        self._outer = current_run()
 
     def collect(self) -> list[Any]:
         """Every result, in order."""
@@ -134,9 +136,13 @@ class Batch:
                 raise ProgramCancelled(f"{self._program.name} was not started: the batch has ended")
             run = self._program.start(self._backend, self._sampling)
             self._live.add(run)
+        if self._outer is not None:
+            self._outer.adopt(run)
         try:
             return perform(self._program, run, args, kwargs, self._timeout)
         finally:
+            if self._outer is not None:
+                self._outer.release(run)
             with self._lock:
                 self._live.discard(run)
 

@@ -108,7 +108,14 @@ class Run:
 
     def adopt(self, run: Run) -> None:
         """A program called from this one runs as `run`, and ends with this one."""
-        self.nested.append(run)
+        with self.lock:
+            self.nested.append(run)
+
+    def release(self, run: Run) -> None:
+        """A run of a batch inside this one is over: what it used stays counted, everything else is let go."""
+        with self.lock:
+            self.nested.remove(run)
+            self.own_usage += run.usage()
 
     def pending(self) -> list[Handle[Outcome]]:
         """Outcomes still in the making."""

@@ -150,3 +150,35 @@ def test_forks_cost_no_threads() -> None:
     states = forking.run_batch([(i,) for i in range(200)], backend=sg.Mock(), num_threads=6)
     assert [state.ret_value for state in states] == [["mock"] * 8] * 200
     assert most[0] - before <= 6 + 3  # with the main thread, which was there before, at most num_threads + 4
+
+
+def test_a_batch_inside_a_program_is_part_of_it() -> None:
+    mock = sg.Mock(lambda prompt, params: "a b c")
+
+    @sg.function
+    def inner(s: sg.ProgramState, n: int) -> None:
+        s += f"{n}: " + sg.gen("x", max_tokens=8)
+
+    @sg.function
+    def outer(s: sg.ProgramState) -> int:
+        return len(inner.run_batch([{"n": n} for n in range(5)], backend=mock))
+
+    state = outer.run(backend=mock)
+    assert state.ret_value == 5
+    assert state.usage().gens == 5
+
+
+def test_cancelling_a_program_ends_its_batches() -> None:
+    @sg.function
+    def inner(s: sg.ProgramState, n: int) -> None:
+        s += f"{n}: " + sg.gen("x", max_tokens=8)
+
+    @sg.function
+    def outer(s: sg.ProgramState) -> None:
+        inner.run_batch([{"n": n} for n in range(5)], backend=slow)
+
+    slow = sg.Mock(lambda prompt, params: "a b c", latency=30.0)
+    started = time.monotonic()
+    with pytest.raises(sg.ProgramError):
+        outer.run(backend=slow, timeout=0.3)
+    assert time.monotonic() - started < 10

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import sys
+from dataclasses import dataclass
 
 from sgdsl.source import Source, caller, raised_at
 
@@ -38,3 +40,32 @@ def test_where_an_exception_was_raised() -> None:
     assert found is not None
     assert (found.function, found.line) == ("inner", inner.__code__.co_firstlineno + 1)
     assert raised_at(None) is None
+
+
+def test_a_failure_in_a_library_is_the_programs_line_that_called_it() -> None:
+    try:
+        line = sys._getframe().f_lineno + 1
+        json.loads("{")
+    except ValueError as error:
+        found = raised_at(error.__traceback__)
+    assert found is not None
+    assert (found.file, found.line) == (__file__, line)
+
+
+def test_code_made_up_at_run_time_is_nobodys_file() -> None:
+    @dataclass
+    class Strict:
+        value: int
+
+        def __post_init__(self) -> None:
+            raise RuntimeError(self.value)
+
+    def build() -> None:
+        exec("Strict(1)", {"Strict": Strict})
+
+    try:
+        build()
+    except RuntimeError as error:
+        found = raised_at(error.__traceback__)
+    assert found is not None
+    assert (found.file, found.function) == (__file__, "__post_init__")
