@@ -229,14 +229,15 @@ class EngineCore:
         self._stepper.submit(job)
 
     def prefill(
-        self, session: SessionState, then: Callable[[], None], otherwise: Callable[[BaseException], None]
+        self, session: SessionState, then: Callable[[int], None], otherwise: Callable[[BaseException], None]
     ) -> None:
-        """Computes what the session's tokens lack in KV, then calls `then`."""
+        """Computes what the session's tokens lack in KV, then calls `then` with how many tokens lacked nothing."""
         if session.sequence is not None and session.sequence.kv_len >= len(session.tokens):
-            then()
+            then(len(session.tokens))
             return
         self.check_length(session, 0)
-        self.submit(PrefillJob(session, self.request(session, 0, None), then, otherwise))
+        request = self.request(session, 0, None)
+        self.submit(PrefillJob(session, request, lambda: then(request.cached_tokens or 0), otherwise))
 
     def compile(self, session: SessionState, spec: Spec, then: Callable[[Grammar], None], op: Op) -> None:
         """Compiles a constraint in another thread; the session waits, the step loop does not."""

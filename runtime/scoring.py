@@ -67,11 +67,10 @@ class Score(Op):
         suffixes = [alternative[healed:] for alternative in self.alternatives]
         for suffix in suffixes:
             core.check_length(session, 0, num_extra=len(suffix))
-        held = core.cache.match(session.sequence, session.tokens) if session.sequence else 0
-        self._cached = held
-        core.prefill(session, lambda: self._fan_out(core, session, suffixes), self.handle.fail)
+        core.prefill(session, lambda cached: self._fan_out(core, session, suffixes, cached), self.handle.fail)
 
-    def _fan_out(self, core: EngineCore, session: SessionState, suffixes: Sequence[Sequence[int]]) -> None:
+    def _fan_out(self, core: EngineCore, session: SessionState, suffixes: Sequence[Sequence[int]], cached: int) -> None:
+        self._cached = cached
         base = len(session.tokens)
         self._left = len(suffixes)
         for suffix in suffixes:
@@ -112,7 +111,7 @@ class Score(Op):
                 logprobs=scores,
                 token_ids=token_ids,
                 prompt_tokens=base,
-                cached_tokens=min(self._cached, base),
+                cached_tokens=self._cached,
                 total_seconds=time.perf_counter() - self._submitted,
             )
         )

@@ -123,7 +123,7 @@ class Fork(Op):
         if not session.tokens:
             self._spawn(core, session)
         else:
-            core.prefill(session, lambda: self._spawn(core, session), self.abandon)
+            core.prefill(session, lambda _: self._spawn(core, session), self.abandon)
 
     def _spawn(self, core: EngineCore, session: SessionState) -> None:
         self.parent = None

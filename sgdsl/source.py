@@ -7,7 +7,7 @@ import sys
 from dataclasses import dataclass
 from types import TracebackType
 
-__all__ = ["Source", "caller", "raised_at"]
+__all__ = ["Source", "caller", "is_program", "raised_at"]
 
 _HOME = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 _PACKAGES = tuple(_HOME + package + os.sep for package in ("sgdsl", "runtime", "grammars"))
@@ -32,9 +32,9 @@ def _is_foreign(file: str) -> bool:
     return not file.startswith(_PACKAGES) and file != _PLUMBING
 
 
-def _is_program(file: str) -> bool:
+def is_program(file: str) -> bool:
     """Whether the code is a user's own: neither a library's nor made up at run time, as a dataclass's `__init__` is."""
-    return _is_foreign(file) and not file.startswith((_LIBRARIES, "<"))
+    return _is_foreign(file) and not file.startswith((_LIBRARIES, "<")) and "site-packages" not in file
 
 
 def caller() -> Source | None:
@@ -54,7 +54,7 @@ def raised_at(traceback: TracebackType | None) -> Source | None:
     found_own = False
     while traceback is not None:
         code = traceback.tb_frame.f_code
-        own = _is_program(code.co_filename)
+        own = is_program(code.co_filename)
         if own or (not found_own and _is_foreign(code.co_filename)):
             found, found_own = Source(code.co_filename, traceback.tb_lineno, code.co_name), own
         traceback = traceback.tb_next

@@ -9,7 +9,7 @@ from traceback import walk_tb
 from grammars.errors import GrammarError
 from runtime.errors import EngineError
 from sgdsl.errors import ProgramError, SgdslError
-from sgdsl.source import Source
+from sgdsl.source import Source, is_program
 
 __all__ = ["one_line"]
 
@@ -38,8 +38,8 @@ def _place(error: BaseException, program: Path) -> Source | None:
 
 
 def _is_below(folder: str, file: str) -> bool:
-    """Whether a file lies in a folder, as the user's own: neither made up (`<string>`) nor installed."""
-    return os.path.abspath(file).startswith(folder) and not file.startswith("<") and "site-packages" not in file
+    """Whether a file lies in a folder, as the user's own."""
+    return os.path.abspath(file).startswith(folder) and is_program(file)
 
 
 def _reason(error: BaseException) -> str:
