@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import platform
+import statistics
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -49,9 +51,13 @@ class Report:
         verdict = "" if row.met is None else ("  reached" if row.met else "  MISSED")
         print(f"{row.what:<58}{row.ours:>10.4g}{peer:>14}{ratio:>8}  {row.goal}{verdict}", flush=True)
 
-    def faster(self, what: str, ours: float, peer: float, at_least: float) -> None:
-        """A row where more is better, against a peer."""
-        ratio = ours / peer
+    def faster(self, what: str, pairs: Sequence[tuple[float, float]], at_least: float) -> None:
+        """A row where more is better: (ours, peer's) of several turns, each of which shares the machine's mood.
+
+        The ratio is the median of the turns' ratios, the figures are the medians of either side.
+        """
+        ours, peer = (statistics.median(side) for side in zip(*pairs, strict=True))
+        ratio = statistics.median(mine / theirs for mine, theirs in pairs)
         self.add(Row(what, ours, peer, ratio, f">= {at_least}x", ratio >= at_least))
 
     def shorter(self, what: str, ours: float, peer: float, at_least: float | None = None) -> None:
