@@ -1,7 +1,8 @@
 """`python -m benchmarks`: all workloads here and by `transformers` on the same weights, in one call.
 
 Decode rates are of the decode alone: a run with one new token is taken off. Each pair is measured in turn and repeated;
-medians are shown, of decode ratios the median of the turns' ratios. Running all of it takes about a quarter of an hour on two cores; `--quick` repeats nothing.
+medians are shown, of decode ratios the median of the turns' ratios. All of it takes about a
+quarter of an hour on two cores; `--quick` repeats nothing.
 """
 
 from __future__ import annotations
