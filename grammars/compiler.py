@@ -74,11 +74,16 @@ class GrammarCompiler:
             if found is None:
                 try:
                     found = self._build(spec)
+                    self._keep(spec, found)
                 finally:
                     with self._lock:
                         self._compiling.pop(spec, None)
-                self._keep(spec, found)
         return found
+
+    def find(self, spec: Spec) -> AutomatonGrammar | None:
+        """The grammar if it is kept already; compiles nothing and waits for nobody who does."""
+        with self._lock:
+            return self._find(spec)
 
     def _find(self, spec: Spec) -> AutomatonGrammar | None:
         found = self._kept.get(spec)

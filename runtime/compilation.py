@@ -10,6 +10,7 @@ from grammars.compiler import GrammarCompiler
 
 __all__ = ["Compilation"]
 
+NUM_WORKERS = 2
 Post = Callable[[Callable[[], None]], None]
 
 
@@ -24,7 +25,11 @@ class Compilation:
     def __init__(self, compiler: GrammarCompiler, post: Post) -> None:
         self._compiler = compiler
         self._post = post
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="sgdsl-grammar")
+        self._pool = ThreadPoolExecutor(NUM_WORKERS, thread_name_prefix="sgdsl-grammar")
+
+    def find(self, spec: Spec) -> Grammar | None:
+        """The grammar, if it is made already."""
+        return self._compiler.find(spec)
 
     def submit(self, spec: Spec, then: Callable[[Future[Grammar]], None]) -> None:
         """Compiles `spec`; `then` gets the ended future, in the engine's thread."""

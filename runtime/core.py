@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import random
 import threading
-from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
 from grammars import Grammar, Spec
@@ -68,8 +69,7 @@ class EngineCore:
         sampler = Sampler(tokenizer.vocab_size)
         self._stepper = Stepper(self.cache, self.scheduler, runner, sampler, self.stats, self._job_ended)
         self._compilation = Compilation(compiler, self.post)
-        self._inbox: deque[Callable[[], None]] = deque()
-        self._wake = threading.Event()
+        self._inbox: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self._stopping = False
         self._gate = threading.RLock()
         self._closed: EngineClosed | None = None
@@ -79,17 +79,31 @@ class EngineCore:
 
     def post(self, action: Callable[[], None]) -> None:
         """Has `action` called in the engine's thread, before its next step; once that has ended, here and now."""
-        with self._gate:
-            if self._closed is None:
-                self._inbox.append(action)
-                self._wake.set()
-            else:
-                action()
+        self._inbox.put(action)
+        if self._closed is not None:
+            with self._gate:
+                self._drain()
+
+    def leave(self, session: SessionState) -> None:
+        """Has a session ended whose last user is gone.
+
+        Garbage collection calls this, in any thread and whatever locks it holds, so it takes none of ours: putting
+        into the queue is re-entrant, and once the loop has ended there is nothing left to end.
+        """
+        self._inbox.put(lambda: self._end(session))
+
+    def halt(self) -> None:
+        """Ends the loop after the present step; safe to call from the garbage collector."""
+        self._inbox.put(self._stop)
+
+    def _end(self, session: SessionState) -> None:
+        self.cancel(session)
+        self.sessions.drop(session)
 
     # ---- the loop
 
     def run(self) -> None:
-        """Steps until `stop`; afterwards nothing that anybody waits for is left."""
+        """Steps until `halt`; afterwards nothing that anybody waits for is left."""
         try:
             while True:
                 self._drain()
@@ -104,20 +118,22 @@ class EngineCore:
             self._fail_everything()
             self._compilation.shutdown()
 
-    def stop(self) -> None:
-        """Ends the loop after the present step."""
+    def _stop(self) -> None:
         self._stopping = True
 
     def _drain(self) -> None:
-        while self._inbox:
-            self._inbox.popleft()()
+        with suppress(Empty):
+            while True:
+                self._inbox.get_nowait()()
 
     def _rest(self) -> None:
         """Sleeps until there is work; a pause of some milliseconds is used to audit the books."""
-        if not self._wake.wait(IDLE_SECONDS):
+        try:
+            action = self._inbox.get(timeout=IDLE_SECONDS)
+        except Empty:
             self.sessions.audit()
-            self._wake.wait()
-        self._wake.clear()
+            action = self._inbox.get()
+        action()
 
     def _fail_everything(self) -> None:
         closed = EngineClosed(
@@ -241,6 +257,10 @@ class EngineCore:
 
     def compile(self, session: SessionState, spec: Spec, then: Callable[[Grammar], None], op: Op) -> None:
         """Compiles a constraint in another thread; the session waits, the step loop does not."""
+        kept = self._compilation.find(spec)
+        if kept is not None:
+            then(kept)
+            return
         session.is_suspended = True
         session.awaiting = op
         self._compilation.submit(spec, lambda done: self._compiled(session, done, then, op))

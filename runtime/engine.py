@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import threading
+import weakref
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -52,6 +54,11 @@ class Engine:
         self._closed = False
         self._thread = threading.Thread(target=self._core.run, name="sgdsl-engine", daemon=True)
         self._thread.start()
+        # The thread knows the core alone, so an engine nobody holds any more stops. One that lives to the end of the
+        # process is stopped before the interpreter tears its threads down in the middle of a step.
+        weakref.finalize(self, self._core.halt).atexit = False
+        self._at_exit = partial(_shut_down, weakref.ref(self))
+        atexit.register(self._at_exit)
 
     @property
     def tokenizer(self) -> Tokenizer:
@@ -105,10 +112,8 @@ class Engine:
             EngineError: whatever the first failing prompt failed with.
         """
         ask = Ask(return_logprob, logprob_start_len, top_logprobs_num)
-        calls, is_list = self._calls(prompt, input_ids, sampling_params, ask)
+        calls, is_list = self._calls(prompt, input_ids, sampling_params, ask, stream)
         if stream:
-            if is_list:
-                raise InvalidParameter("stream", True, "False for a list of prompts or n > 1")
             return calls[0].stream()
         try:
             answers = [call.answer() for call in calls]
@@ -130,12 +135,14 @@ class Engine:
     ) -> Any:
         """As `generate`, without blocking; with `stream=True` it returns an async iterator."""
         ask = Ask(return_logprob, logprob_start_len, top_logprobs_num)
-        calls, is_list = self._calls(prompt, input_ids, sampling_params, ask)
+        calls, is_list = self._calls(prompt, input_ids, sampling_params, ask, stream)
         if stream:
-            if is_list:
-                raise InvalidParameter("stream", True, "False for a list of prompts or n > 1")
             return calls[0].async_stream()
-        answers = await asyncio.gather(*(call.async_answer() for call in calls))
+        try:
+            answers = await asyncio.gather(*(call.async_answer() for call in calls))
+        finally:
+            for call in calls:
+                call.drop()
         return list(answers) if is_list else answers[0]
 
     def _calls(
@@ -144,6 +151,7 @@ class Engine:
         input_ids: Sequence[int] | Sequence[Sequence[int]] | None,
         sampling_params: Params | Sequence[Params],
         ask: Ask,
+        stream: bool,
     ) -> tuple[list[Call], bool]:
         prompts, is_list = parse_prompts(prompt, input_ids)
         if isinstance(sampling_params, Sequence):
@@ -152,14 +160,21 @@ class Engine:
                 raise InvalidParameter("sampling_params", len(params), f"one, or {len(prompts)} as there are prompts")
         else:
             params = [parse_params(sampling_params)] * len(prompts)
-        calls = []
-        for content, own in zip(prompts, params, strict=True):
-            session = self.open()
-            session.append(content)
-            sessions = [session] if own.n == 1 else [session, *session.fork(own.n - 1)]
-            for place, branch in enumerate(sessions):
-                calls.append(Call(branch, sample_params(own, place), ask))
-        return calls, is_list or len(calls) > 1
+        is_list = is_list or any(own.n > 1 for own in params)
+        if stream and is_list:
+            raise InvalidParameter("stream", True, "False for a list of prompts or n > 1")
+        calls: list[Call] = []
+        try:
+            for content, own in zip(prompts, params, strict=True):
+                session = self.open()
+                session.append(content)
+                sessions = [session] if own.n == 1 else [session, *session.fork(own.n - 1)]
+                calls += [Call(branch, sample_params(own, place), ask) for place, branch in enumerate(sessions)]
+        except BaseException:
+            for call in calls:
+                call.drop()
+            raise
+        return calls, is_list
 
     def stats(self) -> dict[str, Any]:
         """Counters since start (see `runtime.stats.Stats`), what runs and waits now, and the memory ledger."""
@@ -192,7 +207,8 @@ class Engine:
         if self._closed:
             return
         self._closed = True
-        self._core.post(self._core.stop)
+        atexit.unregister(self._at_exit)
+        self._core.halt()
         self._thread.join()
 
     def _check_open(self) -> None:
@@ -206,3 +222,9 @@ class Engine:
 
     def __exit__(self, *_: object) -> None:
         self.shutdown()
+
+
+def _shut_down(engine: weakref.ref[Engine]) -> None:
+    alive = engine()
+    if alive is not None:
+        alive.shutdown()

@@ -47,6 +47,9 @@ class Job(ABC):
         """The next sampled token; True when it was the last."""
         raise NotImplementedError(f"{type(self).__name__} samples nothing")
 
+    def cut(self) -> None:  # noqa: B027 — most jobs keep what they have
+        """Everything has been computed: forgets tokens that turned out to be no part of the result."""
+
     @abstractmethod
     def ended(self) -> None:
         """Everything asked for has been computed."""
@@ -141,12 +144,16 @@ class GenerateJob(Job):
             self._handle.push(chunk)
 
     @override
+    def cut(self) -> None:
+        if self.output.finish is not None:
+            self.session.cut(self.request.prompt_len + self.output.finish.num_kept)
+
+    @override
     def ended(self) -> None:
         request, finish = self.request, self.output.finish
         if finish is None:  # nothing was asked for beyond the prompt
             self._handle.finish(self._generation("length", None, (), ""))
             return
-        self.session.cut(request.prompt_len + finish.num_kept)
         if finish.rest:
             for token in self._encode(finish.rest):
                 self.session.add(token, "generated")

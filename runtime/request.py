@@ -37,6 +37,7 @@ class Request:
         cursor: next position to run. Below `sequence.kv_len` where only logits are wanted of a token whose KV stands.
         cached_tokens: prompt tokens that needed no computing when it was first admitted; None before that.
         num_retractions: how often it had to give up its memory.
+        num_passed: how often others were admitted while it waited.
     """
 
     tokens: list[int]
@@ -48,6 +49,7 @@ class Request:
     cursor: int = 0
     cached_tokens: int | None = None
     num_retractions: int = 0
+    num_passed: int = 0
     match_version: int = field(default=-1, repr=False)
     match_length: int = field(default=0, repr=False)
 

@@ -25,7 +25,8 @@ class Session:
     """Calls are recorded as a script and handed over by `flush`, which waiting for any result does by itself.
 
     The engine works the script off in order without asking back; appends cost nothing until a later call needs them.
-    Safe to use from several threads; a session that is dropped is cancelled and closed.
+    Safe to use from several threads. A session that is dropped is closed when what it handed over has ended, at once
+    where it had handed over nothing that anybody waits for.
 
     Args:
         core: the engine's inside.
@@ -53,8 +54,9 @@ class Session:
         self._tail_ids: Sequence[int] = ()
         self._tail_begins = False
         self._ops: list[Op] = []
-        self._lock = threading.Lock()
-        self._finalizer = weakref.finalize(self, _abandon, core, state)
+        # Re-entrant: after shutdown, handing over ends what waits here and now, and whoever waits may use the session.
+        self._lock = threading.RLock()
+        self._finalizer = weakref.finalize(self, core.leave, state)
         self._finalizer.atexit = False
 
     def append(self, content: str | Sequence[int]) -> None:
@@ -62,10 +64,11 @@ class Session:
         if isinstance(content, str):
             if not content:
                 return
-            begins = self._is_empty and self._tokenizer.adds_bos
-            ids: Sequence[int] = self._tokenizer.encode(content, add_bos=begins)
-            self._record(Append(ids), tail=content, tail_ids=ids)
-            self._tail_begins = begins
+            with self._lock:
+                begins = self._is_empty and self._tokenizer.adds_bos
+                ids: Sequence[int] = self._tokenizer.encode(content, add_bos=begins)
+                self._record(Append(ids), tail=content, tail_ids=ids)
+                self._tail_begins = begins
             return
         ids = list(content)
         for token in ids:
@@ -116,8 +119,7 @@ class Session:
             # To an empty session the engine itself gives the begin token.
             add_bos = bool(self._tail) and self._tail_begins
             ids = [self._tokenizer.encode(self._tail + choice, add_bos=add_bos) for choice in choices]
-            op = Score(self._tail_ids, ids, choose, handle)
-        self._record(op)
+            self._record(Score(self._tail_ids, ids, choose, handle))
         return handle
 
     def fork(self, n: int) -> list[Session]:
@@ -131,20 +133,25 @@ class Session:
         states = [SessionState(self._state.namespace, self._state.program) for _ in range(n)]
         for state in states:
             state.is_suspended = True
-        is_empty = self._is_empty
-        self._record(Fork(states, self))
-        return [Session(self._core, self._tokenizer, state, is_empty=is_empty, parent=self) for state in states]
+        with self._lock:
+            self._record_between(Fork(states, self))
+            return [self._child(state) for state in states]
+
+    def _child(self, state: SessionState) -> Session:
+        child = Session(self._core, self._tokenizer, state, is_empty=self._is_empty, parent=self)
+        child._tail, child._tail_ids, child._tail_begins = self._tail, self._tail_ids, self._tail_begins
+        return child
 
     def tokens(self) -> Handle[list[tuple[int, str]]]:
         """The tokens at this point of the script with their origins (prompt, generated, forced)."""
         handle: Handle[list[tuple[int, str]]] = Handle(_flush=self.flush)
-        self._record(Tokens(handle), tail=self._tail, tail_ids=self._tail_ids)
+        self._record_between(Tokens(handle))
         return handle
 
     def mark(self) -> Handle[int]:
         """The number of tokens at this point of the script, for `truncate`."""
         handle: Handle[int] = Handle(_flush=self.flush)
-        self._record(Mark(handle), tail=self._tail, tail_ids=self._tail_ids)
+        self._record_between(Mark(handle))
         return handle
 
     def truncate(self, num_tokens: int) -> None:
@@ -156,11 +163,11 @@ class Session:
         with self._lock:
             ops, self._ops = self._ops, []
             parent, self._parent = self._parent, None
-        if parent is not None:
-            parent.flush()
-        if ops:
-            core, state = self._core, self._state
-            core.post(lambda: core.enqueue(state, ops))
+            if parent is not None:
+                parent.flush()
+            if ops:  # posted under the lock, so that two threads' scripts arrive in the order they were taken
+                core, state = self._core, self._state
+                core.post(lambda: core.enqueue(state, ops))
 
     def cancel(self) -> None:
         """Aborts everything that has not ended; what waits for it gets RequestCancelled."""
@@ -174,6 +181,11 @@ class Session:
         self.flush()
         self._finalizer.detach()
 
+    def _record_between(self, op: Op) -> None:
+        """Records what adds no tokens: the text before it stays open to healing."""
+        with self._lock:
+            self._record(op, tail=self._tail, tail_ids=self._tail_ids)
+
     def _record(self, op: Op, *, tail: str = "", tail_ids: Sequence[int] = ()) -> None:
         with self._lock:
             self._ops.append(op)
@@ -185,11 +197,3 @@ class Session:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def _abandon(core: EngineCore, state: SessionState) -> None:
-    def end() -> None:
-        core.cancel(state)
-        core.sessions.drop(state)
-
-    core.post(end)

@@ -130,14 +130,15 @@ class Stepper:
     def _finish(self, job: Job) -> None:
         session = job.session
         self._leave(job)
+        job.cut()
+        if session.sequence is not None:  # before anything is put where tokens were cut: their KV has to go first
+            session.trim(self._cache)
+            self._cache.commit(session.sequence, session.tokens)
         try:
             job.ended()
         except Exception as error:
             job.fail(error)
             job.owner.fail(error)
-        if session.sequence is not None:
-            session.trim(self._cache)
-            self._cache.commit(session.sequence, session.tokens)
         self._then(job.owner)
 
     def _leave(self, job: Job) -> None:

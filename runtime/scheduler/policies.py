@@ -13,6 +13,7 @@ __all__ = ["POLICIES", "Order", "fcfs", "lpm"]
 Order = Callable[[Sequence[Request], PrefixCache], list[Request]]
 
 LPM_QUEUE_LIMIT = 256
+PATIENCE = 32
 
 
 def fcfs(waiting: Sequence[Request], cache: PrefixCache) -> list[Request]:
@@ -23,6 +24,7 @@ def fcfs(waiting: Sequence[Request], cache: PrefixCache) -> list[Request]:
 def lpm(waiting: Sequence[Request], cache: PrefixCache) -> list[Request]:
     """Longest cached prefix first, so that what is cached is used before it is evicted; retracted ones before all.
 
+    Whoever has been passed over often goes before those who have not, so nobody waits for ever behind warmer prefixes.
     Matches are remembered until the tree changes. In queues beyond a few hundred the order is that of arrival:
     matching them all at every step would cost more than it saves.
     """
@@ -33,7 +35,11 @@ def lpm(waiting: Sequence[Request], cache: PrefixCache) -> list[Request]:
         if request.match_version != version:
             request.match_length = cache.match(request.sequence, request.tokens)
             request.match_version = version
-    return sorted(waiting, key=lambda request: (request.num_retractions == 0, -request.match_length))
+    return sorted(waiting, key=_lpm_key)
+
+
+def _lpm_key(request: Request) -> tuple[bool, bool, int]:
+    return request.num_retractions == 0, request.num_passed < PATIENCE, -request.match_length
 
 
 POLICIES: Mapping[str, Order] = MappingProxyType({"fcfs": fcfs, "lpm": lpm})

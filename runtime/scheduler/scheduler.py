@@ -132,6 +132,8 @@ class Scheduler:
             budget -= self._extend(plan, request, budget)
         if admitted:
             self.waiting = [request for request in self.waiting if request.phase is Phase.WAITING]
+            for request in self.waiting:
+                request.num_passed += 1
 
     def _is_being_filled(self, request: Request) -> bool:
         """Whether a running request is about to compute this one's next page: waiting a step saves computing it."""
@@ -149,7 +151,7 @@ class Scheduler:
         self.cache.hand_over(sequence, Owner.REQUEST)
         self.cache.attach(sequence, request.tokens)
         while not self._fits(request):
-            if not self._reclaim():
+            if not self._fits(request, self._reclaimable(request)) or not self._reclaim():
                 self.cache.hand_over(sequence, Owner.SESSION)
                 return False
         if not self._reserve(request):
@@ -162,9 +164,15 @@ class Scheduler:
         self.running.append(request)
         return True
 
-    def _fits(self, request: Request) -> bool:
+    def _reclaimable(self, request: Request) -> int:
+        """At most so many slots idle sessions could give up: what they hold alone, and what they hold locked."""
+        sequences = [other.sequence for other in self.running] + [request.sequence]
+        needed = max(sequence.num_shared for sequence in sequences) * self.cache.page_size
+        return self.cache.pool.ledger.slots(Owner.SESSION) + self.cache.tree.num_protected - needed
+
+    def _fits(self, request: Request, extra: int = 0) -> bool:
         if not self.running:
             return True  # alone it need not leave room for anybody; reserve() decides
         missing = self.cache.pages_missing(request.sequence, len(request.tokens)) * self.cache.page_size
         promised = self.estimate.slots([*self.running, request])
-        return missing + promised <= self.cache.num_available
+        return missing + promised <= self.cache.num_available + extra

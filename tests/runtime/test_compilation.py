@@ -59,11 +59,11 @@ def test_shutdown_begins_nothing_more(compiler: GrammarCompiler) -> None:
     compiler.compile = compile_slowly  # type: ignore[method-assign, assignment]
     compilation = Compilation(compiler, lambda action: action())
     ended: list[Future[Any]] = []
-    compilation.submit(Regex("a"), ended.append)
-    compilation.submit(Regex("b"), ended.append)
+    for pattern in "abc":  # two at a time: the third waits
+        compilation.submit(Regex(pattern), ended.append)
     compilation.shutdown()
     assert [future.cancelled() for future in ended] == [True]
     gate.set()
     with pytest.raises(RuntimeError):
-        compilation.submit(Regex("c"), ended.append)
-    assert Regex("b") not in begun
+        compilation.submit(Regex("d"), ended.append)
+    assert Regex("c") not in begun
