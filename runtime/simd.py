@@ -68,30 +68,38 @@ class Emitter:
         self.ints = ir.VectorType(_INT32, lanes)
 
     def constant(self, value: float) -> Any:
+        """A float in every lane."""
         return ir.Constant(self.floats, [value] * self.lanes)
 
     def whole(self, value: int) -> Any:
+        """An integer in every lane."""
         return ir.Constant(self.ints, [value] * self.lanes)
 
     def at(self, base: Any, offset: Any) -> Any:
+        """The address `offset` elements from `base`."""
         return self.b.gep(base, [_INT64(offset) if isinstance(offset, int) else offset])
 
     def load(self, address: Any) -> Any:
+        """A vector of floats from memory."""
         return self.b.load(self.b.bitcast(address, self.floats.as_pointer()), align=4)
 
     def store(self, value: Any, address: Any) -> None:
+        """A vector of floats to memory."""
         self.b.store(value, self.b.bitcast(address, self.floats.as_pointer()), align=4)
 
     def spread(self, value: Any) -> Any:
+        """A scalar in every lane."""
         kind = value.type
         empty = ir.Constant(ir.VectorType(kind, self.lanes), ir.Undefined)
         return self.b.shuffle_vector(self.b.insert_element(empty, value, _INT32(0)), empty, self.whole(0))
 
     def call(self, name: str, *values: Any) -> Any:
+        """One of LLVM's functions on vectors of floats."""
         kind = ir.FunctionType(self.floats, [self.floats] * len(values))
         return self.b.call(cgutils.get_or_insert_function(self.b.module, kind, f"{name}.v{self.lanes}f32"), values)
 
     def fma(self, left: Any, right: Any, total: Any) -> Any:
+        """left * right + total, rounded once."""
         return self.call("llvm.fma", left, right, total)
 
     def reduce(self, value: Any, combine: Callable[[Any, Any], Any]) -> Any:
@@ -104,6 +112,7 @@ class Emitter:
         return self.b.extract_element(value, _INT32(0))
 
     def maximum(self, left: Any, right: Any) -> Any:
+        """The greater of two, lane by lane."""
         return self.b.select(self.b.fcmp_ordered(">", left, right), left, right)
 
     def exp(self, x: Any) -> Any:

@@ -1,10 +1,12 @@
 """Vector instructions that multiply with matrices in GGUF's blocks of 32 values, expanding them in registers.
 
-The values are those of the dequantized float32 matrix bit for bit: d·q is exact in float32 (11 bits times at most 8), so
-fma(d, q, m) is the product and sum rounded once, which is what dequantizing computes; a row's sums are the same chains of
-fused multiply-adds as in `runtime.simd`. Blocks lie as `runtime.model.block_linear` packs them: for PANEL outputs side by
-side d as halves, m as halves if there is one, then lines of PANEL bytes, each with output o's quant (8 bits, signed) or
-its pair of quants (4 bits, the earlier one low) in byte o.
+The values are those of the dequantized float32 matrix bit for bit: d·q is exact in float32 (11 bits times at most 8),
+so fma(d, q, m) is product and sum rounded once, which is what dequantizing computes. A row's sums are the same chains
+of fused multiply-adds as in `runtime.simd`.
+
+Blocks lie as `runtime.model.block_linear` packs them: for PANEL outputs side by side d as halves, m as halves if there
+is one, then lines of PANEL bytes; byte o of a line holds output o's quant (8 bits, signed) or a pair of its quants
+(4 bits, the earlier one low).
 
 Addresses are plain integers; strides count floats. Kernels close over `STAMP`, as those of `runtime.simd` do.
 """

@@ -56,10 +56,7 @@ def _kind(name: str, bits: int, zero: int, has_minimum: bool) -> BlockKind:
 
 
 BLOCK_KINDS: Mapping[int, BlockKind] = MappingProxyType(
-    {
-        kind.number: kind
-        for kind in (_kind("Q4_0", 4, 8, False), _kind("Q4_1", 4, 0, True), _kind("Q8_0", 8, 0, False))
-    }
+    {kind.number: kind for kind in (_kind("Q4_0", 4, 8, False), _kind("Q4_1", 4, 0, True), _kind("Q8_0", 8, 0, False))}
 )
 """Number of the type in GGUF → its blocks, for the types there are kernels for."""
 
@@ -69,7 +66,7 @@ class BlockMatrix:
 
     Args:
         kind: of all its blocks.
-        blocks: uint8 [rows, blocks a row, bytes a block], not written to.
+        blocks: uint8 [rows, blocks a row, bytes a block], not written to; may lie in the file.
     """
 
     def __init__(self, kind: BlockKind, blocks: npt.NDArray[np.uint8]) -> None:
@@ -93,6 +90,10 @@ class BlockMatrix:
         """All of it in float32, [rows, columns]."""
         flat = self.blocks.reshape(self.shape[0], -1)
         return torch.from_numpy(dequantize(flat, GGMLQuantizationType(self.kind.number)))
+
+    def copy(self) -> BlockMatrix:
+        """The same in memory of its own, no longer in the file."""
+        return BlockMatrix(self.kind, self.blocks.copy())
 
     @classmethod
     def stack(cls, parts: Sequence[BlockMatrix]) -> BlockMatrix:
