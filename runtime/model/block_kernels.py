@@ -19,7 +19,7 @@ __all__ = ["CHUNK", "compile_block_gemm"]
 _ROWS = simd.ROWS[simd.WIDEST]
 CHUNK = 4
 """Blocks that are expanded at once where there are many rows: the values fit the first-level cache."""
-_AHEAD = 4096
+_AHEAD = 8192
 _FUSED = _ROWS
 
 
