@@ -11,7 +11,7 @@ import torch
 
 from runtime.model.blocks import BLOCK_KINDS, BLOCK_SIZE, BlockKind, BlockMatrix
 
-__all__ = ["BlockLinear"]
+__all__ = ["BlockLinear", "block_kernel", "block_lookup"]
 
 
 class BlockLinear:
@@ -83,6 +83,12 @@ class BlockLinear:
             threads,
             scratch.data_ptr(),
         )
+
+
+def block_lookup(weight: BlockMatrix) -> Callable[[torch.Tensor], torch.Tensor]:
+    """Gives rows of an embedding, float32 [N, columns], for indices int64 [N]; keeps a copy of the blocks."""
+    own = BlockMatrix(weight.kind, weight.blocks.copy())
+    return lambda indices: torch.from_numpy(own.select(indices.numpy()).dequantize())
 
 
 @cache

@@ -11,7 +11,6 @@ from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from gguf.constants import GGMLQuantizationType
 from gguf.quants import dequantize
 
@@ -82,18 +81,11 @@ class BlockMatrix:
         """A matrix of these rows, in this order; a copy."""
         return BlockMatrix(self.kind, self.blocks[rows])
 
-    def rows(self, indices: torch.Tensor) -> torch.Tensor:
-        """Some rows in float32, [N, columns], for indices int64 [N]: an embedding's lookup."""
-        return self.select(indices.numpy()).dequantize()
-
-    def dequantize(self) -> torch.Tensor:
+    def dequantize(self) -> npt.NDArray[np.float32]:
         """All of it in float32, [rows, columns]."""
         flat = self.blocks.reshape(self.shape[0], -1)
-        return torch.from_numpy(dequantize(flat, GGMLQuantizationType(self.kind.number)))
-
-    def copy(self) -> BlockMatrix:
-        """The same in memory of its own, no longer in the file."""
-        return BlockMatrix(self.kind, self.blocks.copy())
+        values: npt.NDArray[np.float32] = dequantize(flat, GGMLQuantizationType(self.kind.number))
+        return values
 
     @classmethod
     def stack(cls, parts: Sequence[BlockMatrix]) -> BlockMatrix:

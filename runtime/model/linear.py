@@ -231,7 +231,7 @@ def make_linear(weight_format: str, weight: torch.Tensor | BlockMatrix, bias: to
     if isinstance(weight, BlockMatrix):
         if weight_format == "blocks":
             return BlockLinear(weight, bias)
-        weight = weight.dequantize()
+        weight = torch.from_numpy(weight.dequantize())
     return WEIGHT_FORMATS[weight_format](weight, bias)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from runtime.model.block_linear import BlockLinear
+from runtime.model.block_linear import BlockLinear, block_lookup
 from runtime.model.blocks import BlockMatrix
 from runtime.model.config import ModelConfig
 from runtime.model.hub import ModelFiles
@@ -118,7 +118,11 @@ def _stacked(weights: list[Weight]) -> Weight:
     blocks = [weight for weight in weights if isinstance(weight, BlockMatrix)]
     if len(blocks) == len(weights) and len({block.kind for block in blocks}) == 1:
         return BlockMatrix.stack(blocks)
-    return torch.cat([weight.dequantize() if isinstance(weight, BlockMatrix) else weight for weight in weights])
+    return torch.cat([_values(weight) for weight in weights])
+
+
+def _values(weight: Weight) -> torch.Tensor:
+    return torch.from_numpy(weight.dequantize()) if isinstance(weight, BlockMatrix) else weight
 
 
 def _matrices(layers: Iterable[LlamaLayer]) -> Iterator[Linear]:
@@ -131,9 +135,7 @@ def _ends(embedding: Weight, head: Weight | None, weight_format: str) -> tuple[A
     linear = make_linear(weight_format, embedding if head is None else head)
     if head is None and isinstance(linear, TorchLinear | PackedLinear | BlockLinear):
         return linear.rows, linear
-    if isinstance(embedding, BlockMatrix):
-        return (embedding.copy() if weight_format == "blocks" else TorchLinear(embedding.dequantize())).rows, linear
-    return TorchLinear(embedding).rows, linear
+    return block_lookup(embedding) if isinstance(embedding, BlockMatrix) else TorchLinear(embedding).rows, linear
 
 
 def tiny_config(**overrides: Any) -> ModelConfig:
