@@ -20,7 +20,7 @@ _ROWS = simd.ROWS[simd.WIDEST]
 CHUNK = 4
 """Blocks that are expanded at once where there are many rows: the values fit the first-level cache."""
 _AHEAD = 8192
-_FUSED = _ROWS
+"""Bytes ahead of which lines are fetched where there are few rows."""
 
 
 def compile_block_gemm(kind: BlockKind) -> Callable[[int, int, int, int, int, int, bool, int, int], None]:
@@ -44,13 +44,8 @@ def compile_block_gemm(kind: BlockKind) -> Callable[[int, int, int, int, int, in
             for panel in range(panels * part // threads, panels * (part + 1) // threads):
                 source = w + panel * num_blocks * block_bytes
                 column = out + panel * PANEL * 4
-                if rows <= _FUSED:
-                    for row in range(0, rows, _ROWS):
-                        count = min(_ROWS, rows - row)
-                        target = column + row * stride * 4
-                        simd_blocks.block_tile(
-                            number, count, x + row * inner * 4, inner, source, num_blocks, target, stride, add, _AHEAD
-                        )
+                if rows <= _ROWS:
+                    simd_blocks.block_tile(number, rows, x, inner, source, num_blocks, column, stride, add, _AHEAD)
                 else:
                     for first in range(0, num_blocks, CHUNK):
                         length = min(CHUNK, num_blocks - first)
