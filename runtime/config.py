@@ -20,8 +20,9 @@ class ModelSettings:
 
     Args:
         model: a built-in name, a folder, a GGUF file or a hub id.
-        weight_format: float32 (our packed kernel), float32-torch, bfloat16, fp16 (see `runtime.model.linear`); auto is
-            float32 where its kernel compiles.
+        weight_format: blocks (a GGUF's Q4_0, Q4_1 and Q8_0 as stored, computed as float32), float32 (our packed
+            kernel), float32-torch, bfloat16, fp16 (see `runtime.model.linear`); auto is blocks where the file has some,
+            else float32, where their kernels compile.
         attention: name from `runtime.attention.registry`, or auto.
     """
 

@@ -25,6 +25,7 @@ __all__ = [
     "ROWS",
     "STAMP",
     "WIDEST",
+    "Emitter",
     "get",
     "normalize",
     "panel_tile",
@@ -34,6 +35,7 @@ __all__ = [
     "softmax",
     "swiglu",
     "tile_float",
+    "tile_of",
     "tile_one",
     "tile_two",
     "transpose",
@@ -56,7 +58,7 @@ _FLOAT, _INT32, _INT64 = ir.FloatType(), ir.IntType(32), ir.IntType(64)
 _POINTER = _FLOAT.as_pointer()
 
 
-class _Emitter:
+class Emitter:
     """Writes LLVM instructions on vectors of `lanes` floats."""
 
     def __init__(self, builder: Any, lanes: int = LANES) -> None:
@@ -66,30 +68,38 @@ class _Emitter:
         self.ints = ir.VectorType(_INT32, lanes)
 
     def constant(self, value: float) -> Any:
+        """A float in every lane."""
         return ir.Constant(self.floats, [value] * self.lanes)
 
     def whole(self, value: int) -> Any:
+        """An integer in every lane."""
         return ir.Constant(self.ints, [value] * self.lanes)
 
     def at(self, base: Any, offset: Any) -> Any:
+        """The address `offset` elements from `base`."""
         return self.b.gep(base, [_INT64(offset) if isinstance(offset, int) else offset])
 
     def load(self, address: Any) -> Any:
+        """A vector of floats from memory."""
         return self.b.load(self.b.bitcast(address, self.floats.as_pointer()), align=4)
 
     def store(self, value: Any, address: Any) -> None:
+        """A vector of floats to memory."""
         self.b.store(value, self.b.bitcast(address, self.floats.as_pointer()), align=4)
 
     def spread(self, value: Any) -> Any:
+        """A scalar in every lane."""
         kind = value.type
         empty = ir.Constant(ir.VectorType(kind, self.lanes), ir.Undefined)
         return self.b.shuffle_vector(self.b.insert_element(empty, value, _INT32(0)), empty, self.whole(0))
 
     def call(self, name: str, *values: Any) -> Any:
+        """One of LLVM's functions on vectors of floats."""
         kind = ir.FunctionType(self.floats, [self.floats] * len(values))
         return self.b.call(cgutils.get_or_insert_function(self.b.module, kind, f"{name}.v{self.lanes}f32"), values)
 
     def fma(self, left: Any, right: Any, total: Any) -> Any:
+        """left * right + total, rounded once."""
         return self.call("llvm.fma", left, right, total)
 
     def reduce(self, value: Any, combine: Callable[[Any, Any], Any]) -> Any:
@@ -102,6 +112,7 @@ class _Emitter:
         return self.b.extract_element(value, _INT32(0))
 
     def maximum(self, left: Any, right: Any) -> Any:
+        """The greater of two, lane by lane."""
         return self.b.select(self.b.fcmp_ordered(">", left, right), left, right)
 
     def exp(self, x: Any) -> Any:
@@ -170,7 +181,7 @@ class _Emitter:
             self.store(b.load(total), target)
 
 
-def _tile_of(vectors: int, lanes: int, fetching: bool) -> Any:
+def tile_of(vectors: int, lanes: int, fetching: bool) -> Any:
     """tile(rows, x, x_stride, w, w_stride, inner, out, out_stride, add[, ahead]) for rows in 1 … ROWS[vectors]."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -183,7 +194,7 @@ def _tile_of(vectors: int, lanes: int, fetching: bool) -> Any:
             block = builder.append_basic_block(f"rows{rows}")
             cases.add_case(_INT64(rows), block)
             builder.position_at_end(block)
-            _Emitter(builder, lanes).tile(rows, vectors, x, x_stride, w, w_stride, inner, ahead, out, out_stride, add)
+            Emitter(builder, lanes).tile(rows, vectors, x, x_stride, w, w_stride, inner, ahead, out, out_stride, add)
             builder.branch(done)
         builder.position_at_end(done)
         return context.get_dummy_value()
@@ -204,7 +215,7 @@ def _emit_transpose(typing_context, source, stride, target):  # type: ignore[no-
     """target[d * 2 * LANES + key] = source[key * stride + d] for LANES keys and dimensions."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        e = _Emitter(builder)
+        e = Emitter(builder)
         source, target = builder.inttoptr(arguments[0], _POINTER), builder.inttoptr(arguments[2], _POINTER)
         rows = [e.load(e.at(source, builder.mul(arguments[1], _INT64(key)))) for key in range(LANES)]
         step = 1
@@ -230,7 +241,7 @@ def _emit_softmax(typing_context, row, valid, length, share):  # type: ignore[no
     """
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        b, e = builder, _Emitter(builder)
+        b, e = builder, Emitter(builder)
         row, valid = b.inttoptr(arguments[0], _POINTER), e.spread(b.trunc(arguments[1], _INT32))
         lanes = ir.Constant(e.ints, list(range(LANES)))
         highest = cgutils.alloca_once_value(b, e.constant(-math.inf))
@@ -270,7 +281,7 @@ def _emit_scale(typing_context, source, target, length, factor):  # type: ignore
 
 def _emit_prefetch(typing_context, address):  # type: ignore[no-untyped-def]
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        _Emitter(builder).prefetch(builder.inttoptr(arguments[0], _POINTER))
+        Emitter(builder).prefetch(builder.inttoptr(arguments[0], _POINTER))
         return context.get_dummy_value()
 
     return types.void(types.int64), generate
@@ -287,7 +298,7 @@ def _emit_normalize(typing_context, x, weight, out, length, eps):  # type: ignor
     """out = x / sqrt(mean(x²) + eps) · weight."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        b, e, one = builder, _Emitter(builder), _Emitter(builder, 1)
+        b, e, one = builder, Emitter(builder), Emitter(builder, 1)
         x, weight, out = (b.inttoptr(address, _POINTER) for address in arguments[:3])
         length, eps = arguments[3:]
         total = cgutils.alloca_once_value(b, e.constant(0.0))
@@ -312,7 +323,7 @@ def _emit_swiglu(typing_context, gate, up, out, length):  # type: ignore[no-unty
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         b = builder
         gate, up, out = (b.inttoptr(address, _POINTER) for address in arguments[:3])
-        for e, _, offset in _chunks(b, (_Emitter(b), None), (_Emitter(b, 1), None), arguments[3]):
+        for e, _, offset in _chunks(b, (Emitter(b), None), (Emitter(b, 1), None), arguments[3]):
             value = e.load(e.at(gate, offset))
             negative = b.fcmp_ordered("<", value, e.constant(0.0))
             power = e.exp(b.select(negative, value, b.fsub(e.constant(0.0), value)))
@@ -330,7 +341,7 @@ def _emit_rotate(typing_context, head, cos, sin, half):  # type: ignore[no-untyp
         b = builder
         first, cos, sin = (b.inttoptr(address, _POINTER) for address in arguments[:3])
         second = b.gep(first, [arguments[3]])
-        for e, _, offset in _chunks(b, (_Emitter(b), None), (_Emitter(b, 1), None), arguments[3]):
+        for e, _, offset in _chunks(b, (Emitter(b), None), (Emitter(b, 1), None), arguments[3]):
             x, y = e.load(e.at(first, offset)), e.load(e.at(second, offset))
             c, s = e.load(e.at(cos, offset)), e.load(e.at(sin, offset))
             e.store(b.fsub(b.fmul(x, c), b.fmul(y, s)), e.at(first, offset))
@@ -340,7 +351,7 @@ def _emit_rotate(typing_context, head, cos, sin, half):  # type: ignore[no-untyp
     return types.void(*([types.int64] * 4)), generate
 
 
-def _chunks(b: Any, wide: tuple[_Emitter, Any], narrow: tuple[_Emitter, Any], length: Any) -> Any:
+def _chunks(b: Any, wide: tuple[Emitter, Any], narrow: tuple[Emitter, Any], length: Any) -> Any:
     """Loops over whole vectors, then over what is left; yields emitter, what came with it, and the offset."""
     whole = b.sub(length, b.srem(length, _INT64(LANES)))
     with cgutils.for_range_slice(b, _INT64(0), whole, _INT64(LANES), _INT64) as (offset, _):
@@ -357,7 +368,7 @@ get: Any = intrinsic(_emit_get)
 normalize: Any = intrinsic(_emit_normalize)
 swiglu: Any = intrinsic(_emit_swiglu)
 rotate: Any = intrinsic(_emit_rotate)
-panel_tile = _tile_of(WIDEST, LANES, True)
-tile_two = _tile_of(2, LANES, False)
-tile_one = _tile_of(1, LANES, False)
-tile_float = _tile_of(1, 1, False)
+panel_tile = tile_of(WIDEST, LANES, True)
+tile_two = tile_of(2, LANES, False)
+tile_one = tile_of(1, LANES, False)
+tile_float = tile_of(1, 1, False)

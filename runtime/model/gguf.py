@@ -20,6 +20,7 @@ from gguf.constants import GGML_QUANT_SIZES, GGUF_DEFAULT_ALIGNMENT, GGMLQuantiz
 from gguf.quants import dequantize
 
 from runtime.errors import DamagedModel, UnsupportedModel
+from runtime.model.blocks import BLOCK_KINDS, BlockMatrix
 
 __all__ = ["GgufFile", "GgufTensor"]
 
@@ -200,6 +201,15 @@ class GgufFile:
             raise UnsupportedModel(f"{self.path}: tensor {name} has type {tensor.type.name}, not readable") from error
         except ValueError as error:
             raise DamagedModel(f"{self.path}: tensor {name}: {error}") from error
+
+    def block_matrix(self, name: str) -> BlockMatrix | None:
+        """A matrix as it is stored, reading it only when it is used; None if it is not in blocks of `BLOCK_KINDS`."""
+        tensor = self.tensors.get(name)
+        kind = BLOCK_KINDS.get(tensor.type) if tensor else None
+        if tensor is None or kind is None or len(tensor.shape) != 2:
+            return None
+        stored = np.frombuffer(self._data, np.uint8, tensor.num_bytes, tensor.offset)
+        return BlockMatrix(kind, stored.reshape(tensor.num_rows, -1, kind.num_bytes))
 
 
 def _tensor(cursor: _Cursor) -> GgufTensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import cache
 from types import MappingProxyType
 from typing import Protocol
@@ -12,6 +12,8 @@ import numpy as np
 import torch
 
 from runtime.errors import ConfigError
+from runtime.model.block_linear import BlockLinear, block_kernel
+from runtime.model.blocks import BlockMatrix
 
 __all__ = [
     "WEIGHT_FORMATS",
@@ -20,6 +22,7 @@ __all__ = [
     "Linear",
     "PackedLinear",
     "TorchLinear",
+    "format_label",
     "make_linear",
     "resolve_weight_format",
 ]
@@ -181,33 +184,63 @@ class Fp16Linear:
 
 
 WEIGHT_FORMATS: Mapping[str, Callable[[torch.Tensor, torch.Tensor | None], Linear]] = MappingProxyType(
-    {"float32": PackedLinear, "float32-torch": TorchLinear, "bfloat16": BFloat16Linear, "fp16": Fp16Linear}
+    {
+        "blocks": PackedLinear,  # of a matrix that is not in blocks
+        "float32": PackedLinear,
+        "float32-torch": TorchLinear,
+        "bfloat16": BFloat16Linear,
+        "fp16": Fp16Linear,
+    }
 )
 
 
-def resolve_weight_format(name: str) -> str:
-    """The weight format to use for `name`; "auto" is "float32" where its kernel compiles, else "float32-torch", logged.
+def resolve_weight_format(name: str, kinds: Collection[int] = ()) -> str:
+    """The weight format to use for `name` and a file with blocks of these kinds (numbers of GGUF's types).
+
+    "auto" is the first of "blocks" (if there are any), "float32" and "float32-torch" whose kernels compile; what does
+    not is logged.
 
     Raises:
         ConfigError: no weight format of that name, or its kernel does not compile here.
     """
     if name not in WEIGHT_FORMATS and name != "auto":
         raise ConfigError(f"weight_format={name!r} is not allowed: one of auto, {', '.join(WEIGHT_FORMATS)}")
-    if name not in ("auto", "float32"):
-        return name
-    try:
+    candidates = [name] if name != "auto" else ["blocks", "float32"] if kinds else ["float32"]
+    for candidate in candidates:
+        try:
+            _compile(candidate, kinds)
+        except Exception as error:
+            if name != "auto":
+                raise ConfigError(f"weight_format={name!r}: its kernel does not compile here ({error})") from error
+            _LOG.warning("weight_format=auto does not take %s: its kernel does not compile (%s)", candidate, error)
+        else:
+            return candidate
+    return "float32-torch"
+
+
+def _compile(weight_format: str, kinds: Collection[int]) -> None:
+    if weight_format in ("blocks", "float32"):
         _packed_kernel()
-    except Exception as error:
-        if name == "auto":
-            _LOG.warning("weight_format=auto takes float32-torch: the float32 kernel does not compile (%s)", error)
-            return "float32-torch"
-        raise ConfigError(f"weight_format={name!r}: its kernel does not compile here ({error})") from error
-    return "float32"
+    if weight_format == "blocks":
+        for kind in kinds:
+            block_kernel(kind)
 
 
-def make_linear(weight_format: str, weight: torch.Tensor, bias: torch.Tensor | None = None) -> Linear:
+def make_linear(weight_format: str, weight: torch.Tensor | BlockMatrix, bias: torch.Tensor | None = None) -> Linear:
     """The matrix in the named format (a resolved one); a caller who drops `weight` leaves no second copy behind."""
+    if isinstance(weight, BlockMatrix):
+        if weight_format == "blocks":
+            return BlockLinear(weight, bias)
+        weight = torch.from_numpy(weight.dequantize())
     return WEIGHT_FORMATS[weight_format](weight, bias)
+
+
+def format_label(weight_format: str, linears: Iterable[Linear]) -> str:
+    """What a model of these matrices says its weight format is: which kinds of blocks it keeps, if any."""
+    kinds = {linear.kind.name for linear in linears if isinstance(linear, BlockLinear)}
+    if weight_format == "blocks":
+        return f"blocks ({', '.join(sorted(kinds))}; float32 values)" if kinds else "float32"
+    return weight_format
 
 
 def huge_empty(*shape: int) -> torch.Tensor:

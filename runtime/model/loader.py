@@ -9,12 +9,21 @@ from typing import Any
 
 import torch
 
+from runtime.model.block_linear import BlockLinear, block_lookup
+from runtime.model.blocks import BlockMatrix
 from runtime.model.config import ModelConfig
 from runtime.model.hub import ModelFiles
 from runtime.model.layers import best_ops
-from runtime.model.linear import Linear, PackedLinear, TorchLinear, make_linear, resolve_weight_format
+from runtime.model.linear import (
+    Linear,
+    PackedLinear,
+    TorchLinear,
+    format_label,
+    make_linear,
+    resolve_weight_format,
+)
 from runtime.model.llama import Llama, LlamaLayer
-from runtime.model.weights import expected_shapes, iter_weights
+from runtime.model.weights import Weight, block_kinds, expected_shapes, iter_weights
 
 __all__ = ["assemble", "load_model", "random_model", "random_weights", "tiny_config"]
 
@@ -38,20 +47,22 @@ def load_model(files: ModelFiles, config: ModelConfig, *, weight_format: str = "
         DamagedModel: a tensor is missing, strange or misshapen.
         ConfigError: no weight format of that name, or not on this machine.
     """
-    return assemble(iter_weights(files, config), config, weight_format=weight_format)
+    weight_format = resolve_weight_format(weight_format, block_kinds(files))
+    weights = iter_weights(files, config, keep_blocks=weight_format == "blocks")
+    return assemble(weights, config, weight_format=weight_format)
 
 
-def assemble(tensors: Iterable[tuple[str, torch.Tensor]], config: ModelConfig, *, weight_format: str) -> Llama:
-    """Builds a model from its named float32 tensors, complete and of the right shapes, layer by layer or in any order.
+def assemble(tensors: Iterable[tuple[str, Weight]], config: ModelConfig, *, weight_format: str) -> Llama:
+    """Builds a model from its named weights, complete and of the right shapes, layer by layer or in any order.
 
     Raises:
         ConfigError: no weight format of that name, or not on this machine.
     """
     weight_format = resolve_weight_format(weight_format)
     tensors_per_layer = sum(name.startswith("model.layers.0.") for name in expected_shapes(config))
-    parts: dict[int, dict[str, torch.Tensor]] = {index: {} for index in range(config.num_layers)}
+    parts: dict[int, dict[str, Any]] = {index: {} for index in range(config.num_layers)}
     layers: dict[int, LlamaLayer] = {}
-    ends: dict[str, torch.Tensor] = {}
+    ends: dict[str, Any] = {}
     for name, tensor in _read_ahead(tensors):
         if not name.startswith("model.layers."):
             ends[name] = tensor
@@ -63,7 +74,7 @@ def assemble(tensors: Iterable[tuple[str, torch.Tensor]], config: ModelConfig, *
     embedding, head = _ends(ends.pop("model.embed_tokens.weight"), ends.pop("lm_head.weight", None), weight_format)
     return Llama(
         config=config,
-        weight_format=weight_format,
+        weight_format=format_label(weight_format, [head, *_matrices(layers.values())]),
         embedding=embedding,
         layers=tuple(layers[index] for index in range(config.num_layers)),
         norm=ends["model.norm.weight"],
@@ -72,7 +83,7 @@ def assemble(tensors: Iterable[tuple[str, torch.Tensor]], config: ModelConfig, *
     )
 
 
-def _read_ahead(tensors: Iterable[tuple[str, torch.Tensor]]) -> Iterator[tuple[str, torch.Tensor]]:
+def _read_ahead(tensors: Iterable[tuple[str, Weight]]) -> Iterator[tuple[str, Weight]]:
     """Reads and dequantizes the next tensor in a thread while the caller packs this one."""
     iterator = iter(tensors)
     with ThreadPoolExecutor(1, thread_name_prefix="sgdsl-weights") as reader:
@@ -82,14 +93,13 @@ def _read_ahead(tensors: Iterable[tuple[str, torch.Tensor]]) -> Iterator[tuple[s
             yield item
 
 
-def _layer(parts: dict[str, torch.Tensor], weight_format: str) -> LlamaLayer:
+def _layer(parts: dict[str, Any], weight_format: str) -> LlamaLayer:
     """Takes the parts out of `parts`, so that they are gone as soon as their matrix stands."""
 
     def matrix(field: str) -> Linear:
         biases = [parts.pop(f"{name}.bias") for name in _FUSED[field] if f"{name}.bias" in parts]
         weights = [parts.pop(f"{name}.weight") for name in _FUSED[field]]
-        whole = weights[0] if len(weights) == 1 else torch.cat(weights)
-        return make_linear(weight_format, whole, torch.cat(biases) if biases else None)
+        return make_linear(weight_format, _stacked(weights), torch.cat(biases) if biases else None)
 
     return LlamaLayer(
         attention_norm=parts.pop("input_layernorm.weight"),
@@ -101,12 +111,31 @@ def _layer(parts: dict[str, torch.Tensor], weight_format: str) -> LlamaLayer:
     )
 
 
-def _ends(embedding: torch.Tensor, head: torch.Tensor | None, weight_format: str) -> tuple[Any, Linear]:
+def _stacked(weights: list[Weight]) -> Weight:
+    """One matrix of the rows of all; in blocks where they are all in blocks of one kind."""
+    if len(weights) == 1:
+        return weights[0]
+    blocks = [weight for weight in weights if isinstance(weight, BlockMatrix)]
+    if len(blocks) == len(weights) and len({block.kind for block in blocks}) == 1:
+        return BlockMatrix.stack(blocks)
+    return torch.cat([_values(weight) for weight in weights])
+
+
+def _values(weight: Weight) -> torch.Tensor:
+    return torch.from_numpy(weight.dequantize()) if isinstance(weight, BlockMatrix) else weight
+
+
+def _matrices(layers: Iterable[LlamaLayer]) -> Iterator[Linear]:
+    for layer in layers:
+        yield from (layer.qkv, layer.output, layer.gate_up, layer.down)
+
+
+def _ends(embedding: Weight, head: Weight | None, weight_format: str) -> tuple[Any, Linear]:
     """Embedding lookup and head; one storage for both where they are tied and the format gives rows back."""
     linear = make_linear(weight_format, embedding if head is None else head)
-    if head is None and isinstance(linear, TorchLinear | PackedLinear):
+    if head is None and isinstance(linear, TorchLinear | PackedLinear | BlockLinear):
         return linear.rows, linear
-    return TorchLinear(embedding).rows, linear
+    return block_lookup(embedding) if isinstance(embedding, BlockMatrix) else TorchLinear(embedding).rows, linear
 
 
 def tiny_config(**overrides: Any) -> ModelConfig:

@@ -1,18 +1,22 @@
-"""Weights: a model's tensors in float32 under their Hugging Face names, one at a time, every shape checked."""
+"""Weights: a model's tensors under their Hugging Face names, one at a time, in float32, every shape checked."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from typing import Literal, TypeAlias, overload
 
 import torch
 
 from runtime.errors import DamagedModel
+from runtime.model.blocks import BLOCK_KINDS, BlockMatrix
 from runtime.model.config import ModelConfig
 from runtime.model.gguf import GgufFile
 from runtime.model.hub import ModelFiles
 from runtime.model.safetensors import SafetensorsFolder
 
-__all__ = ["expected_shapes", "iter_weights", "load_weights"]
+__all__ = ["Weight", "block_kinds", "expected_shapes", "iter_weights", "load_weights"]
+
+Weight: TypeAlias = torch.Tensor | BlockMatrix
 
 GGUF_ENDS = {
     "model.embed_tokens.weight": "token_embd.weight",
@@ -64,10 +68,25 @@ def expected_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
     return shapes
 
 
-def iter_weights(files: ModelFiles, config: ModelConfig) -> Iterator[tuple[str, torch.Tensor]]:
+@overload
+def iter_weights(
+    files: ModelFiles, config: ModelConfig, *, keep_blocks: Literal[False] = False
+) -> Iterator[tuple[str, torch.Tensor]]: ...
+
+
+@overload
+def iter_weights(files: ModelFiles, config: ModelConfig, *, keep_blocks: bool) -> Iterator[tuple[str, Weight]]: ...
+
+
+def iter_weights(files: ModelFiles, config: ModelConfig, *, keep_blocks: bool = False) -> Iterator[tuple[str, Weight]]:
     """Yields (Hugging Face name, float32 tensor) layer by layer; nothing is kept, so memory peaks at one tensor.
 
     `lm_head.weight` is left out where the head is tied to the embeddings.
+
+    Args:
+        files: where the weights are.
+        config: the model's shape.
+        keep_blocks: whether matrices stored in blocks of `runtime.model.blocks.BLOCK_KINDS` come as they are.
 
     Raises:
         DamagedModel: a tensor is missing, has another shape than the config says, or is none of the model's.
@@ -78,7 +97,7 @@ def iter_weights(files: ModelFiles, config: ModelConfig) -> Iterator[tuple[str, 
         file = GgufFile(files.path)
         names = {name: _gguf_name(name) for name in shapes}
         _check_names(files, names.values(), file.tensors, config)
-        yield from _checked(files, shapes, lambda name: _read_gguf(file, name, names[name], config))
+        yield from _checked(files, shapes, lambda name: _read_gguf(file, name, names[name], config, keep_blocks))
     else:
         with SafetensorsFolder(files.path) as folder:
             _check_names(files, shapes, folder.names, config)
@@ -90,15 +109,22 @@ def load_weights(files: ModelFiles, config: ModelConfig) -> dict[str, torch.Tens
     return dict(iter_weights(files, config))
 
 
+def block_kinds(files: ModelFiles) -> frozenset[int]:
+    """Which kinds of `runtime.model.blocks.BLOCK_KINDS` the stored matrices are in."""
+    if files.kind != "gguf":
+        return frozenset()
+    return frozenset(int(tensor.type) for tensor in GgufFile(files.path).tensors.values()) & BLOCK_KINDS.keys()
+
+
 def _checked(
-    files: ModelFiles, shapes: dict[str, tuple[int, ...]], read: Callable[[str], torch.Tensor]
-) -> Iterator[tuple[str, torch.Tensor]]:
+    files: ModelFiles, shapes: dict[str, tuple[int, ...]], read: Callable[[str], Weight]
+) -> Iterator[tuple[str, Weight]]:
     for name, expected in shapes.items():
         # No local name holds the tensor, or it would still be there while the next one is read.
         yield name, _of_shape(files, name, read(name), expected)
 
 
-def _of_shape(files: ModelFiles, name: str, tensor: torch.Tensor, expected: tuple[int, ...]) -> torch.Tensor:
+def _of_shape(files: ModelFiles, name: str, tensor: Weight, expected: tuple[int, ...]) -> Weight:
     if tuple(tensor.shape) != expected:
         raise DamagedModel(f"{files.path}: tensor {name} has shape {tuple(tensor.shape)}, expected {expected}")
     return tensor
@@ -121,13 +147,15 @@ def _gguf_name(name: str) -> str:
     return f"blk.{layer}.{GGUF_MODULES[module]}.{kind}"
 
 
-def _read_gguf(file: GgufFile, name: str, gguf_name: str, config: ModelConfig) -> torch.Tensor:
+def _read_gguf(file: GgufFile, name: str, gguf_name: str, config: ModelConfig, keep_blocks: bool) -> Weight:
+    heads = {"q_proj": config.num_heads, "k_proj": config.num_kv_heads}.get(name.split(".")[-2])
+    matrix = file.block_matrix(gguf_name) if keep_blocks else None
+    if matrix is not None:
+        if heads is None:
+            return matrix
+        return matrix.select(_rotate_half_layout(torch.arange(matrix.shape[0]), heads).numpy())
     tensor = torch.from_numpy(file.tensor(gguf_name))
-    if ".self_attn.q_proj." in name:
-        return _rotate_half_layout(tensor, config.num_heads)
-    if ".self_attn.k_proj." in name:
-        return _rotate_half_layout(tensor, config.num_kv_heads)
-    return tensor
+    return tensor if heads is None else _rotate_half_layout(tensor, heads)
 
 
 def _rotate_half_layout(tensor: torch.Tensor, num_heads: int) -> torch.Tensor:

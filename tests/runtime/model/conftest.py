@@ -78,8 +78,14 @@ def _permuted(array: np.ndarray, num_heads: int) -> np.ndarray:
     return np.ascontiguousarray(halves.swapaxes(1, 2).reshape(array.shape))
 
 
-def write_gguf(path: Path, config: dict[str, Any], weights: dict[str, torch.Tensor], tokenizer: Tokenizer) -> None:
-    """Writes a llama as GGUF, in float32."""
+def write_gguf(
+    path: Path,
+    config: dict[str, Any],
+    weights: dict[str, torch.Tensor],
+    tokenizer: Tokenizer,
+    type_of: Callable[[str], str] = lambda name: "F32",
+) -> None:
+    """Writes a llama as GGUF, every tensor in the type `type_of` its Hugging Face name."""
     writer = gguf.GGUFWriter(path, "llama")
     writer.add_vocab_size(config["vocab_size"])
     writer.add_context_length(config["max_position_embeddings"])
@@ -103,7 +109,8 @@ def write_gguf(path: Path, config: dict[str, Any], weights: dict[str, torch.Tens
         array = tensor.numpy()
         if "q_proj" in name or "k_proj" in name:
             array = _permuted(array, config["num_attention_heads" if "q_proj" in name else "num_key_value_heads"])
-        writer.add_tensor(_gguf_name(name), array)
+        kind = gguf.GGMLQuantizationType[type_of(name)]
+        writer.add_tensor(_gguf_name(name), gguf.quants.quantize(array, kind), raw_dtype=kind)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
@@ -149,3 +156,18 @@ def make_tiny(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., TinyMod
 @pytest.fixture(scope="session")
 def tiny(make_tiny: Callable[..., TinyModel]) -> TinyModel:
     return make_tiny()
+
+
+@pytest.fixture(scope="session")
+def make_quantized(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., ModelFiles]:
+    """A GGUF whose matrices are in the types `type_of` says by name; norms and biases are in float32."""
+
+    def make(type_of: Callable[[str], str], *, tied: bool = True, biased: bool = False) -> ModelFiles:
+        path = tmp_path_factory.mktemp("quantized") / "tiny.gguf"
+        weights = _random_weights(tied, biased)
+        config = HF_CONFIG | {"tie_word_embeddings": tied, "attention_bias": biased}
+        flat = {name for name, tensor in weights.items() if tensor.dim() == 1}
+        write_gguf(path, config, weights, _tokenizer(), lambda name: "F32" if name in flat else type_of(name))
+        return ModelFiles("quantized", "gguf", path)
+
+    return make

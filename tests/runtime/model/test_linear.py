@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from runtime.errors import ConfigError
 from runtime.model.linear import WEIGHT_FORMATS, PackedLinear, TorchLinear, make_linear, resolve_weight_format
 
-ATOL = {"float32": 1e-5, "float32-torch": 1e-5, "bfloat16": 5e-2, "fp16": 5e-3}
+ATOL = {"blocks": 1e-5, "float32": 1e-5, "float32-torch": 1e-5, "bfloat16": 5e-2, "fp16": 5e-3}
 
 
 @pytest.mark.parametrize("with_bias", [False, True])
@@ -62,19 +62,24 @@ def test_rows_gives_the_weight_back(kind: type[PackedLinear] | type[TorchLinear]
 
 
 def test_an_unknown_format_is_refused_by_name() -> None:
-    with pytest.raises(ConfigError, match=r"weight_format='int3' is not allowed: one of auto, float32"):
+    with pytest.raises(ConfigError, match=r"weight_format='int3' is not allowed: one of auto, blocks, float32"):
         resolve_weight_format("int3")
 
 
-def test_auto_falls_back_to_torch_with_a_log_line(
+def test_auto_takes_the_first_format_that_compiles_with_a_log_line(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def broken() -> None:
         raise ImportError("no numba")
 
     assert resolve_weight_format("auto") == "float32"
+    assert resolve_weight_format("auto", {3, 8}) == "blocks"
+    monkeypatch.setattr("runtime.model.linear.block_kernel", lambda kind: broken())
+    assert resolve_weight_format("auto", {3, 8}) == "float32"
+    with pytest.raises(ConfigError, match=r"weight_format='blocks': .*no numba"):
+        resolve_weight_format("blocks", {3})
     monkeypatch.setattr("runtime.model.linear._packed_kernel", broken)
-    assert resolve_weight_format("auto") == "float32-torch"
+    assert resolve_weight_format("auto", {3, 8}) == "float32-torch"
     assert "no numba" in caplog.text
     with pytest.raises(ConfigError, match="no numba"):
         resolve_weight_format("float32")

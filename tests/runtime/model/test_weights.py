@@ -15,10 +15,11 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from runtime.errors import DamagedModel, UnsupportedModel
+from runtime.model.blocks import BlockMatrix
 from runtime.model.config import ModelConfig
 from runtime.model.gguf import GgufFile
 from runtime.model.hub import ModelFiles
-from runtime.model.weights import expected_shapes, iter_weights, load_weights
+from runtime.model.weights import block_kinds, expected_shapes, iter_weights, load_weights
 
 
 def _copy(files: ModelFiles, to: Path) -> ModelFiles:
@@ -45,6 +46,24 @@ def test_a_tensor_is_let_go_before_the_next_is_read(tiny: Any) -> None:
     seen = weakref.ref(tensor)
     del tensor
     assert seen() is None
+
+
+def test_kept_blocks_hold_what_is_dequantized_otherwise(make_quantized: Callable[..., ModelFiles]) -> None:
+    files = make_quantized(lambda name: "Q8_0" if "embed" in name else "F16" if "v_proj" in name else "Q4_1")
+    config = ModelConfig.load(files)
+    assert block_kinds(files) == {gguf.GGMLQuantizationType.Q4_1, gguf.GGMLQuantizationType.Q8_0}
+    plain = load_weights(files, config)
+    for name, weight in iter_weights(files, config, keep_blocks=True):
+        in_blocks = plain[name].dim() == 2 and "v_proj" not in name
+        assert isinstance(weight, BlockMatrix) == in_blocks
+        assert torch.equal(torch.as_tensor(weight.dequantize() if in_blocks else weight), plain[name])
+    wrong = dataclasses.replace(config, intermediate_size=128)
+    with pytest.raises(DamagedModel, match=r"mlp\.gate_proj\.weight has shape \(96, 64\), expected \(128, 64\)"):
+        list(iter_weights(files, wrong, keep_blocks=True))
+
+
+def test_only_a_gguf_has_blocks(tiny: Any) -> None:
+    assert block_kinds(tiny.gguf) == block_kinds(tiny.safetensors) == frozenset()
 
 
 def test_shards_are_read_through_the_index(tiny: Any, tmp_path: Path) -> None:
