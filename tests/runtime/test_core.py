@@ -285,3 +285,29 @@ def test_after_a_stop_the_session_goes_on_as_if_only_the_text_had_been(make_engi
     says.clear()
     alone = make_engine().generate(input_ids=tokens[:-6], sampling_params=greedy(6))
     assert list(more.token_ids) == alone["output_ids"]
+
+
+@pytest.mark.parametrize("page_size", [1, 4])
+def test_what_is_kept_of_a_cut_token_has_kv_of_its_own(make_engine: MakeEngine, page_size: int) -> None:
+    """The stop begins inside " the" and ends in "atre": " th" is put where the KV of " the" stood."""
+    engine = make_engine(page_size=page_size)
+    said = [token for piece in ("the", " the", "atre", " th") for token in engine.tokenizer.encode(piece)]
+    says = {9 + i: token for i, token in enumerate(said)}
+    Script(engine, says)
+    with engine.open() as session:
+        session.append([40] * 10)
+        cut = session.generate(greedy(30, stop=("eat",))).result(timeout=20)
+        says.clear()
+        session.append([44] * 9)
+        more = session.generate(greedy(3), top_logprobs=0).result(timeout=20)
+    ids = [*[40] * 10, *cut.token_ids, *[44] * 9]
+    fresh = make_engine(page_size=page_size)
+    with fresh.open() as alone:
+        alone.append(ids)
+        expected = alone.generate(greedy(3), top_logprobs=0).result(timeout=20)
+    assert cut.text == "the th"
+    assert more.token_ids == expected.token_ids
+    assert more.logprobs is not None
+    assert expected.logprobs is not None
+    for mine, theirs in zip(more.logprobs, expected.logprobs, strict=True):
+        assert mine.logprob == pytest.approx(theirs.logprob, abs=1e-4)
