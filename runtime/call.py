@@ -150,8 +150,10 @@ def parse_prompts(
     Raises:
         InvalidParameter: not exactly one of prompt and input_ids, or neither text nor ids.
     """
-    if (prompt is None) == (input_ids is None):
-        raise InvalidParameter("prompt", prompt, "given exactly when input_ids is not")
+    if prompt is None and input_ids is None:
+        raise InvalidParameter("prompt", None, "text (or input_ids instead)")
+    if prompt is not None and input_ids is not None:
+        raise InvalidParameter("input_ids", input_ids, "None where prompt is given")
     if isinstance(prompt, str):
         return [prompt], False
     if prompt is not None:

@@ -157,7 +157,8 @@ class Engine:
         if isinstance(sampling_params, Sequence):
             params = [parse_params(p) for p in sampling_params]
             if len(params) != len(prompts):
-                raise InvalidParameter("sampling_params", len(params), f"one, or {len(prompts)} as there are prompts")
+                allowed = f"one for all, or as many as the {len(prompts)} prompts"
+                raise InvalidParameter("len(sampling_params)", len(params), allowed)
         else:
             params = [parse_params(sampling_params)] * len(prompts)
         is_list = is_list or any(own.n > 1 for own in params)
