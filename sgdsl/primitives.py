@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Unpack
@@ -213,6 +214,7 @@ def _constraint(chosen: str | None, value: Any, sampling: Sampling) -> tuple[Spe
 
     try:
         if chosen == "regex":
+            re.compile(value)  # what cannot even be read is refused here, the rest when it is compiled
             return Regex(value), None
         if chosen == "json_schema":
             schema = value.model_json_schema() if hasattr(value, "model_json_schema") else value
@@ -222,6 +224,7 @@ def _constraint(chosen: str | None, value: Any, sampling: Sampling) -> tuple[Spe
         if chosen == "type":
             parser = typed(value)
             return parser.constraint, parser
-    except (InvalidSpec, TypeError) as error:
-        raise InvalidArgument(f"{chosen}: {error}") from error
+    except (InvalidSpec, TypeError, re.error) as error:
+        written = f"={value!r:.80}" if isinstance(error, re.error) else ""
+        raise InvalidArgument(f"{chosen}{written}: {error}") from error
     return None, None

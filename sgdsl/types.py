@@ -67,10 +67,13 @@ def typed(kind: Any) -> Typed:
     int, float, bool, str, `Literal` and `Enum` are written bare; everything else as JSON.
 
     Raises:
-        InvalidArgument: no JSON schema can be made of the type, or its bare values are written alike.
+        InvalidArgument: no JSON schema can be made of the type, its bare values are written alike, or nothing holds a
+            text to it.
     """
     from grammars.spec import Regex
 
+    if kind in (object, complex):
+        raise InvalidArgument(f"type={kind!r} is not allowed: JSON has no such value")
     if kind is bool:
         return _options(kind, {"True": True, "False": False})
     if kind is int:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
+from grammars.errors import UnsupportedConstraint
 from grammars.spec import Choice, Regex, Spec
 
 __all__ = ["example"]
@@ -26,7 +27,11 @@ def example(spec: Spec) -> str:
 def _shortest(pattern: str) -> str:
     import interegular
 
-    automaton: Any = interegular.parse_pattern(pattern).to_fsm()
+    try:
+        automaton: Any = interegular.parse_pattern(pattern).to_fsm()
+    except Exception as error:  # whatever its parser stumbles over; the pattern itself was checked before
+        reason = "no example can be made of it: give Mock an answer"
+        raise UnsupportedConstraint("regex", repr(pattern), reason) from error
     texts = automaton.strings(max_iterations=100_000)
     return next(("".join(text) for text in texts if text), "")
 

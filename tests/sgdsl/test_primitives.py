@@ -150,3 +150,8 @@ def test_only_text_and_expressions_can_be_appended(mock: sg.Mock) -> None:
         sg.user(3)  # type: ignore[arg-type]
     with pytest.raises(TypeError):
         sg.gen("a") + 3  # type: ignore[operator]
+
+
+def test_a_pattern_that_does_not_parse_is_refused_where_it_is_written() -> None:
+    with pytest.raises(ValueError, match=r"regex='\(': missing \)"):
+        sg.gen("x", regex="(")

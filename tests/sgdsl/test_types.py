@@ -114,3 +114,9 @@ def test_a_dtype_may_end_with_a_stop_string(dtype: type) -> None:
     for end in ("", "\n", "."):
         assert re.fullmatch(pattern, texts[dtype] + end)
     assert not re.fullmatch(pattern, texts[dtype] + "x")
+
+
+@pytest.mark.parametrize("kind", [complex, object])
+def test_types_nothing_can_be_held_to_are_refused_at_once(kind: Any) -> None:
+    with pytest.raises(InvalidArgument, match="JSON has no such value"):
+        typed(kind)
