@@ -109,6 +109,8 @@ class Batch:
             item = next(waiting, None)
             if item is None:
                 return
+            if self._outer is not None and (ending := self._outer.ending()) is not None:
+                raise ending
             future = executor.submit(self._one, *item)
             future.add_done_callback(progress.step)
             if not self._return_exceptions:
@@ -136,13 +138,11 @@ class Batch:
                 raise ProgramCancelled(f"{self._program.name} was not started: the batch has ended")
             run = self._program.start(self._backend, self._sampling)
             self._live.add(run)
-        if self._outer is not None:
-            self._outer.adopt(run)
         try:
+            if self._outer is not None:
+                self._outer.adopt(run)
             return perform(self._program, run, args, kwargs, self._timeout)
         finally:
-            if self._outer is not None:
-                self._outer.release(run)
             with self._lock:
                 self._live.discard(run)
 

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Awaitable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sgdsl.errors import InvalidArgument
-from sgdsl.process import workers
+from sgdsl.process import submit
 from sgdsl.run import Run
 from sgdsl.state import ProgramState
 
 if TYPE_CHECKING:
     from sgdsl.program import Program
 
-__all__ = ["perform", "perform_async", "perform_quietly"]
+__all__ = ["in_thread", "perform", "perform_async", "perform_quietly"]
+
+T = TypeVar("T")
 
 
 def perform(
@@ -28,6 +31,7 @@ def perform(
         return asyncio.run(perform_async(program, run, args, kwargs, timeout))
     state = ProgramState(run.main)
     with _lifetime(run, timeout):
+        run.main.check()  # it may have been ended before it could start
         with run.entered():
             run.value = program.func(state, *args, **{**program.bound, **kwargs})
         run.settle()
@@ -40,9 +44,10 @@ async def perform_async(
 ) -> ProgramState:
     """Runs a program to its end: an `async` one on this event loop, a plain one in a thread."""
     if not program.is_async:
-        return await _in_thread(run, functools.partial(perform, program, run, args, kwargs, timeout))
+        return await _awaited(run, functools.partial(perform, program, run, args, kwargs, timeout))
     state = ProgramState(run.main)
     with _lifetime(run, timeout):
+        run.main.check()
         with run.entered():
             run.value = await _or_expired(program.func(state, *args, **{**program.bound, **kwargs}), run, timeout)
         await run.settled()
@@ -75,9 +80,15 @@ def _lifetime(run: Run, timeout: float | None) -> Iterator[None]:
             timer.cancel()
 
 
-async def _in_thread(run: Run, work: functools.partial[ProgramState]) -> ProgramState:
+def in_thread(run: Run, work: Callable[[], T]) -> Future[T]:
+    """Does `work`, which performs the run, in a worker thread, or apart where a worker thread may wait for it."""
+    apart, run.on_worker = run.on_worker, True
+    return submit(work, apart=apart)
+
+
+async def _awaited(run: Run, work: functools.partial[ProgramState]) -> ProgramState:
     try:
-        return await asyncio.get_running_loop().run_in_executor(workers(), work)
+        return await asyncio.wrap_future(in_thread(run, work))
     except asyncio.CancelledError:
         run.cancel()
         raise

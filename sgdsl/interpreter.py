@@ -140,10 +140,7 @@ def _fork(stream: Stream, step: Step) -> None:
     stream.put_held()
     sessions = stream.live_session.fork(len(node.children))
     for index, session in zip(node.children, sessions, strict=True):
-        child = stream.run.streams[index]
-        child.session = session
-        if child.error is not None:
-            session.cancel()
+        stream.run.streams[index].take(session)
 
 
 def _checkpoint(stream: Stream, step: Step) -> None:

@@ -56,7 +56,7 @@ def _tie(parent: Stream, child: Stream) -> None:
     if child.error is not None:
         parent.fail(child.error)
     else:
-        child.on_failure.append(parent.fail)
+        child.joined.append(parent)
 
 
 def _handed_back(

@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import atexit
 import threading
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, cast
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, TypeVar, cast
 
 from sgdsl.backends.base import Backend
 from sgdsl.errors import InvalidArgument
 from sgdsl.loop import Loop
 
-__all__ = ["as_backend", "default_backend", "loop", "set_default_backend", "workers"]
+__all__ = ["as_backend", "default_backend", "loop", "set_default_backend", "submit"]
 
+T = TypeVar("T")
 NUM_WORKERS = 32
 
 
@@ -72,9 +74,18 @@ def loop() -> Loop:
         return _process.loop
 
 
-def workers() -> ThreadPoolExecutor:
-    """Threads for plain programs that are awaited or streamed."""
+def submit(work: Callable[[], T], *, apart: bool = False) -> Future[T]:
+    """Does `work`, a plain program that is awaited or streamed, in one of the worker threads when one is free.
+
+    Args:
+        apart: do it in a thread of its own, at once, because a worker thread may be waiting for it.
+    """
+    if apart:
+        with_one_thread = ThreadPoolExecutor(1, thread_name_prefix="sgdsl-nested")
+        future = with_one_thread.submit(work)
+        with_one_thread.shutdown(wait=False)
+        return future
     with _process.lock:
         if _process.workers is None:
             _process.workers = ThreadPoolExecutor(NUM_WORKERS, thread_name_prefix="sgdsl-program")
-        return _process.workers
+        return _process.workers.submit(work)

@@ -11,8 +11,8 @@ from typing import Any, overload
 
 from sgdsl.backends.base import Backend
 from sgdsl.errors import BackendCapabilityError, InvalidArgument
-from sgdsl.execution import perform, perform_async, perform_quietly
-from sgdsl.process import as_backend, default_backend, loop, workers
+from sgdsl.execution import in_thread, perform, perform_async, perform_quietly
+from sgdsl.process import as_backend, default_backend, loop
 from sgdsl.run import Run, current_run
 from sgdsl.running import RunningState
 from sgdsl.sampling import Sampling
@@ -116,7 +116,7 @@ class Program:
         run, kwargs = self.prepare(args, kwargs, backend, timeout)
         if stream:
             state = RunningState(run)
-            workers().submit(perform_quietly, self, run, args, kwargs, timeout)
+            in_thread(run, functools.partial(perform_quietly, self, run, args, kwargs, timeout))
             return state
         return perform(self, run, args, kwargs, timeout)
 

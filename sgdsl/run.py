@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -41,10 +41,17 @@ class Run:
     Attributes:
         name: the program's.
         is_async: reads may not block, because the program runs on somebody's event loop.
+        on_worker: one of the process's worker threads executes this run or waits for it, so what it calls may not
+            wait for another one.
+        streams: by index; dropped forks that have nothing left to do are let go.
+        num_streams: streams ever made.
+        ready: streams with something to hand over.
+        lost: failures of streams that were let go, by the stream's index.
         recorded: number of recordings so far, for the loop to see who is idle.
         seen: failures somebody has been shown.
         task: what a streamed `async` program runs in; an event loop keeps only weak references to its tasks.
-        nested: runs of programs called from this one; they end with it.
+        outer: the run this one was called from, as long as it is one of its `nested`.
+        nested: runs of programs called from this one that are not over; they end with it.
     """
 
     name: str
@@ -53,8 +60,13 @@ class Run:
     sampling: Sampling = field(default_factory=Sampling)
     is_async: bool = False
     lock: threading.RLock = field(default_factory=threading.RLock)
-    streams: list[Stream] = field(default_factory=list)
-    nested: list[Run] = field(default_factory=list)
+    on_worker: bool = False
+    streams: dict[int, Stream] = field(default_factory=dict)
+    num_streams: int = 0
+    ready: dict[Stream, None] = field(default_factory=dict)
+    lost: dict[int, ProgramError] = field(default_factory=dict)
+    outer: Run | None = None
+    nested: dict[Run, None] = field(default_factory=dict)
     seen: set[ProgramError] = field(default_factory=set)
     recorded: int = 0
     is_over: bool = False
@@ -65,7 +77,7 @@ class Run:
 
     def __post_init__(self) -> None:
         conversation = Conversation(self.backend.chat_template or CHATML)
-        self.streams.append(Stream(self, 0, conversation))
+        self.add([Stream(self, 0, conversation)])
 
     @property
     def main(self) -> Stream:
@@ -85,17 +97,32 @@ class Run:
         """The main stream's session."""
         return self.backend.open(program=self.name)
 
-    def note_recorded(self) -> None:
-        """Something was recorded: unless more follows, it is handed over within a millisecond or two."""
+    def add(self, streams: Sequence[Stream]) -> None:
+        """More streams, with the indices from `num_streams` on."""
+        self.streams.update((stream.index, stream) for stream in streams)
+        self.num_streams += len(streams)
+
+    def let_go(self, stream: Stream) -> None:
+        """A fork that nobody can read or extend is closed: only its failure, if nobody has seen it, is kept."""
+        with self.lock:
+            self.streams.pop(stream.index, None)
+            self.ready.pop(stream, None)
+            if stream.error is not None and stream.error not in self.seen:
+                self.lost[stream.index] = stream.error
+
+    def note_recorded(self, stream: Stream) -> None:
+        """A stream recorded something: unless more follows, it is handed over within a millisecond or two."""
+        self.ready[stream] = None
         self.recorded += 1
         self.loop.watch(self)
 
     def flush(self) -> None:
         """Hands everything recorded over, parents before their forks."""
         with self.lock:
-            for stream in self.streams:
-                if stream.queue:
-                    stream.advance()
+            for stream in sorted(self.ready, key=lambda stream: stream.index):
+                stream.advance()
+                if not stream.queue:
+                    self.ready.pop(stream, None)
 
     def count(self, usage: Usage) -> None:
         """Adds finished calls to the usage."""
@@ -104,23 +131,35 @@ class Run:
 
     def usage(self) -> Usage:
         """The run's own usage and that of the programs it called."""
-        return sum((run.usage() for run in list(self.nested)), self.own_usage)
+        with self.lock:
+            return sum((run.usage() for run in self.nested), self.own_usage)
 
     def adopt(self, run: Run) -> None:
-        """A program called from this one runs as `run`, and ends with this one."""
+        """A program called from this one runs as `run`, and ends with this one: at once if this one has ended."""
         with self.lock:
-            self.nested.append(run)
+            ending = self.ending()
+            if ending is None:
+                self.nested[run] = None
+                run.outer, run.on_worker = self, self.on_worker
+        if ending is not None:
+            run.fail(ending)
+
+    def ending(self) -> ProgramError | None:
+        """What programs called from this one fail with from now on; None while they may run."""
+        if self.error is None and self.is_over:
+            return ProgramCancelled(f"{self.name} is over: no program can run inside it")
+        return self.error
 
     def release(self, run: Run) -> None:
-        """A run of a batch inside this one is over: what it used stays counted, everything else is let go."""
+        """A run inside this one is over: what it used stays counted, everything else is let go."""
         with self.lock:
-            self.nested.remove(run)
+            del self.nested[run]
             self.own_usage += run.usage()
 
     def pending(self) -> list[Handle[Outcome]]:
         """Outcomes still in the making."""
         with self.lock:
-            steps = [step for stream in self.streams for step in stream.unfinished]
+            steps = [step for stream in self.streams.values() for step in stream.unfinished]
             return [step.outcome for step in steps if step.outcome is not None]
 
     def settle(self, timeout: float | None = None) -> None:
@@ -132,21 +171,22 @@ class Run:
         deadline = None if timeout is None else time.monotonic() + timeout
         self.flush()
         while pending := self.pending():
-            wait_for(pending[-1], deadline)
+            for outcome in reversed(pending):
+                wait_for(outcome, deadline)
 
     async def settled(self) -> None:
         """Suspends until everything recorded has ended, well or badly."""
         self.flush()
         while pending := self.pending():
-            try:
-                await pending[-1]
-            except ProgramError:
-                continue
+            for outcome in reversed(pending):
+                with suppress(ProgramError):
+                    await outcome
 
     def conclude(self) -> None:
         """The program's function has returned and everything has settled: fails with what nobody has seen fail."""
         with self.lock:
-            failures = [stream.error for stream in self.streams if stream.error is not None]
+            own = {stream.index: stream.error for stream in self.streams.values() if stream.error is not None}
+            failures = [failure for _, failure in sorted((self.lost | own).items(), key=lambda item: item[0])]
             self.error = next((failure for failure in failures if failure not in self.seen), self.main.error)
             unseen = self.error is not None and self.error not in self.seen
         if unseen and self.error is not None:
@@ -164,12 +204,14 @@ class Run:
 
     def fail(self, error: ProgramError) -> None:
         """Ends every stream of this run and of the programs it called."""
-        if self.is_over:
-            return
-        self.error = self.error or error
-        for stream in list(self.streams):
+        with self.lock:
+            if self.is_over:
+                return
+            self.error = self.error or error
+            streams, nested = list(self.streams.values()), list(self.nested)
+        for stream in streams:
             stream.fail(error)
-        for run in list(self.nested):
+        for run in nested:
             run.fail(error)
 
     def cancel(self) -> None:
@@ -184,7 +226,10 @@ class Run:
         """Gives up every session. What was read, and what can be read without a backend, stays."""
         with self.lock:
             self.is_over = True
-            streams = list(self.streams)
+            streams = list(self.streams.values())
+            outer, self.outer = self.outer, None
         for stream in streams:
             stream.close()
             stream.log.close()
+        if outer is not None:
+            outer.release(self)

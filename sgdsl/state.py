@@ -115,11 +115,10 @@ class ProgramState:
     def _fork(self, n: int) -> list[Stream]:
         run = self._stream.run
         with run.lock:
-            first = len(run.streams)
-            indices = tuple(range(first, first + n))
+            indices = tuple(range(run.num_streams, run.num_streams + n))
             self._stream.record([Fork(indices)], caller())
             children = [self._stream.child(index) for index in indices]
-            run.streams.extend(children)
+            run.add(children)
         return children
 
     def copy(self) -> CopiedState:

@@ -12,7 +12,7 @@ from sgdsl import interpreter
 from sgdsl.chat import Conversation
 from sgdsl.errors import InvalidArgument, ProgramEnded, ProgramError
 from sgdsl.ir import Checkpoint as CheckpointNode
-from sgdsl.ir import Gen, Join, Node, RoleBegin, RoleEnd, Rollback, ScopeBegin, ScopeEnd, Select, Text, Tokens
+from sgdsl.ir import Fork, Gen, Join, Node, RoleBegin, RoleEnd, Rollback, ScopeBegin, ScopeEnd, Select, Text, Tokens
 from sgdsl.log import Log
 from sgdsl.outcome import Outcome, gathered
 from sgdsl.source import Source
@@ -82,6 +82,10 @@ class Stream:
         queue: recorded but not yet handed over.
         unfinished: steps whose outcome is still in the making.
         variables: every name that can be read; `fresh` those bound since the fork or the last join.
+        parent: what it forked from, or that one's own parent where it was let go; `children` the other way round.
+        joined: streams that have joined this one, and fail with it.
+        handed_over: its session was opened, whether or not it is still open.
+        released: nobody can read or extend it any more.
     """
 
     run: Run
@@ -92,13 +96,16 @@ class Stream:
     fresh: dict[str, Handle[Outcome]] = field(default_factory=dict)
     scopes: list[tuple[str, int]] = field(default_factory=list)
     marks: list[Mark] = field(default_factory=list)
-    children: list[Stream] = field(default_factory=list)
+    parent: Stream | None = None
+    children: dict[Stream, None] = field(default_factory=dict)
+    joined: list[Stream] = field(default_factory=list)
     on_failure: list[Callable[[ProgramError], None]] = field(default_factory=list)
     queue: deque[Step] = field(default_factory=deque)
     unfinished: dict[Step, None] = field(default_factory=dict)
     held: list[str] = field(default_factory=list)
     session: BackendSession | None = None
     waiting: bool = False
+    handed_over: bool = False
     released: bool = False
     error: ProgramError | None = None
 
@@ -124,7 +131,7 @@ class Stream:
             self.conversation = conversation
             for step in steps:
                 self._commit(step)
-            self.run.note_recorded()
+            self.run.note_recorded(self)
             return steps
 
     def check(self) -> None:
@@ -161,7 +168,7 @@ class Stream:
             self.unfinished[step] = None
             if isinstance(node, Gen | Select) and node.name is not None:
                 self.bind(node.name, step.outcome)
-        if not isinstance(node, Rollback | Join | CheckpointNode | Tokens):
+        if not isinstance(node, Rollback | Fork | Join | CheckpointNode | Tokens):
             self.trail.append(step)
         self.log.append(step)
         self.queue.append(step)
@@ -210,9 +217,9 @@ class Stream:
         """A stream that holds what this one holds now; the backend's part follows when the fork is handed over."""
         made = Stream(
             self.run, index, self.conversation, trail=list(self.trail), variables=dict(self.variables),
-            scopes=[],
+            parent=self,
         )  # fmt: skip
-        self.children.append(made)
+        self.children[made] = None
         return made
 
     # handing over
@@ -222,8 +229,8 @@ class Stream:
         while self.queue and not self.waiting and self.error is None:
             step = self.queue[0]
             try:
-                if self.session is None and self.index == 0:
-                    self.session = self.run.open_session()
+                if self.index == 0 and not self.handed_over:
+                    self.take(self.run.open_session())
                 if self.session is None:  # a fork that its parent has not handed over yet
                     return
                 interpreter.execute(self, self.queue.popleft())
@@ -231,6 +238,16 @@ class Stream:
                     self.session.flush()
             except Exception as error:
                 self.fail_at(step, error)
+        if self.released:
+            self.close_when_idle()
+
+    def take(self, session: BackendSession) -> None:
+        """The backend's part of the stream is there; the stream may have ended or been dropped before."""
+        self.session, self.handed_over = session, True
+        if self.error is not None:
+            session.cancel()
+        if self.released:
+            self.close_when_idle()
 
     def put_held(self) -> None:
         """Appends the text held back so far to the session, as one unit."""
@@ -269,30 +286,49 @@ class Stream:
 
     def fail(self, error: ProgramError) -> None:
         """The stream ends here, and with it whatever forked from it or has joined it. The first failure counts."""
+        failing = [self]  # not by recursion: forks of forks may be nested deeper than Python's stack
+        while failing:
+            failing.extend(failing.pop()._fail_alone(error))
+
+    def _fail_alone(self, error: ProgramError) -> list[Stream]:
+        """Ends this stream if it has not failed yet, and returns those that end with it."""
         with self.run.lock:
             if self.error is not None:
-                return
+                return []
             self.error = error
             unfinished, self.unfinished = list(self.unfinished), {}
             self.queue.clear()
             if self.session is not None:
                 self.session.cancel()
-            children, listeners = list(self.children), list(self.on_failure)
+            others, listeners = [*self.children, *self.joined], list(self.on_failure)
         for step in unfinished:
             if step.outcome is not None:
                 step.outcome.fail(error)
-        for child in children:
-            child.fail(error)
         for listener in listeners:
             listener(error)
+        if self.released:
+            self.close_when_idle()
+        return others
 
     def close_when_idle(self) -> None:
         """Nobody can read or extend this stream any more: its session closes with its last step."""
         with self.run.lock:
             self.released = True
-            busy = self.queue or self.unfinished or any(child.session is None for child in self.children)
-            if not busy or self.error is not None:
+            if self.handed_over and not self.queue and not self.unfinished:
                 self.close()
+                self._leave()
+
+    def _leave(self) -> None:
+        """The run and the parent let it go; what forked from it still ends with the parent."""
+        self.run.let_go(self)
+        parent, self.parent = self.parent, None
+        if parent is None:
+            return
+        parent.children.pop(self, None)
+        for child in self.children:
+            child.parent = parent
+            parent.children[child] = None
+        self.children.clear()
 
     def close(self) -> None:
         """Closes the session; what was read stays."""
