@@ -8,12 +8,13 @@ from __future__ import annotations
 import atexit
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from typing import Any, TypeVar, cast
 
 from sgdsl.backends.base import Backend
 from sgdsl.errors import InvalidArgument
 from sgdsl.loop import Loop
+from sgdsl.workers import Workers
 
 __all__ = ["as_backend", "default_backend", "loop", "set_default_backend", "submit"]
 
@@ -27,7 +28,7 @@ class _Process:
         self.starting = threading.Lock()  # apart, because starting an engine takes seconds
         self.backend: Backend | None = None
         self.loop: Loop | None = None
-        self.workers: ThreadPoolExecutor | None = None
+        self.workers: Workers | None = None
 
 
 _process = _Process()
@@ -81,11 +82,8 @@ def submit(work: Callable[[], T], *, apart: bool = False) -> Future[T]:
         apart: do it in a thread of its own, at once, because a worker thread may be waiting for it.
     """
     if apart:
-        with_one_thread = ThreadPoolExecutor(1, thread_name_prefix="sgdsl-nested")
-        future = with_one_thread.submit(work)
-        with_one_thread.shutdown(wait=False)
-        return future
+        return Workers.apart(work)
     with _process.lock:
         if _process.workers is None:
-            _process.workers = ThreadPoolExecutor(NUM_WORKERS, thread_name_prefix="sgdsl-program")
+            _process.workers = Workers(NUM_WORKERS)
         return _process.workers.submit(work)

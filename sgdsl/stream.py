@@ -286,29 +286,36 @@ class Stream:
 
     def fail(self, error: ProgramError) -> None:
         """The stream ends here, and with it whatever forked from it or has joined it. The first failure counts."""
+        waiting: list[Step] = []
+        failed: list[Stream] = []
         failing = [self]  # not by recursion: forks of forks may be nested deeper than Python's stack
-        while failing:
-            failing.extend(failing.pop()._fail_alone(error))
-
-    def _fail_alone(self, error: ProgramError) -> list[Stream]:
-        """Ends this stream if it has not failed yet, and returns those that end with it."""
-        with self.run.lock:
-            if self.error is not None:
-                return []
-            self.error = error
-            unfinished, self.unfinished = list(self.unfinished), {}
-            self.queue.clear()
-            if self.session is not None:
-                self.session.cancel()
-            others, listeners = [*self.children, *self.joined], list(self.on_failure)
-        for step in unfinished:
+        with self.run.lock:  # all of them before anybody is told: who hears of one finds the others failed
+            while failing:
+                stream = failing.pop()
+                if stream.error is None:
+                    failed.append(stream)
+                    waiting.extend(stream.unfinished)
+                    failing.extend(stream._mark_failed(error))
+        for step in waiting:
             if step.outcome is not None:
                 step.outcome.fail(error)
-        for listener in listeners:
+        for stream in failed:
+            stream._tell(error)
+
+    def _mark_failed(self, error: ProgramError) -> list[Stream]:
+        """Does nothing more from here on; returns the streams that end with this one."""
+        self.error = error
+        self.unfinished = {}
+        self.queue.clear()
+        if self.session is not None:
+            self.session.cancel()
+        return [*self.children, *self.joined]
+
+    def _tell(self, error: ProgramError) -> None:
+        for listener in list(self.on_failure):
             listener(error)
         if self.released:
             self.close_when_idle()
-        return others
 
     def close_when_idle(self) -> None:
         """Nobody can read or extend this stream any more: its session closes with its last step."""
