@@ -106,6 +106,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--only", default=",".join(WORKLOADS), help="workloads, separated by commas")
     parser.add_argument("--model", default="smollm2")
+    parser.add_argument("--weight-format", default="auto")
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--quick", action="store_true", help="repeat nothing")
     parser.add_argument("--out", type=Path, default=Path("bench-results/benchmarks.json"))
@@ -114,7 +115,7 @@ def main() -> None:
     for name in chosen:
         if name not in RUNS:
             parser.error(f"--only: {name!r} is not one of {', '.join(WORKLOADS)}")
-    with Engine(options.model) as engine:
+    with Engine(options.model, weight_format=options.weight_format) as engine:
         load = psutil.cpu_percent(interval=1.0)
         described = {**engine.describe(), "cores": str(os.cpu_count()), "background load": f"{load:.0f} %"}
         report = Report(
