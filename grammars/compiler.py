@@ -10,7 +10,7 @@ from grammars.errors import GrammarLimit
 from grammars.grammar import Grammar
 from grammars.json_schema import pattern_of_schema
 from grammars.outlines import automaton_of
-from grammars.pattern import parse_pattern
+from grammars.regular.pattern import parse_pattern
 from grammars.regex import AutomatonGrammar
 from grammars.spec import Choice, Regex, Spec
 from grammars.token_trie import TokenTrie

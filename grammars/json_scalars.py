@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterator
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
-from grammars.charset import CharSet
-from grammars.pattern import Alternation, Characters, Concatenation, Node, Repetition
+from grammars.regular.charset import CharSet
+from grammars.regular.pattern import Alternation, Characters, Concatenation, Node, Repetition
 
 __all__ = ["FORMATS", "INTEGER", "NUMBER", "integer_between", "literal", "number_between", "string_of"]
 

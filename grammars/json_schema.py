@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, TypeAlias
 from urllib.parse import unquote
 
 from grammars import json_scalars as scalars
-from grammars.charset import CharSet
+from grammars.regular.charset import CharSet
 from grammars.errors import GrammarLimit, InvalidSpec, UnsupportedConstraint
 from grammars.json_keywords import (
     ANNOTATIONS,
@@ -29,7 +29,7 @@ from grammars.json_keywords import (
     types_of,
 )
 from grammars.outlines import MAX_REGEX_LENGTH, schema_regex
-from grammars.pattern import Characters, Repetition, parse_pattern
+from grammars.regular.pattern import Characters, Repetition, parse_pattern
 from grammars.spec import JsonSchema, Whitespace
 
 __all__ = ["SchemaPattern", "pattern_of_schema"]

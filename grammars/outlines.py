@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from grammars.automaton import DEAD, START, ByteAutomaton
 from grammars.errors import GrammarLimit, UnsupportedConstraint
-from grammars.pattern import Node
+from grammars.regular.pattern import Node
 from grammars.size import check_size
 
 __all__ = ["MAX_REGEX_LENGTH", "automaton_of", "schema_regex"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from grammars.errors import GrammarLimit
-from grammars.pattern import Alternation, Characters, Concatenation, Node
+from grammars.regular.pattern import Alternation, Characters, Concatenation, Node
 
 __all__ = ["check_size", "num_positions"]
 

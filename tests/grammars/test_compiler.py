@@ -13,7 +13,7 @@ from grammars import Choice, GrammarCompiler, GrammarError, GrammarLimit, Invali
 from grammars import compiler as compiler_module
 from grammars.automaton import ByteAutomaton
 from grammars.outlines import automaton_of
-from grammars.pattern import Node
+from grammars.regular.pattern import Node
 
 
 def test_equal_specs_share_one_grammar(vocabulary: Vocabulary) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from grammars import Choice, Grammar, Matcher, Regex, Spec, UnsupportedConstraint, Vocabulary, compile_spec
 from grammars.outlines import automaton_of
-from grammars.pattern import parse_pattern
+from grammars.regular.pattern import parse_pattern
 from grammars.regex import AutomatonGrammar
 from grammars.token_trie import TokenTrie
 

@@ -6,7 +6,7 @@ import pytest
 
 from grammars import GrammarLimit
 from grammars.outlines import automaton_of
-from grammars.pattern import parse_pattern
+from grammars.regular.pattern import parse_pattern
 from grammars.size import check_size, num_positions
 
 

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from grammars.charset import CharSet
+from grammars.regular.charset import CharSet
 from grammars.errors import GrammarLimit, InvalidSpec, UnsupportedConstraint
 
 __all__ = ["MAX_PATTERN_LENGTH", "Alternation", "Characters", "Concatenation", "Node", "Repetition", "parse_pattern"]

@@ -1,0 +1,1 @@
+"""Context-free grammars: Lark and GBNF texts, and the rules they become."""

@@ -1,0 +1,1 @@
+"""JSON Schema: from the document to the constraint graph, from the graph to what may come next."""

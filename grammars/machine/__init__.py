@@ -1,0 +1,1 @@
+"""The byte-level pushdown every grammar runs on: tables, kernels, masks, matchers."""
