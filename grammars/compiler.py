@@ -3,30 +3,27 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from functools import partial
+from pathlib import Path
 from threading import Lock
+from typing import TYPE_CHECKING
 
-from grammars.automaton import ByteAutomaton
-from grammars.errors import GrammarLimit
+from grammars.engines.registry import DEFAULT, engine_named
 from grammars.grammar import Grammar
-from grammars.json_schema import pattern_of_schema
-from grammars.outlines import automaton_of
-from grammars.regular.pattern import parse_pattern
-from grammars.regex import AutomatonGrammar
-from grammars.spec import Choice, Regex, Spec
-from grammars.token_trie import TokenTrie
+from grammars.spec import Spec
 from grammars.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    from grammars.engines.base import Engine
 
 __all__ = ["GrammarCompiler", "compile_spec"]
 
-MAX_STATES = 16_384
 MAX_BYTES = 256 * 2**20
-MOST_STATES = 65_536
-"""State numbers are 16 bits wide."""
 
 
-def compile_spec(spec: Spec, vocabulary: Vocabulary) -> Grammar:
+def compile_spec(spec: Spec, vocabulary: Vocabulary, *, engine: str = DEFAULT) -> Grammar:
     """Compiles one spec, keeping nothing; see `GrammarCompiler.compile`."""
-    return GrammarCompiler(vocabulary).compile(spec)
+    return GrammarCompiler(vocabulary, engine=engine).compile(spec)
 
 
 class GrammarCompiler:
@@ -34,26 +31,40 @@ class GrammarCompiler:
 
     Args:
         vocabulary: the tokens texts are made of.
+        engine: which engine compiles: one of `grammars.engines.registry.NAMES`.
         max_bytes: memory for kept grammars, their masks included; the one used last is always kept.
-        max_states: states one automaton may have (0.5 KiB each); `grammars.size.check_size` has the exact rules.
+        cache_dir: where tables of the vocabulary are kept between processes; None keeps them nowhere.
 
     Raises:
-        ValueError: a limit is out of range.
+        ValueError: a limit is out of range, or there is no such engine.
     """
 
-    def __init__(self, vocabulary: Vocabulary, *, max_bytes: int = MAX_BYTES, max_states: int = MAX_STATES) -> None:
+    def __init__(
+        self,
+        vocabulary: Vocabulary,
+        *,
+        engine: str = DEFAULT,
+        max_bytes: int = MAX_BYTES,
+        cache_dir: Path | None = None,
+    ) -> None:
         if max_bytes < 0:
             raise ValueError(f"max_bytes: {max_bytes} is not >= 0")
-        if not 2 <= max_states < MOST_STATES:
-            raise ValueError(f"max_states: {max_states} is not in 2..{MOST_STATES - 1}")
         self.vocabulary = vocabulary
+        self.engine = engine
+        self._make_engine = self._own if engine == DEFAULT else partial(engine_named(engine), vocabulary)
+        self._cache_dir = cache_dir
         self._max_bytes = max_bytes
-        self._max_states = max_states
-        self._kept: OrderedDict[Spec, AutomatonGrammar] = OrderedDict()
+        self._kept: OrderedDict[Spec, Grammar] = OrderedDict()
         self._compiling: dict[Spec, Lock] = {}
         self._lock = Lock()
-        self._trie: TokenTrie | None = None
-        self._trie_lock = Lock()
+        self._engine: Engine | None = None
+        self._engine_lock = Lock()
+
+    def warm(self) -> None:
+        """Makes what all grammars of the vocabulary share, which the first compilation would wait for otherwise."""
+        with self._engine_lock:
+            if self._engine is None:
+                self._engine = self._make_engine()
 
     def compile(self, spec: Spec) -> Grammar:
         """The grammar of `spec`; threads that ask for the same one at once wait for one compilation.
@@ -62,6 +73,7 @@ class GrammarCompiler:
             InvalidSpec: the spec itself is wrong.
             UnsupportedConstraint: it asks for what cannot be enforced.
             GrammarLimit: it is too large.
+            EngineAbsent: the engine needs a package that is not installed.
         """
         with self._lock:
             found = self._find(spec)
@@ -73,51 +85,44 @@ class GrammarCompiler:
                 found = self._find(spec)
             if found is None:
                 try:
-                    found = self._build(spec)
+                    found = self._made(spec)
                     self._keep(spec, found)
                 finally:
                     with self._lock:
                         self._compiling.pop(spec, None)
         return found
 
-    def find(self, spec: Spec) -> AutomatonGrammar | None:
+    def find(self, spec: Spec) -> Grammar | None:
         """The grammar if it is kept already; compiles nothing and waits for nobody who does."""
         with self._lock:
             return self._find(spec)
 
-    def _find(self, spec: Spec) -> AutomatonGrammar | None:
+    @property
+    def num_bytes(self) -> int:
+        """Memory the kept grammars take by now."""
+        with self._lock:
+            return sum(kept.num_bytes for kept in self._kept.values())
+
+    def _own(self) -> Engine:
+        from grammars.machine.engine import MachineEngine
+
+        return MachineEngine(self.vocabulary, cache_dir=self._cache_dir)
+
+    def _find(self, spec: Spec) -> Grammar | None:
         found = self._kept.get(spec)
         if found is not None:
             self._kept.move_to_end(spec)
         return found
 
-    def _keep(self, spec: Spec, grammar: AutomatonGrammar) -> None:
+    def _keep(self, spec: Spec, grammar: Grammar) -> None:
         with self._lock:
             self._kept[spec] = grammar
             while len(self._kept) > 1 and sum(kept.num_bytes for kept in self._kept.values()) > self._max_bytes:
                 self._kept.popitem(last=False)
 
-    def _build(self, spec: Spec) -> AutomatonGrammar:
-        warnings: tuple[str, ...] = ()
-        if isinstance(spec, Choice):
-            automaton = self._choice(spec)
-        elif isinstance(spec, Regex):
-            automaton = automaton_of(parse_pattern(spec.pattern), self._max_states)
-        else:
-            regex, warnings = pattern_of_schema(spec)
-            automaton = automaton_of(parse_pattern(regex), self._max_states)
-        return AutomatonGrammar(automaton, self.vocabulary, self._token_trie(), warnings)
-
-    def _choice(self, spec: Choice) -> ByteAutomaton:
-        texts = [option.encode() for option in spec.options]
-        states = sum(map(len, texts))
-        if states > MOST_STATES - 2:
-            raise GrammarLimit(f"choice: {states} bytes in all options, at most {MOST_STATES - 2}")
-        return ByteAutomaton.of_texts(texts)
-
-    def _token_trie(self) -> TokenTrie:
-        """Made once, and not before it is needed: it takes a while for a large vocabulary."""
-        with self._trie_lock:
-            if self._trie is None:
-                self._trie = TokenTrie(self.vocabulary)
-            return self._trie
+    def _made(self, spec: Spec) -> Grammar:
+        self.warm()
+        engine = self._engine
+        if engine is None:
+            raise RuntimeError("the grammar engine is not there although it was made")
+        return engine.compile(spec)

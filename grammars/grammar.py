@@ -48,5 +48,9 @@ class Grammar(Protocol):
     warnings: tuple[str, ...]
     """Every relaxation this engine made of the spec, one sentence each."""
 
+    @property
+    def num_bytes(self) -> int:
+        """Memory its tables take by now, about."""
+
     def matcher(self) -> Matcher:
         """A fresh matcher at the start of the text."""

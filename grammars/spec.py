@@ -1,20 +1,75 @@
 """Specs: what a text must look like, as plain immutable values.
 
-A spec knows nothing of tokens or models; `grammars.compiler` turns it into a `Grammar` for a vocabulary.
+A spec knows nothing of tokens or models; `grammars.compiler` turns it into a `Grammar` for a vocabulary. Every spec is
+hashable and a cache key.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 from grammars.errors import InvalidSpec
 
-__all__ = ["Choice", "JsonSchema", "Regex", "Spec", "Whitespace"]
+__all__ = [
+    "AnyOf",
+    "Choice",
+    "Formats",
+    "FreeText",
+    "Gbnf",
+    "JsonObject",
+    "JsonSchema",
+    "KeyOrder",
+    "Lark",
+    "Part",
+    "Regex",
+    "Repeat",
+    "Sequence",
+    "Spec",
+    "SpecialToken",
+    "Stop",
+    "StructuralTag",
+    "Suffix",
+    "Tag",
+    "Unsatisfiable",
+    "Whitespace",
+]
 
 Whitespace: TypeAlias = Literal["fixed", "compact", "flexible"]
 WHITESPACES: tuple[Whitespace, ...] = ("fixed", "compact", "flexible")
+KeyOrder: TypeAlias = Literal["schema", "any"]
+KEY_ORDERS: tuple[KeyOrder, ...] = ("schema", "any")
+Formats: TypeAlias = Literal["assert", "annotate"]
+FORMATS: tuple[Formats, ...] = ("assert", "annotate")
+Unsatisfiable: TypeAlias = Literal["error", "empty"]
+UNSATISFIABLES: tuple[Unsatisfiable, ...] = ("error", "empty")
+
+
+def _one_of(field: str, value: object, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise InvalidSpec(f"{field}: {value!r} is not one of {', '.join(allowed)}")
+
+
+def _text(field: str, value: object, *, empty: bool = False) -> None:
+    if not isinstance(value, str) or not (value or empty):
+        raise InvalidSpec(f"{field}: {value!r} is not a {'' if empty else 'non-empty '}string")
+
+
+def _tuple(field: str, value: object, *, least: int = 1) -> None:
+    if not isinstance(value, tuple) or len(value) < least:
+        raise InvalidSpec(f"{field}: {value!r} is not a tuple of at least {least}")
+
+
+def _flag(field: str, value: object) -> None:
+    if not isinstance(value, bool):
+        raise InvalidSpec(f"{field}: {value!r} is not a boolean")
+
+
+def _spec(field: str, value: object) -> None:
+    if not isinstance(value, SPECS):
+        raise InvalidSpec(f"{field}: {value!r} is not a spec")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +83,7 @@ class Regex:
     pattern: str
 
     def __post_init__(self) -> None:
-        if not isinstance(self.pattern, str):
-            raise InvalidSpec(f"regex: {self.pattern!r} is not a string")
+        _text("regex", self.pattern, empty=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,38 +100,350 @@ class Choice:
         if not self.options:
             raise InvalidSpec("choice: at least one option is needed")
         for option in self.options:
-            if not isinstance(option, str) or not option:
-                raise InvalidSpec(f"choice: {option!r} is not a non-empty string")
+            _text("choice", option)
 
 
 @dataclass(frozen=True, slots=True)
 class JsonSchema:
     """The text is a JSON document valid under `schema` (JSON text of a JSON Schema; see `of`).
 
-    `whitespace`: "fixed" writes `, ` and `: ` as models do, "compact" writes none, "flexible" allows runs of at
-    most 8 JSON whitespace characters.
+    Args:
+        schema: JSON text of an object or a boolean.
+        whitespace: "fixed" writes `, ` and `: ` as models do, "compact" writes none, "flexible" allows runs of at
+            most 8 JSON whitespace characters.
+        key_order: "schema" has declared properties in the schema's order, optional ones skippable, others behind
+            them; "any" has every order a validator accepts.
+        formats: "assert" holds `format` to what it says, "annotate" ignores it.
+        unsatisfiable: what a schema that no value satisfies makes: "error" (InvalidSpec) or "empty" (a grammar that
+            accepts no text).
 
     Raises:
-        InvalidSpec: the schema is not JSON, not an object or boolean, or the whitespace policy is unknown.
+        InvalidSpec: the schema is not JSON, not an object or boolean, or a policy is unknown.
     """
 
     schema: str
     whitespace: Whitespace = "fixed"
+    key_order: KeyOrder = "schema"
+    formats: Formats = "assert"
+    unsatisfiable: Unsatisfiable = "error"
 
     def __post_init__(self) -> None:
-        if self.whitespace not in WHITESPACES:
-            raise InvalidSpec(f"whitespace: {self.whitespace!r} is not one of {', '.join(WHITESPACES)}")
+        _one_of("whitespace", self.whitespace, WHITESPACES)
+        _one_of("key_order", self.key_order, KEY_ORDERS)
+        _one_of("formats", self.formats, FORMATS)
+        _one_of("unsatisfiable", self.unsatisfiable, UNSATISFIABLES)
         try:
             parsed = json.loads(self.schema)
         except (TypeError, ValueError) as error:
             raise InvalidSpec(f"json_schema: not JSON: {error}") from error
+        except RecursionError:
+            raise InvalidSpec("json_schema: nested too deeply") from None
         if not isinstance(parsed, dict | bool):
             raise InvalidSpec(f"json_schema: {parsed!r} is neither an object nor a boolean")
 
     @classmethod
-    def of(cls, schema: str | dict[str, Any] | bool, whitespace: Whitespace = "fixed") -> JsonSchema:
+    def of(
+        cls,
+        schema: str | dict[str, Any] | bool,
+        whitespace: Whitespace = "fixed",
+        *,
+        key_order: KeyOrder = "schema",
+        formats: Formats = "assert",
+        unsatisfiable: Unsatisfiable = "error",
+    ) -> JsonSchema:
         """Makes a spec from JSON text or from a schema as Python objects."""
-        return cls(schema if isinstance(schema, str) else json.dumps(schema), whitespace)
+        text = schema if isinstance(schema, str) else json.dumps(schema)
+        return cls(text, whitespace, key_order, formats, unsatisfiable)
 
 
-Spec: TypeAlias = Regex | Choice | JsonSchema
+@dataclass(frozen=True, slots=True)
+class JsonObject:
+    """The text is any JSON object.
+
+    Raises:
+        InvalidSpec: the whitespace policy is unknown.
+    """
+
+    whitespace: Whitespace = "fixed"
+
+    def __post_init__(self) -> None:
+        _one_of("whitespace", self.whitespace, WHITESPACES)
+
+    def schema(self) -> JsonSchema:
+        """The same as a schema."""
+        return JsonSchema('{"type": "object"}', self.whitespace)
+
+
+@dataclass(frozen=True, slots=True)
+class Lark:
+    """The text is derived from rule `start` of a grammar in Lark's syntax.
+
+    Every terminal takes the text Python's `re` would match at that place, and terminals do not compete with each
+    other, as with `lark.Lark(text, parser="earley", lexer="dynamic")`. Beyond Lark's syntax, `%json {…}` stands for a
+    document of a JSON schema and `<|name|>` for a special token.
+
+    Raises:
+        InvalidSpec: the text is not a non-empty string; that the grammar does not parse shows when it is compiled.
+    """
+
+    text: str
+
+    def __post_init__(self) -> None:
+        _text("lark", self.text)
+
+
+@dataclass(frozen=True, slots=True)
+class Gbnf:
+    """The text is derived from rule `root` of a grammar in GBNF (llama.cpp's dialect, and xgrammar's EBNF).
+
+    Raises:
+        InvalidSpec: the text or the root is not a non-empty string.
+    """
+
+    text: str
+    root: str = "root"
+
+    def __post_init__(self) -> None:
+        _text("gbnf", self.text)
+        _text("root", self.root)
+
+
+@dataclass(frozen=True, slots=True)
+class FreeText:
+    """Any text in which none of `excludes` occurs.
+
+    Raises:
+        InvalidSpec: an excluded text is empty or no string.
+    """
+
+    excludes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        _tuple("excludes", self.excludes, least=0)
+        for text in self.excludes:
+            _text("excludes", text)
+
+
+@dataclass(frozen=True, slots=True)
+class SpecialToken:
+    """One special token of the vocabulary, by its text (`<|im_end|>`).
+
+    Raises:
+        InvalidSpec: the name is not a non-empty string.
+    """
+
+    name: str
+
+    def __post_init__(self) -> None:
+        _text("special_token", self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Text up to and including the first of `stops` that occurs; what stands before it matches `spec`, if given.
+
+    The text ends where a stop text is first complete, so `spec` never gets to contain one. `spec` may be a `Regex`,
+    a `Choice` or `FreeText`; anything else is refused when compiled (see `Suffix`).
+
+    Raises:
+        InvalidSpec: there is no stop, one is empty or no string, or `spec` is no spec.
+    """
+
+    stops: tuple[str, ...]
+    spec: Spec | None = None
+
+    def __post_init__(self) -> None:
+        _tuple("stops", self.stops)
+        for text in self.stops:
+            _text("stops", text)
+        if self.spec is not None:
+            _spec("spec", self.spec)
+
+
+@dataclass(frozen=True, slots=True)
+class Suffix:
+    """`spec`, then exactly `suffix`, which `spec` may contain as well.
+
+    Raises:
+        InvalidSpec: `spec` is no spec, or the suffix is empty or no string.
+    """
+
+    spec: Spec
+    suffix: str
+
+    def __post_init__(self) -> None:
+        _spec("spec", self.spec)
+        _text("suffix", self.suffix)
+
+
+@dataclass(frozen=True, slots=True)
+class Sequence:
+    """`parts` one after another; a string stands for itself.
+
+    Raises:
+        InvalidSpec: there is no part, or one that is neither a spec nor a non-empty string.
+    """
+
+    parts: tuple[Part, ...]
+
+    def __post_init__(self) -> None:
+        _tuple("parts", self.parts)
+        for part in self.parts:
+            if isinstance(part, str):
+                _text("parts", part)
+            else:
+                _spec("parts", part)
+
+
+@dataclass(frozen=True, slots=True)
+class AnyOf:
+    """Any one of `options`.
+
+    Raises:
+        InvalidSpec: there is no option, or one that is no spec.
+    """
+
+    options: tuple[Spec, ...]
+
+    def __post_init__(self) -> None:
+        _tuple("options", self.options)
+        for option in self.options:
+            _spec("options", option)
+
+
+@dataclass(frozen=True, slots=True)
+class Repeat:
+    """`spec`, `low` to `high` times; without end when `high` is None.
+
+    Raises:
+        InvalidSpec: `spec` is no spec, or not 0 <= low <= high.
+    """
+
+    spec: Spec
+    low: int = 0
+    high: int | None = None
+
+    def __post_init__(self) -> None:
+        _spec("spec", self.spec)
+        for field, bound in (("low", self.low), ("high", self.high)):
+            if (bound is None and field == "low") or isinstance(bound, bool) or not isinstance(bound, int | None):
+                raise InvalidSpec(f"{field}: {bound!r} is not an integer")
+        if self.low < 0 or (self.high is not None and self.high < self.low):
+            raise InvalidSpec(f"low, high: {self.low}, {self.high} are not 0 <= low <= high")
+
+
+@dataclass(frozen=True, slots=True)
+class Tag:
+    """What a structural tag is made of: `begin`, a body, and one of `ends`.
+
+    A body of None is any text up to the first of `ends`.
+
+    Raises:
+        InvalidSpec: a text is empty or no string (an end may be empty where there is a body), or the body is no spec.
+    """
+
+    begin: str
+    body: Spec | None
+    ends: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        _text("begin", self.begin)
+        _tuple("ends", self.ends)
+        for end in self.ends:
+            _text("ends", end, empty=self.body is not None)
+        if self.body is not None:
+            _spec("body", self.body)
+
+
+@dataclass(frozen=True, slots=True)
+class StructuralTag:
+    """Free text; where one of `triggers` is complete, a tag beginning with it must follow; then free text again.
+
+    Args:
+        tags: what may be called; each `begin` starts with a trigger.
+        triggers: texts that free text cannot contain without starting a tag.
+        at_least_one: the text begins with a tag.
+        stop_after_first: the text ends with the first tag.
+        excludes: texts that free text cannot contain at all.
+
+    Raises:
+        InvalidSpec: there is no tag or trigger, a tag begins with no trigger, or a trigger begins no tag.
+    """
+
+    tags: tuple[Tag, ...]
+    triggers: tuple[str, ...]
+    at_least_one: bool = False
+    stop_after_first: bool = False
+    excludes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        _tuple("tags", self.tags)
+        _tuple("triggers", self.triggers)
+        _tuple("excludes", self.excludes, least=0)
+        _flag("at_least_one", self.at_least_one)
+        _flag("stop_after_first", self.stop_after_first)
+        for field, texts in (("triggers", self.triggers), ("excludes", self.excludes)):
+            for text in texts:
+                _text(field, text)
+        for tag in self.tags:
+            if not isinstance(tag, Tag):
+                raise InvalidSpec(f"tags: {tag!r} is not a Tag")
+            if not tag.begin.startswith(self.triggers):
+                raise InvalidSpec(f"begin: {tag.begin!r} starts with none of the triggers {_listed(self.triggers)}")
+        for trigger in self.triggers:
+            if not any(tag.begin.startswith(trigger) for tag in self.tags):
+                raise InvalidSpec(f"triggers: {trigger!r} begins no tag")
+
+    @staticmethod
+    def of(shape: str | dict[str, Any]) -> Spec:
+        """Reads the JSON that clients send as a `structural_tag`, as text or Python objects.
+
+        Both `{"structures": [{"begin", "schema", "end"}], "triggers": […]}` and `{"format": {"type": …}}` are read;
+        the latter need not be a `StructuralTag` at all.
+
+        Raises:
+            InvalidSpec: a field is missing or of the wrong type.
+            UnsupportedConstraint: a format that is not known here.
+        """
+        from grammars.cfg.tag_shapes import spec_of_shape  # read only when asked for
+
+        return spec_of_shape(shape)
+
+
+def _listed(texts: Iterable[str]) -> str:
+    return ", ".join(map(repr, texts))
+
+
+Spec: TypeAlias = (
+    Regex
+    | Choice
+    | JsonSchema
+    | JsonObject
+    | Lark
+    | Gbnf
+    | FreeText
+    | SpecialToken
+    | Stop
+    | Suffix
+    | Sequence
+    | AnyOf
+    | Repeat
+    | StructuralTag
+)
+Part: TypeAlias = Spec | str
+SPECS = (
+    Regex,
+    Choice,
+    JsonSchema,
+    JsonObject,
+    Lark,
+    Gbnf,
+    FreeText,
+    SpecialToken,
+    Stop,
+    Suffix,
+    Sequence,
+    AnyOf,
+    Repeat,
+    StructuralTag,
+)

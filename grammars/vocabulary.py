@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 
 __all__ = ["Vocabulary"]
@@ -15,12 +15,23 @@ class Vocabulary:
     Args:
         tokens: the bytes of token 0, 1, 2 …; None for a special token, which no text can contain.
         end_tokens: ids that end a text; at least one.
+        encode: the canonical tokens of a text, nothing added; what forced tokens are made with.
+        special: special tokens by their text, for grammars that name them.
 
     Raises:
         ValueError: there is no end token, or one lies outside the vocabulary.
     """
 
-    def __init__(self, tokens: Sequence[bytes | None], end_tokens: Iterable[int]) -> None:
+    def __init__(
+        self,
+        tokens: Sequence[bytes | None],
+        end_tokens: Iterable[int],
+        *,
+        encode: Callable[[str], list[int]] | None = None,
+        special: Mapping[str, int] | None = None,
+    ) -> None:
+        self.encode = encode
+        self.special = dict(special or {})
         self.tokens = tuple(tokens)
         self.end_tokens = frozenset(end_tokens)
         if not self.end_tokens:

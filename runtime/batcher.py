@@ -13,14 +13,14 @@ from runtime.batch import ForwardBatch
 from runtime.request import Request
 from runtime.scheduler.plan import StepPlan, Work
 
-__all__ = ["PromptRows", "Step", "build_step"]
+__all__ = ["KnownRows", "Step", "build_step"]
 
 Int64 = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
-class PromptRows:
-    """Logits rows of a prompt: row i predicts the request's token `first + 1 + i`."""
+class KnownRows:
+    """Logits rows of positions whose next token is known: row i predicts the request's token `first + 1 + i`."""
 
     request: Request
     first: int
@@ -29,11 +29,11 @@ class PromptRows:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A batch, and whose the logits rows are: first one row for each of `sampled`, then those of `prompts`."""
+    """A batch, and whose the logits rows are: first one row for each of `sampled`, then those of `known`."""
 
     batch: ForwardBatch
     sampled: tuple[Request, ...]
-    prompts: tuple[PromptRows, ...]
+    known: tuple[KnownRows, ...]
 
 
 def build_step(plan: StepPlan, page_size: int) -> Step:
@@ -48,7 +48,7 @@ def build_step(plan: StepPlan, page_size: int) -> Step:
         parts = zip(*columns, (token_ids, positions, slots), strict=True)
         token_ids, positions, slots = (np.concatenate(part) for part in parts)
     sampled, sample_rows = _sampled(work, starts)
-    prompts, prompt_rows = _prompt_rows(work, starts)
+    known, known_rows = _known_rows(work, starts)
     batch = ForwardBatch(
         token_ids=torch.from_numpy(token_ids),
         positions=torch.from_numpy(positions),
@@ -57,10 +57,10 @@ def build_step(plan: StepPlan, page_size: int) -> Step:
         context_lens=torch.tensor([w.request.cursor + w.num_tokens for w in work], dtype=torch.int32),
         page_table=torch.from_numpy(_page_table(work, page_size)),
         num_decodes=len(plan.decodes),
-        logit_rows=torch.tensor(sample_rows + prompt_rows, dtype=torch.int64),
+        logit_rows=torch.tensor(sample_rows + known_rows, dtype=torch.int64),
         page_size=page_size,
     )
-    return Step(batch, sampled, prompts)
+    return Step(batch, sampled, known)
 
 
 def _decode_columns(decodes: Sequence[Work], page_size: int) -> tuple[Int64, Int64, Int64]:
@@ -105,17 +105,17 @@ def _sampled(work: Sequence[Work], starts: npt.NDArray[np.int32]) -> tuple[tuple
     return tuple(request for request, _ in pairs), [row for _, row in pairs]
 
 
-def _prompt_rows(work: Sequence[Work], starts: npt.NDArray[np.int32]) -> tuple[tuple[PromptRows, ...], list[int]]:
-    prompts: list[PromptRows] = []
+def _known_rows(work: Sequence[Work], starts: npt.NDArray[np.int32]) -> tuple[tuple[KnownRows, ...], list[int]]:
+    known: list[KnownRows] = []
     rows: list[int] = []
     for piece, start in zip(work, starts, strict=False):
         request = piece.request
-        if request.logits_from is None or request.cursor >= request.prompt_len - 1:
+        if request.logits_from is None:
             continue
         first = max(request.cursor, request.logits_from)
-        count = min(request.cursor + piece.num_tokens, request.prompt_len - 1) - first
+        count = min(request.cursor + piece.num_tokens, len(request.tokens) - 1) - first
         if count > 0:
-            prompts.append(PromptRows(request, first, count))
+            known.append(KnownRows(request, first, count))
             row = int(start) + first - request.cursor
             rows.extend(range(row, row + count))
-    return tuple(prompts), rows
+    return tuple(known), rows

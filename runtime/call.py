@@ -98,6 +98,7 @@ class Call:
             "finish_reason": finish,
             "prompt_tokens": result.prompt_tokens,
             "completion_tokens": result.num_generated,
+            "forced_tokens": result.num_forced,
             "cached_tokens": result.cached_tokens,
             "queue_time": result.queue_seconds,
             "time_to_first_token": result.first_token_seconds,

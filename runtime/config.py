@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from types import MappingProxyType
 from typing import Any, Literal, TypeAlias, get_args
 
 from runtime.errors import ConfigError
 
-__all__ = ["EngineConfig", "MemoryConfig", "ModelSettings", "SchedulerConfig"]
+__all__ = ["EngineConfig", "GrammarConfig", "MemoryConfig", "ModelSettings", "SchedulerConfig"]
 
 Policy: TypeAlias = Literal["fcfs", "lpm"]
 Audit: TypeAlias = Literal["idle", "step"]
@@ -78,6 +80,26 @@ class SchedulerConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GrammarConfig:
+    """How constrained requests are served.
+
+    Args:
+        jump_forward: tokens that a grammar leaves no choice about are appended without running the model for each.
+        grammar_compile_seconds: a constraint that takes longer to compile is refused.
+    """
+
+    jump_forward: bool = True
+    grammar_compile_seconds: float = 30.0
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.jump_forward, bool):
+            raise ConfigError(f"jump_forward={self.jump_forward!r} is not allowed: True or False")
+        seconds = self.grammar_compile_seconds
+        if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0.0 < seconds < math.inf:
+            raise ConfigError(f"grammar_compile_seconds={seconds!r} is not allowed: a finite number above 0")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EngineConfig:
     """All settings of an engine.
 
@@ -88,6 +110,7 @@ class EngineConfig:
     model: ModelSettings = field(default_factory=ModelSettings)
     memory: MemoryConfig = field(default_factory=MemoryConfig)
     scheduler: SchedulerConfig = field(default_factory=SchedulerConfig)
+    grammar: GrammarConfig = field(default_factory=GrammarConfig)
     audit: Audit = "idle"
 
     def __post_init__(self) -> None:
@@ -103,14 +126,19 @@ class EngineConfig:
         """
         left = dict(settings)
         groups: dict[str, Any] = {}
-        for name, group in (("model", ModelSettings), ("memory", MemoryConfig), ("scheduler", SchedulerConfig)):
+        for name, group in _GROUPS.items():
             own = {f.name: left.pop(f.name) for f in fields(group) if f.name in left}
             groups[name] = group(**own)
         audit = left.pop("audit", "idle")
         if left:
-            known = [f.name for g in (ModelSettings, MemoryConfig, SchedulerConfig) for f in fields(g)]
+            known = [f.name for group in _GROUPS.values() for f in fields(group)]
             raise ConfigError(f"unknown setting {min(left)!r}: one of {', '.join(sorted([*known, 'audit']))}")
         return cls(**groups, audit=audit)
+
+
+_GROUPS: Mapping[str, type[Any]] = MappingProxyType(
+    {"model": ModelSettings, "memory": MemoryConfig, "scheduler": SchedulerConfig, "grammar": GrammarConfig}
+)
 
 
 def _at_least(name: str, value: object, low: int) -> None:

@@ -65,6 +65,7 @@ class EngineCore:
         self.scheduler = Scheduler(self.cache, config.scheduler, self.sessions.reclaim)
         self.stats = Stats()
         self.failure: BaseException | None = None
+        self.jumps_forward = config.grammar.jump_forward
         self._config = config
         sampler = Sampler(tokenizer.vocab_size)
         self._stepper = Stepper(self.cache, self.scheduler, runner, sampler, self.stats, self._job_ended)
@@ -117,6 +118,7 @@ class EngineCore:
         finally:
             self._fail_everything()
             self._compilation.shutdown()
+            self._stepper.close()
 
     def _stop(self) -> None:
         self._stopping = True

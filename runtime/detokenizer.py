@@ -15,23 +15,34 @@ class Detokenizer:
 
     Args:
         token_bytes: the bytes of every token; None for those that stand for no text.
+        skip: leading bytes that are not shown.
     """
 
-    __slots__ = ("_pending", "_token_bytes")
+    __slots__ = ("_pending", "_skip", "_token_bytes")
 
-    def __init__(self, token_bytes: Sequence[bytes | None]) -> None:
+    def __init__(self, token_bytes: Sequence[bytes | None], skip: int = 0) -> None:
         self._token_bytes = token_bytes
         self._pending = b""
+        self._skip = skip
 
     def push(self, token_id: int) -> str:
         """The characters that this token completes; "" while one is still open, and for special tokens."""
         added = self._token_bytes[token_id]
         if not added:
             return ""
+        if self._skip:
+            skipped = min(self._skip, len(added))
+            self._skip -= skipped
+            added = added[skipped:]
         data = self._pending + added
         text, used = utf_8_decode(data, "replace", False)
         self._pending = data[used:]
         return text
+
+    @property
+    def is_skipping(self) -> bool:
+        """Whether leading bytes that are not shown are still to come."""
+        return self._skip > 0
 
     @property
     def is_open(self) -> bool:
@@ -46,6 +57,6 @@ class Detokenizer:
 
     def fork(self) -> Detokenizer:
         """An independent detokenizer at the same point."""
-        twin = Detokenizer(self._token_bytes)
+        twin = Detokenizer(self._token_bytes, self._skip)
         twin._pending = self._pending
         return twin

@@ -46,7 +46,7 @@ class Generation:
         token_ids: the tokens that `text` stands for in the session.
         finish_reason: "stop" (end token, stop string, grammar complete) or "length".
         matched_stop: the stop string, pattern or token id that ended it; None for "length" and complete grammars.
-        num_generated: tokens sampled, the stopping one included.
+        num_generated: new tokens, the stopping one included. num_forced: those of them that needed no model.
         prompt_tokens, cached_tokens: tokens before the call, and how many of them needed no computing.
         logprobs: of `token_ids`, when asked for. prompt_logprobs: of the prompt from logprob_start_len on.
         queue_seconds, first_token_seconds, total_seconds: since submission.
@@ -57,6 +57,7 @@ class Generation:
     finish_reason: str
     matched_stop: str | int | None = None
     num_generated: int = 0
+    num_forced: int = 0
     prompt_tokens: int = 0
     cached_tokens: int = 0
     logprobs: tuple[TokenLogprob, ...] | None = None

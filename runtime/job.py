@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from typing_extensions import override
 
-from runtime.handle import Generation, Handle, TokenLogprob
+from runtime.handle import Chunk, Generation, Handle, TokenLogprob
 from runtime.output import Output
 from runtime.request import Request
 from runtime.sampling.row import SamplingRow
@@ -29,9 +31,12 @@ class Job(ABC):
 
     Attributes:
         owner: whose script waits for it; another session than its own where alternatives are scored on forks.
+        row: its sampling state, where it samples.
+        num_forced: tokens its grammar has appended without the model.
     """
 
     row: SamplingRow | None = None
+    num_forced = 0
 
     def __init__(self, session: SessionState, request: Request) -> None:
         self.session = session
@@ -40,8 +45,13 @@ class Job(ABC):
         self.submitted = time.perf_counter()
         self.started = 0.0
 
-    def take_prompt(self, logprobs: Sequence[TokenLogprob]) -> None:  # noqa: B027 — most jobs want none
-        """Log probabilities of the prompt's next tokens, in order, where the request asked for them."""
+    @property
+    def is_over(self) -> bool:
+        """Whether it needs no model at all any more."""
+        return False
+
+    def take_known(self, position: int, logprobs: Sequence[TokenLogprob]) -> None:  # noqa: B027 — most jobs want none
+        """Log probabilities of tokens that were not sampled, from `position` on, where the request asked for them."""
 
     def take_token(self, token: int, logprob: TokenLogprob | None) -> bool:
         """The next sampled token; True when it was the last."""
@@ -78,7 +88,7 @@ class PrefillJob(Job):
         self._otherwise = otherwise
 
     @override
-    def take_prompt(self, logprobs: Sequence[TokenLogprob]) -> None:
+    def take_known(self, position: int, logprobs: Sequence[TokenLogprob]) -> None:
         self.logprobs.extend(logprobs)
 
     @override
@@ -98,6 +108,8 @@ class GenerateJob(Job):
         row: its sampling state.
         output: its text.
         encode: text → tokens, for what is kept of a token that a stop string cuts.
+        jumps: whether tokens its grammar leaves no choice about are appended without the model.
+        healed: tokens of the prompt that were taken back; they return where no new token takes their place.
     """
 
     row: SamplingRow
@@ -111,37 +123,81 @@ class GenerateJob(Job):
         row: SamplingRow,
         output: Output,
         encode: Callable[[str], Sequence[int]],
+        jumps: bool = True,
+        healed: Sequence[int] = (),
     ) -> None:
         super().__init__(session, request)
         self.row = row
         self.output = output
         self._handle = handle
         self._encode = encode
+        self._jumps = jumps
+        self._healed = tuple(healed)
         self._first_token = 0.0
+        self._wants_prompt = request.logits_from is not None
         self._prompt_logprobs: list[TokenLogprob] = []
         self._logprobs: list[TokenLogprob] = []
+        self._awaited: deque[Chunk] = deque()  # of forced tokens whose log probabilities are to come
+
+    def begin(self) -> None:
+        """Appends what the grammar forces before anything was sampled; to be called once, before it is submitted."""
+        if self.row.top_logprobs is not None and self.request.logits_from is None:
+            self.request.logits_from = self.request.prompt_len - 1
+        if self.request.num_remaining > 0:
+            self._jump()
+
+    @property
+    @override
+    def is_over(self) -> bool:
+        return self.output.finish is not None and not self._awaited
 
     @override
-    def take_prompt(self, logprobs: Sequence[TokenLogprob]) -> None:
-        self._prompt_logprobs.extend(logprobs)
+    def take_known(self, position: int, logprobs: Sequence[TokenLogprob]) -> None:
+        of_prompt = max(0, self.request.prompt_len - position)
+        self._prompt_logprobs.extend(logprobs[:of_prompt])
+        for logprob in logprobs[of_prompt:]:
+            self._logprobs.append(logprob)
+            chunk = self._awaited.popleft()
+            self._push(replace(chunk, logprobs=(logprob,) if chunk.token_ids else ()))
 
     @override
     def take_token(self, token: int, logprob: TokenLogprob | None) -> bool:
-        self._first_token = self._first_token or time.perf_counter()
-        self.row.output_ids.append(token)
-        self.session.add(token, "generated")
+        if self.request.logits_from is not None:
+            self.request.logits_from = len(self.request.tokens)
         if logprob is not None:
             self._logprobs.append(logprob)
-        chunk = self.output.push(token, logprob)
+        self._push(self._add(token, "generated", logprob))
+        self._jump()
+        return self.is_over
+
+    def _add(self, token: int, origin: str, logprob: TokenLogprob | None) -> Chunk:
+        self._first_token = self._first_token or time.perf_counter()
+        self.row.output_ids.append(token)
+        self.session.add(token, origin)
+        return self.output.push(token, logprob)
+
+    def _jump(self) -> None:
+        """Appends forced tokens; their KV, and log probabilities if wanted, come with the next step that runs them."""
+        for token in self.output.forced() if self._jumps else ():
+            self.num_forced += 1
+            chunk = self._add(token, "forced", None)
+            if self.row.top_logprobs is None:
+                self._push(chunk)
+            else:
+                self._awaited.append(chunk)
+            if self.output.finish is not None:
+                break
+        if self._awaited and self.output.finish is not None:
+            self.request.max_length = len(self.request.tokens)  # they are run for their log probabilities, and no more
+
+    def _push(self, chunk: Chunk) -> None:
         if chunk.text or chunk.token_ids:
             self._handle.push(chunk)
-        return self.output.finish is not None
 
     def stop_for_length(self) -> None:
         """Ends it where it is, because no memory is left to go on."""
-        chunk = self.output.end()
-        if chunk.text:
-            self._handle.push(chunk)
+        if self.output.finish is None:
+            self._push(self.output.end())
 
     @override
     def cut(self) -> None:
@@ -154,10 +210,12 @@ class GenerateJob(Job):
         if finish is None:  # nothing was asked for beyond the prompt
             self._handle.finish(self._generation("length", None, (), ""))
             return
+        restored = self._healed if finish.num_kept == 0 else ()
+        self.session.extend(restored)
         if finish.rest:
             for token in self._encode(finish.rest):
                 self.session.add(token, "generated")
-        kept = tuple(request.tokens[request.prompt_len :])
+        kept = tuple(request.tokens[request.prompt_len + len(restored) :])
         self._handle.finish(self._generation(finish.reason, finish.matched, kept, self.output.text))
 
     def _generation(self, reason: str, matched: str | int | None, kept: tuple[int, ...], text: str) -> Generation:
@@ -170,10 +228,11 @@ class GenerateJob(Job):
             finish_reason=reason,
             matched_stop=matched,
             num_generated=self.output.num_tokens,
+            num_forced=self.num_forced,
             prompt_tokens=self.request.prompt_len,
             cached_tokens=self.request.cached_tokens or 0,
             logprobs=tuple(self._logprobs[:num_kept]) if wants_logprobs else None,
-            prompt_logprobs=tuple(self._prompt_logprobs) if self.request.logits_from is not None else None,
+            prompt_logprobs=tuple(self._prompt_logprobs) if self._wants_prompt else None,
             queue_seconds=max(0.0, self.started - self.submitted),
             first_token_seconds=max(0.0, self._first_token - self.submitted),
             total_seconds=now - self.submitted,

@@ -39,7 +39,8 @@ class Output:
         token_bytes: the vocabulary's bytes.
         end_tokens: the model's end tokens.
         limit: tokens at most.
-        matcher: the grammar's progress, if there is one.
+        matcher: the constraint's progress, if there is one.
+        skip: leading bytes of the tokens' text that are no part of it, because they stood in the prompt before.
     """
 
     def __init__(
@@ -49,19 +50,20 @@ class Output:
         end_tokens: Collection[int],
         limit: int,
         matcher: Matcher | None = None,
+        skip: int = 0,
     ) -> None:
         self._params = params
         # A grammar's end is the end, whatever ignore_eos says: nothing else could follow.
-        model_ends = frozenset() if params.ignore_eos and matcher is None else frozenset(end_tokens)
+        model_ends = frozenset() if params.ignore_eos and params.constraint is None else frozenset(end_tokens)
         self._ends = frozenset(params.stop_token_ids) | model_ends
-        self._detokenizer = Detokenizer(token_bytes)
+        self._detokenizer = Detokenizer(token_bytes, skip)
         self._stops = StopMatcher(params.stop, params.stop_regex) if params.stop or params.stop_regex else None
         self._matcher = matcher
         self._limit = limit
         self._seen: list[str] = []
         self._num_seen = 0
         self._emitted: list[str] = []
-        # Per token: characters complete after it, or -1 where it ends inside a character.
+        # Per token: characters complete after it, or -1 where it ends inside a character or inside what is skipped.
         self._ends_at: list[int] = []
         self.finish: Finish | None = None
 
@@ -80,18 +82,23 @@ class Output:
         logprobs = () if logprob is None else (logprob,)
         if token in self._ends:
             self._ends_at.append(-1)
-            self.finish = Finish("stop", token, len(self._ends_at) - 1)
+            self.finish = Finish("stop", token, self._whole(self.num_tokens - 1))
             return Chunk(self._emit(self._held_back()))
         if self._matcher is not None and not self._matcher.accept(token):
             raise GrammarError(f"token {token} was sampled against the grammar's mask")
         delta = self._detokenizer.push(token)
         self._seen.append(delta)
         self._num_seen += len(delta)
-        self._ends_at.append(-1 if self._detokenizer.is_open else self._num_seen)
+        is_inside = self._detokenizer.is_open or self._detokenizer.is_skipping
+        self._ends_at.append(-1 if is_inside else self._num_seen)
         text = self._watch(delta)
         if self.finish is None and self._is_over():
             text += self._held_back()
         return Chunk(self._emit(text), (token,), logprobs)
+
+    def forced(self) -> list[int]:
+        """The tokens that must come next whatever the model says, as far as the grammar knows them."""
+        return [] if self._matcher is None or self.finish is not None else self._matcher.forced()
 
     def _watch(self, delta: str) -> str:
         """Passes text through the stop matcher; what comes out is certain."""
@@ -106,13 +113,17 @@ class Output:
         if self._matcher is not None and self._matcher.is_exhausted():
             self.finish = Finish("stop", None, self.num_tokens)
         elif self.num_tokens >= self._limit:
-            self.finish = Finish("length", None, self.num_tokens)
+            self.finish = Finish("length", None, self._whole(self.num_tokens))
         return self.finish is not None
 
     def end(self) -> Chunk:
         """Ends the text for length, from outside."""
-        self.finish = Finish("length", None, self.num_tokens)
+        self.finish = Finish("length", None, self._whole(self.num_tokens))
         return Chunk(self._emit(self._held_back()))
+
+    def _whole(self, num_tokens: int) -> int:
+        """How many of the tokens to keep: none while they spell only a part of what is skipped."""
+        return 0 if self._detokenizer.is_skipping else num_tokens
 
     def _held_back(self) -> str:
         return "" if self._stops is None else self._stops.flush()

@@ -33,8 +33,10 @@ class Request:
         sequence: where the tokens' KV is.
         prompt_len: tokens there were at submission; later ones are output.
         max_length: number of tokens at which it has to end.
-        logits_from: first prompt position whose logits are wanted; None for the last one only.
+        logits_from: first position still due whose logits are wanted although the token after it is known (of the
+            prompt, or forced by a grammar); None where only those of the last position ever are.
         cursor: next position to run. Below `sequence.kv_len` where only logits are wanted of a token whose KV stands.
+        num_run: tokens that went through the model for this request at least once, or needed not to at first.
         cached_tokens: prompt tokens that needed no computing when it was first admitted; None before that.
         num_retractions: how often it had to give up its memory.
         num_passed: how often others were admitted while it waited.
@@ -47,6 +49,7 @@ class Request:
     logits_from: int | None = None
     phase: Phase = Phase.WAITING
     cursor: int = 0
+    num_run: int = 0
     cached_tokens: int | None = None
     num_retractions: int = 0
     num_passed: int = 0
@@ -68,10 +71,15 @@ class Request:
         """Tokens it may still generate."""
         return self.max_length - len(self.tokens)
 
+    @property
+    def is_decoding(self) -> bool:
+        """Whether its prompt is done: one token is to be run, or more where a grammar has forced some."""
+        return self.num_pending == 1 or self.cursor >= self.prompt_len
+
     def rewind(self) -> None:
         """Sets the cursor for a fresh start on whatever KV the sequence holds now."""
         last = len(self.tokens) - 1
-        if self.logits_from is not None and self.num_output == 0:
+        if self.logits_from is not None:
             last = min(last, self.logits_from)
         self.cursor = min(self.sequence.kv_len, last)
 

@@ -188,7 +188,10 @@ class Generate(Op):
         limit = request.max_length - request.prompt_len
         output = Output(params, core.tokenizer.token_bytes, ends, limit, matcher)
         encode = core.tokenizer.encode
-        core.submit(GenerateJob(session, request, handle=self.handle, row=row, output=output, encode=encode))
+        jumps = core.jumps_forward and params.jump_forward
+        job = GenerateJob(session, request, handle=self.handle, row=row, output=output, encode=encode, jumps=jumps)
+        job.begin()
+        core.submit(job)
 
     @override
     def abandon(self, error: BaseException) -> None:

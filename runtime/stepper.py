@@ -11,7 +11,7 @@ from runtime.errors import StepFailed
 from runtime.job import GenerateJob, Job, PrefillJob
 from runtime.memory.cache import PrefixCache
 from runtime.request import Request
-from runtime.sampling.logprobs import prompt_logprobs
+from runtime.sampling.logprobs import known_logprobs
 from runtime.sampling.sampler import Sampled, Sampler
 from runtime.scheduler.plan import StepPlan, Work
 from runtime.scheduler.scheduler import Scheduler
@@ -19,6 +19,8 @@ from runtime.session_state import SessionState
 from runtime.stats import Stats
 
 if TYPE_CHECKING:
+    import torch
+
     from runtime.runner import ModelRunner
 
 __all__ = ["Stepper"]
@@ -51,15 +53,26 @@ class Stepper:
         self._stats = stats
         self._then = then
         self._jobs: dict[Request, Job] = {}
+        self._over: list[Job] = []
 
     def submit(self, job: Job) -> None:
         """Queues a job's request."""
         self._jobs[job.request] = job
         job.owner.jobs.append(job)
         self._scheduler.submit(job.request)
+        if job.is_over:  # not ended here: that would go on with the script from within its own operation
+            self._over.append(job)
+
+    def close(self) -> None:
+        """Ends the sampler's thread."""
+        self._sampler.masks.close()
 
     def step(self) -> bool:
         """One step; False when there was nothing to do."""
+        over, self._over = self._over, []
+        for job in over:
+            if job.request in self._jobs:
+                self._finish(job)
         plan = self._scheduler.plan()
         for request in plan.exhausted:
             job = self._jobs[request]
@@ -67,7 +80,7 @@ class Stepper:
                 job.stop_for_length()
             self._finish(job)
         if not plan.extends and not plan.decodes:
-            return bool(plan)
+            return bool(plan) or bool(over)
         try:
             step = build_step(plan, self._cache.page_size)
             self._compute(plan, step)
@@ -81,20 +94,23 @@ class Stepper:
         for work in plan.work:
             job = self._jobs[work.request]
             job.started = job.started or now
-        logits = self._runner.run(step.batch)
         jobs = [self._jobs[request] for request in step.sampled]
         rows = [job.row for job in jobs if job.row is not None]
-        prompt_logits = logits[len(rows) :]
+        self._sampler.masks.begin(rows)
+        logits = self._runner.run(step.batch)
+        self._hand_out_known(step, logits[len(rows) :])
+        sampled = self._sampler.sample(logits[: len(rows)], rows)
+        self._settle(plan, jobs, sampled)
+
+    def _hand_out_known(self, step: Step, logits: torch.Tensor) -> None:
         offset = 0
-        for piece in step.prompts:
+        for piece in step.known:
             job = self._jobs[piece.request]
             ids = piece.request.tokens[piece.first + 1 : piece.first + 1 + piece.count]
             top = 0 if job.row is None or job.row.top_logprobs is None else job.row.top_logprobs
-            job.take_prompt(prompt_logprobs(prompt_logits[offset : offset + piece.count], ids, top))
+            job.take_known(piece.first + 1, known_logprobs(logits[offset : offset + piece.count], ids, top))
             piece.request.logits_from = piece.first + piece.count  # after a retraction not once more
             offset += piece.count
-        sampled = self._sampler.sample(logits[: len(rows)], rows)
-        self._settle(plan, jobs, sampled)
 
     def _settle(self, plan: StepPlan, jobs: list[Job], sampled: Sampled) -> None:
         """Books what the step computed, hands out its tokens, and ends what is complete."""
@@ -117,12 +133,12 @@ class Stepper:
     def _advance_cursor(self, work: Work) -> None:
         request = work.request
         sequence = request.sequence
-        computed = max(0, min(request.cursor + work.num_tokens, request.prompt_len) - request.cursor)
-        if request.num_retractions == 0:
-            self._stats.computed_tokens += computed
-        else:
-            self._stats.recomputed_tokens += work.num_tokens - (request.num_pending == 1)
-        request.cursor += work.num_tokens
+        end = request.cursor + work.num_tokens
+        first_new = min(max(request.cursor, request.num_run), end)
+        self._stats.recomputed_tokens += first_new - request.cursor
+        self._stats.computed_tokens += max(0, min(end, request.prompt_len) - first_new)
+        request.cursor = end
+        request.num_run = max(request.num_run, end)
         sequence.kv_len = max(sequence.kv_len, request.cursor)
         if work.num_tokens > 1 or request.cursor <= request.prompt_len:  # full pages can be shared at once
             self._cache.commit(sequence, request.tokens)
@@ -144,6 +160,7 @@ class Stepper:
     def _leave(self, job: Job) -> None:
         request = job.request
         self._stats.requests += 1
+        self._stats.forced_tokens += job.num_forced
         if request.cached_tokens is not None:
             self._count_prompt(job)
         self._scheduler.end(request)

@@ -11,6 +11,7 @@ from grammars import Vocabulary
 from runtime.errors import DamagedModel, UnsupportedModel
 from runtime.model.hub import ModelFiles
 from runtime.token_bytes import token_bytes
+from runtime.token_prefixes import TokenPrefixes
 from runtime.tokenizer_files import TokenizerFiles
 
 __all__ = ["Tokenizer"]
@@ -95,6 +96,11 @@ class Tokenizer:
     def vocabulary(self) -> Vocabulary:
         """The vocabulary as grammars see it."""
         return Vocabulary(self.token_bytes, self.eos_token_ids)
+
+    @cached_property
+    def prefixes(self) -> TokenPrefixes:
+        """The vocabulary in the order of its bytes."""
+        return TokenPrefixes(self.token_bytes)
 
     def encode(self, text: str, *, add_bos: bool = False) -> list[int]:
         """Token ids of a text; special tokens written in it are recognised.

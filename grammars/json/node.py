@@ -1,6 +1,6 @@
 """The constraint graph: JSON Schema in negation normal form.
 
-Every node is immutable and compared by value. A keyword that is about one type holds vacuously for the other types
+Every node is immutable and made by `Nodes`, so equal nodes are the same object. A keyword that is about one type holds vacuously for the other types
 (`StringIn`, `NumberIn`, `MultipleOf`, `Every`, `CountProperties`, `EveryItem`, `CountItems`, `CountMatching`,
 `Distinct`); the duals `Some` and `SomeItem` hold only for objects and arrays. There is no negation node: negating
 happens while the graph is built, so `Every` turns into `Some`, `All` into `Any`, and so on.
@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar, cast
 
 if TYPE_CHECKING:
     from grammars.regular.language import Language
@@ -33,6 +33,7 @@ __all__ = [
     "KeySet",
     "MultipleOf",
     "Node",
+    "Nodes",
     "NumberIn",
     "Ref",
     "Some",
@@ -46,14 +47,14 @@ TYPES: tuple[JsonType, ...] = ("null", "false", "true", "number", "string", "arr
 """The kinds of values a constraint tells apart: `false` and `true` are kinds of their own; integers are numbers."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class All:
     """Every item holds. `All(())` is what any value satisfies. Items keep the order the schema has them in."""
 
     items: tuple[Node, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Any:
     """At least one item holds. `Any(())` is what no value satisfies."""
 
@@ -64,21 +65,21 @@ TRUE = All(())
 FALSE = Any(())
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class IsType:
     """The value is of one of these kinds."""
 
     types: frozenset[JsonType]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class StringIn:
     """A string is one of a language (its content as characters, before JSON's escapes)."""
 
     language: Language
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class StringLength:
     """A string has `low` to `high` code points; without end when `high` is None."""
 
@@ -86,7 +87,7 @@ class StringLength:
     high: int | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class NumberIn:
     """A number lies between two bounds; None for no bound."""
 
@@ -96,7 +97,7 @@ class NumberIn:
     high_open: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class MultipleOf:
     """A number is a whole multiple of `step` (> 0); is not, when `negated`. Integers are multiples of 1."""
 
@@ -116,7 +117,7 @@ class KeySet:
     negated: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Every:
     """Every property of an object whose name is in `keys` satisfies `node`."""
 
@@ -124,7 +125,7 @@ class Every:
     node: Node
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Some:
     """The value is an object, and some property whose name is in `keys` satisfies `node`."""
 
@@ -132,7 +133,7 @@ class Some:
     node: Node
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class CountProperties:
     """An object has `low` to `high` properties; without end when `high` is None."""
 
@@ -140,7 +141,7 @@ class CountProperties:
     high: int | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class EveryItem:
     """Every item of an array whose index is in `first` .. `last` satisfies `node`; to the end when `last` is None."""
 
@@ -149,7 +150,7 @@ class EveryItem:
     node: Node
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class SomeItem:
     """The value is an array, and some item whose index is in `first` .. `last` satisfies `node`."""
 
@@ -158,7 +159,7 @@ class SomeItem:
     node: Node
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class CountItems:
     """An array has `low` to `high` items; without end when `high` is None."""
 
@@ -166,7 +167,7 @@ class CountItems:
     high: int | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class CountMatching:
     """`low` to `high` items of an array satisfy `node`; without end when `high` is None.
 
@@ -179,23 +180,23 @@ class CountMatching:
     high: int | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Distinct:
     """No two items of an array are equal; some two are, when `negated`."""
 
     negated: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Ref:
     """A subschema by its place in the document, or its negation; what makes recursive schemas finite.
 
-    Compared by place and sign; `resolve` gives the node behind it, the same one each time.
+    One object for each place and sign (see `Nodes.ref`); `resolve` gives the node behind it, the same one each time.
     """
 
     place: str
     negated: bool
-    resolve: Callable[[], Node] = field(compare=False, repr=False)
+    resolve: Callable[[], Node] = field(repr=False)
 
 
 Node: TypeAlias = (
@@ -216,3 +217,27 @@ Node: TypeAlias = (
     | Distinct
     | Ref
 )
+
+_Kind = TypeVar("_Kind")
+
+
+class Nodes:
+    """Makes nodes, each of them once: two nodes of one table are equal only if they are the same object."""
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[object, ...], object] = {(All, ()): TRUE, (Any, ()): FALSE}
+
+    def make(self, kind: type[_Kind], *fields: object) -> _Kind:
+        """The node of that kind with those fields (all of them, in order; children made by this table)."""
+        key = (kind, *fields)
+        found = self._kept.get(key)
+        if found is None:
+            found = self._kept[key] = kind(*fields)
+        return cast(_Kind, found)
+
+    def ref(self, place: str, negated: bool, resolve: Callable[[], Node]) -> Ref:
+        """The reference to a place; `resolve` of the first call is kept."""
+        found = self._kept.get((Ref, place, negated))
+        if found is None:
+            found = self._kept[(Ref, place, negated)] = Ref(place, negated, resolve)
+        return cast(Ref, found)

@@ -8,14 +8,13 @@ from typing import ClassVar
 
 __all__ = ["CharSet"]
 
-LAST = 0x10FFFE
-"""U+10FFFF, which Unicode assigns to no character, is in no set: `grammars.outlines` marks the end with it."""
+LAST = 0x10FFFF
 SURROGATES = (0xD800, 0xDFFF)
 
 
 @dataclass(frozen=True, slots=True)
 class CharSet:
-    """Characters as ascending, disjoint, inclusive ranges of code points; surrogates and U+10FFFF are in none."""
+    """Characters as ascending, disjoint, inclusive ranges of code points; surrogates are in none."""
 
     ranges: tuple[tuple[int, int], ...]
 
@@ -26,7 +25,7 @@ class CharSet:
 
     @classmethod
     def of(cls, ranges: Iterable[tuple[int, int]]) -> CharSet:
-        """Makes a set of inclusive ranges in any order, without surrogates, which no UTF-8 text has, and U+10FFFF."""
+        """Makes a set of inclusive ranges in any order, without surrogates, which no UTF-8 text has."""
         merged: list[tuple[int, int]] = []
         for low, high in sorted(piece for pair in ranges for piece in _without_surrogates(*pair)):
             if merged and low <= merged[-1][1] + 1:
@@ -55,6 +54,12 @@ class CharSet:
     def __and__(self, other: CharSet) -> CharSet:
         return self - other.complement()
 
+    @property
+    def single(self) -> str | None:
+        """Its character, if it has just one."""
+        only = len(self.ranges) == 1 and self.ranges[0][0] == self.ranges[0][1]
+        return chr(self.ranges[0][0]) if only else None
+
     def complement(self) -> CharSet:
         """Every other character."""
         gaps, start = [], 0
@@ -72,10 +77,16 @@ class CharSet:
         return self | CharSet.of(swapped)
 
     def render(self) -> str:
-        """As a regex set that Python and Rust read alike."""
-        if len(self.ranges) == 1 and self.ranges[0][0] == self.ranges[0][1]:
-            return _spelled(self.ranges[0][0])
-        pieces = (_spelled(low) if low == high else f"{_spelled(low)}-{_spelled(high)}" for low, high in self.ranges)
+        """As a regex set that Python and Rust read alike, without U+10FFFF.
+
+        Unicode assigns that to no character; `grammars.engines.outlines` marks both ends of a text with it.
+        """
+        ranges = [(low, min(high, LAST - 1)) for low, high in self.ranges if low < LAST]
+        if len(ranges) == 1 and ranges[0][0] == ranges[0][1]:
+            return _spelled(ranges[0][0])
+        if not ranges:
+            return "[^\\x00-\\U0010FFFF]"
+        pieces = (_spelled(low) if low == high else f"{_spelled(low)}-{_spelled(high)}" for low, high in ranges)
         return f"[{''.join(pieces)}]"
 
 

@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch.nn.functional import threshold
 
+from runtime.sampling.masked import best_masked
 from runtime.sampling.noise import Noise
 
 if TYPE_CHECKING:
@@ -54,24 +56,31 @@ class Draws:
         padded = -(-vocab_size // _BLOCK) * _BLOCK
         self._weights = torch.full((len(rows), padded), -torch.inf, dtype=torch.float32, device=device)
         self._vocab_size = vocab_size
+        self._masked = best_masked(device.type)
         ranked = [i for i, p in enumerate(params) if p.top_k != -1 or p.top_p < 1.0]
         self._ranks = _Ranks(ranked, [params[i].top_k for i in ranked], [params[i].top_p for i in ranked], device)
         self._filters = bool(ranked) or any(p.min_p > 0.0 for p in params)
         floors = [max(p.min_p, _LEAST_WEIGHT) for p in params]
         self._floors = torch.tensor(floors, dtype=torch.float32, device=device)
 
-    def draw(self, logits: torch.Tensor, peaks: torch.Tensor) -> torch.Tensor:
+    def draw(
+        self, logits: torch.Tensor, peaks: torch.Tensor, words: npt.NDArray[np.int32] | None = None
+    ) -> torch.Tensor:
         """Tokens of the rows at `index`, int64 [S].
 
         Args:
             logits: float32 [R, V], not changed.
-            peaks: float32 [R], each row's highest logit. A row whose peak is not finite gets a meaningless token.
+            peaks: float32 [R], each row's highest allowed logit. One that is not finite gives a meaningless token.
+            words: int32 [R, ceil(V / 32)], the masks; None where everything is allowed.
         """
-        chosen = logits if self._all else logits[self.index]
-        top = peaks if self._all else peaks[self.index]
         weights = self._weights
         weights[:, self._vocab_size :] = -torch.inf
-        torch.sub(chosen, top[:, None], out=weights[:, : self._vocab_size])
+        if words is not None:
+            self._masked.lower(logits, words, self.index, peaks, weights)
+        else:
+            chosen = logits if self._all else logits[self.index]
+            top = peaks if self._all else peaks[self.index]
+            torch.sub(chosen, top[:, None], out=weights[:, : self._vocab_size])
         weights.div_(self._temperature).exp_()  # the likeliest token weighs 1
         if self._filters:
             floors = self._ranks.raised(self._floors, weights)

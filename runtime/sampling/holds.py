@@ -5,42 +5,34 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import torch
+import numpy as np
+import numpy.typing as npt
 
 if TYPE_CHECKING:
     from runtime.sampling.row import SamplingRow
 
-__all__ = ["Holds"]
+__all__ = ["hold_back"]
 
 
-class Holds:
-    """The tokens `min_new_tokens` holds back in a batch's rows.
+def hold_back(rows: Sequence[SamplingRow], words: npt.NDArray[np.int32], vocab_size: int) -> None:
+    """Takes the held tokens of rows that are too short yet out of their masks, unless nothing else is allowed.
 
     Args:
-        rows: (place in the batch, row) of every row that has `held_tokens`.
+        rows: R rows.
+        words: int32 [R, ceil(V / 32)], their masks; changed in place.
         vocab_size: V; held tokens beyond it do not exist and are skipped.
-        device: where the logits are.
     """
+    for row, line in zip(rows, words, strict=True):
+        if row.is_held:
+            _clear(line, [token for token in row.held_tokens if token < vocab_size], vocab_size)
 
-    def __init__(self, rows: Sequence[tuple[int, SamplingRow]], vocab_size: int, device: torch.device) -> None:
-        self._rows = rows
-        self._device = device
-        self._tokens = {
-            place: [place * vocab_size + token for token in row.held_tokens if token < vocab_size]
-            for place, row in rows
-        }
 
-    def apply(self, logits: torch.Tensor) -> None:
-        """Sets held tokens of `logits` (float32 [R, V], masks applied) to -inf, unless a row has no others."""
-        places = [place for place, row in self._rows if len(row.output_ids) < row.params.min_new_tokens]
-        if not places:
-            return
-        held = [self._tokens[place] for place in places]
-        sizes = torch.tensor([len(tokens) for tokens in held], device=self._device)
-        index = torch.tensor([i for tokens in held for i in tokens], dtype=torch.int64, device=self._device)
-        flat = logits.view(-1)
-        before = flat[index]
-        flat[index] = -torch.inf
-        peaks = logits.amax(dim=1)[torch.tensor(places, device=self._device)]
-        stuck = (peaks == -torch.inf).repeat_interleave(sizes)
-        flat[index] = torch.where(stuck, before, flat[index])
+def _clear(line: npt.NDArray[np.int32], tokens: Sequence[int], vocab_size: int) -> None:
+    if vocab_size % 32:
+        line[-1] &= np.int32((1 << vocab_size % 32) - 1)
+    before = line.copy()
+    bits = line.view(np.uint32)
+    for token in tokens:
+        bits[token >> 5] &= np.uint32(~(1 << (token & 31)) & 0xFFFFFFFF)
+    if not line.any():
+        line[:] = before

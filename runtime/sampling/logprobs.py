@@ -12,7 +12,7 @@ from runtime.handle import TokenLogprob
 if TYPE_CHECKING:
     from runtime.sampling.row import SamplingRow
 
-__all__ = ["Logprobs", "prompt_logprobs"]
+__all__ = ["Logprobs", "known_logprobs"]
 
 _ROWS_AT_ONCE = 64  # bounds the memory of a long prompt's log_softmax
 
@@ -49,7 +49,7 @@ class Logprobs:
         return result
 
 
-def prompt_logprobs(logits: torch.Tensor, next_ids: Sequence[int], top: int) -> list[TokenLogprob]:
+def known_logprobs(logits: torch.Tensor, next_ids: Sequence[int], top: int) -> list[TokenLogprob]:
     """Log probability of each of `next_ids` given the logits of the position before it.
 
     Args:

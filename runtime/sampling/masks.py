@@ -1,55 +1,104 @@
-"""GrammarMasks: tokens a row's grammar does not allow get no probability."""
+"""GrammarMasks: what the grammars of a batch's rows allow next, filled while the model runs."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
-import torch
+import numpy.typing as npt
 
-from grammars.mask import unpack
+from grammars import Matcher, fill_masks
+from runtime.constraint.staged import present
+from runtime.sampling.holds import hold_back
 
 if TYPE_CHECKING:
     from runtime.sampling.row import SamplingRow
 
 __all__ = ["GrammarMasks"]
 
-# what each value of a mask's byte adds to its eight logits; adding takes the same time for every mask, where
-# filling by booleans takes ten times as long for masks whose bits no branch predictor can guess
-_ADDENDS = np.where(unpack(np.arange(256, dtype=np.int32)[:, None], 8), np.float32(0.0), np.float32(-np.inf))
-_ADDENDS.setflags(write=False)
+Words: TypeAlias = npt.NDArray[np.int32]
+Errors: TypeAlias = dict[int, Exception]
 
 
 class GrammarMasks:
-    """The masks of a batch's rows that follow a grammar.
+    """Fills all masks of a step in one call, in a thread of its own: they depend on accepted tokens alone.
+
+    Between `begin` and `take` the rows' matchers belong to that thread.
 
     Args:
-        rows: (place in the batch, row) of every row that has a matcher.
         vocab_size: V.
-        device: where the logits are.
+
+    Attributes:
+        seconds: time spent filling since the start.
     """
 
-    def __init__(self, rows: Sequence[tuple[int, SamplingRow]], vocab_size: int, device: torch.device) -> None:
-        self._rows = [(place, row.matcher) for place, row in rows if row.matcher is not None]
-        self._words = np.zeros((len(self._rows), -(-vocab_size // 32)), dtype="<i4")
-        # reused every step: fresh pages would cost more than the arithmetic
-        self._addends = np.empty((len(self._rows), 4 * self._words.shape[1], 8), dtype=np.float32)
-        self._index = torch.tensor([place for place, _ in self._rows], dtype=torch.int64, device=device)
+    def __init__(self, vocab_size: int) -> None:
+        self.seconds = 0.0
         self._vocab_size = vocab_size
+        self._worker = ThreadPoolExecutor(1, thread_name_prefix="sgdsl-masks")
+        self._words: Words = np.empty((0, -(-vocab_size // 32)), dtype=np.int32)
+        self._rows: tuple[SamplingRow, ...] | None = None
+        self._filling: Future[Errors] | None = None
 
-    def apply(self, logits: torch.Tensor) -> dict[int, Exception]:
-        """Sets what is not allowed to -inf in `logits` (float32 [R, V]); returns the rows whose matcher raised."""
-        errors: dict[int, Exception] = {}
-        for line, (place, matcher) in enumerate(self._rows):
-            try:
-                matcher.mask_into(self._words[line])
-            except Exception as error:  # whatever one request's grammar does, the other rows go on
-                errors[place] = error
-        np.take(_ADDENDS, self._words.view(np.uint8), axis=0, out=self._addends, mode="clip")
-        addends = torch.from_numpy(self._addends).view(len(self._rows), -1)[:, : self._vocab_size].to(logits.device)
-        if len(self._rows) == len(logits):
-            logits += addends
-        else:
-            logits.index_add_(0, self._index, addends)
+    def begin(self, rows: Sequence[SamplingRow]) -> None:
+        """Starts on the masks of `rows`; nothing is started where none of them is restricted."""
+        self.wait()
+        self._rows = tuple(rows)
+        matchers = [present(row.matcher) for row in rows]
+        if all(matcher is None for matcher in matchers) and not any(row.is_held for row in rows):
+            return
+        if len(self._words) < len(rows):  # reused every step: fresh pages would cost more than the filling
+            self._words = np.empty((2 * len(rows), self._words.shape[1]), dtype=np.int32)
+        self._filling = self._worker.submit(self._fill, matchers, self._words[: len(rows)])
+
+    def take(self, rows: Sequence[SamplingRow]) -> tuple[Words | None, Errors]:
+        """The masks of `rows`, begun now unless they were before; tokens held back are taken out.
+
+        Returns:
+            int32 [R, ceil(V / 32)], or None where no row is restricted, good until the next `begin`; and the rows
+            whose matcher raised, which are masked by nothing.
+        """
+        begun = self._rows
+        if begun is None or len(begun) != len(rows) or any(a is not b for a, b in zip(begun, rows, strict=True)):
+            self.begin(rows)
+        self._rows, filling, self._filling = None, self._filling, None
+        if filling is None:
+            return None, {}
+        errors = filling.result()
+        words = self._words[: len(rows)]
+        hold_back(rows, words, self._vocab_size)
+        return words, errors
+
+    def wait(self) -> None:
+        """Waits for what nobody will take, because the step it was for has failed."""
+        filling, self._filling, self._rows = self._filling, None, None
+        if filling is not None:
+            filling.result()
+
+    def close(self) -> None:
+        """Ends the thread."""
+        self._worker.shutdown(wait=False, cancel_futures=True)
+
+    def _fill(self, matchers: Sequence[Matcher | None], words: Words) -> Errors:
+        start = time.perf_counter()
+        errors: Errors = {}
+        try:
+            fill_masks(matchers, words)
+        except Exception:  # one of them spoils the call: whatever it does, the other rows go on
+            errors = _fill_singly(matchers, words)
+        self.seconds += time.perf_counter() - start
         return errors
+
+
+def _fill_singly(matchers: Sequence[Matcher | None], words: Words) -> Errors:
+    errors: Errors = {}
+    for place, matcher in enumerate(matchers):
+        try:
+            fill_masks([matcher], words[place : place + 1])
+        except Exception as error:
+            errors[place] = error
+            words[place] = -1
+    return errors

@@ -34,6 +34,11 @@ class SamplingParams:
         n: number of samples.
         seed: the same seed gives the same text whatever else is in the batch.
         constraint: the grammar the text must follow.
+        constraint_after: the text that ends a model's reasoning, such as `</think>`: everything may come before it, and
+            the constraint begins right after it.
+        token_healing: the first token may begin inside the prompt's last ones, which are taken back for it.
+        jump_forward: tokens the grammar leaves no choice about are appended without the model, where the engine's
+            setting of that name allows it too.
 
     Raises:
         InvalidParameter: naming the field, its value and what is allowed.
@@ -56,6 +61,9 @@ class SamplingParams:
     n: int = 1
     seed: int | None = None
     constraint: Spec | None = None
+    constraint_after: str | None = None
+    token_healing: bool = False
+    jump_forward: bool = True
 
     def __post_init__(self) -> None:
         if self.max_new_tokens is not None:
@@ -80,8 +88,14 @@ class SamplingParams:
         for token, bias in self.logit_bias.items():
             _integer("logit_bias token", token, 0)
             _number(f"logit_bias[{token}]", bias, -_MAX_BIAS, _MAX_BIAS)
+        _boolean("ignore_eos", self.ignore_eos)
+        _boolean("token_healing", self.token_healing)
+        _boolean("jump_forward", self.jump_forward)
         if not isinstance(self.constraint, Spec | None):
             raise InvalidParameter("constraint", self.constraint, "a Regex, a Choice, a JsonSchema or None")
+        marker = self.constraint_after
+        if marker is not None and (not isinstance(marker, str) or not marker or self.constraint is None):
+            raise InvalidParameter("constraint_after", marker, "a non-empty string, together with a constraint")
 
     def _check_stops(self) -> None:
         if isinstance(self.stop, str) or not all(isinstance(s, str) and s for s in self.stop):
@@ -122,7 +136,7 @@ class SamplingParams:
         return cls(**{key: value for key, value in given.items() if value is not None or key in _NULLABLE})
 
 
-_NULLABLE = frozenset({"max_new_tokens", "seed", "constraint", "stop_regex"})
+_NULLABLE = frozenset({"max_new_tokens", "seed", "constraint", "constraint_after", "stop_regex"})
 _SPECS = {"regex": Regex, "json_schema": JsonSchema.of, "choice": lambda options: Choice(_listed("choice", options))}
 _MAX_BIAS = 1e30  # far above any logit, far below float32's infinity
 
@@ -153,6 +167,11 @@ def _constraint(given: dict[str, Any]) -> Spec | None:
     if not named or named == ["constraint"]:
         return given.get("constraint")
     return _SPECS[named[0]](specs[named[0]])  # type: ignore[operator, no-any-return]
+
+
+def _boolean(field_name: str, value: object) -> None:
+    if not isinstance(value, bool):
+        raise InvalidParameter(field_name, value, "True or False")
 
 
 def _integer(field_name: str, value: object, low: int, allowed: str = "") -> None:

@@ -9,9 +9,7 @@ import torch
 from runtime.errors import InvalidParameter
 from runtime.sampling.bias import LogitBias
 from runtime.sampling.draws import Draws
-from runtime.sampling.holds import Holds
 from runtime.sampling.logprobs import Logprobs
-from runtime.sampling.masks import GrammarMasks
 from runtime.sampling.penalties import Penalties
 from runtime.sampling.row import SamplingRow
 
@@ -43,14 +41,10 @@ class SamplingPlan:
                     self.errors[place] = InvalidParameter("logit_bias token", token, f"an id below {vocab_size}")
         biased = [(i, row) for i, row in placed if row.params.logit_bias and i not in self.errors]
         counted = [(i, row) for i, row in placed if row.counts is not None]
-        masked = [(i, row) for i, row in placed if row.matcher is not None]
-        held = [(i, row) for i, row in placed if row.held_tokens]
         drawn = [(i, row) for i, row in placed if not row.greedy]
         asked = [(i, row) for i, row in placed if row.top_logprobs is not None]
         self._bias = LogitBias(biased, vocab_size, device) if biased else None
         self._penalties = Penalties(counted, vocab_size, device) if counted else None
-        self._masks = GrammarMasks(masked, vocab_size, device) if masked else None
-        self._holds = Holds(held, vocab_size, device) if held else None
         self.draws = Draws(drawn, len(placed), vocab_size, device) if drawn else None
         self.logprobs = Logprobs(asked, len(placed), device) if asked else None
 
@@ -59,18 +53,9 @@ class SamplingPlan:
         same = len(rows) == len(self.rows) and device == self.device
         return same and all(mine is other for mine, other in zip(self.rows, rows, strict=True))
 
-    def edit(self, logits: torch.Tensor) -> dict[int, Exception]:
-        """Applies bias, penalties, masks and holds to `logits` (float32 [R, V]) in place; returns failed rows.
-
-        Holds (`min_new_tokens`) come after the masks only to see whether the mask leaves anything else.
-        """
-        errors = dict(self.errors)
+    def edit(self, logits: torch.Tensor) -> None:
+        """Applies bias and penalties to `logits` (float32 [R, V]) in place."""
         if self._bias is not None:
             self._bias.apply(logits)
         if self._penalties is not None:
             self._penalties.apply(logits)
-        if self._masks is not None:
-            errors.update(self._masks.apply(logits))
-        if self._holds is not None:
-            self._holds.apply(logits)
-        return errors

@@ -55,6 +55,11 @@ class SamplingRow:
         self.counts = TokenCounts(prompt_ids if repeats else ()) if penalised else None
 
     @property
+    def is_held(self) -> bool:
+        """Whether `held_tokens` are to be kept away from the next token."""
+        return bool(self.held_tokens) and len(self.output_ids) < self.params.min_new_tokens
+
+    @property
     def greedy(self) -> bool:
         """Whether the likeliest token is taken without chance."""
         return self.params.temperature < _MIN_TEMPERATURE or self.params.top_k == 1

@@ -10,6 +10,8 @@ import torch
 
 from runtime.errors import RequestError, StepFailed
 from runtime.handle import TokenLogprob
+from runtime.sampling.masked import best_masked
+from runtime.sampling.masks import GrammarMasks
 from runtime.sampling.plan import SamplingPlan
 from runtime.sampling.row import SamplingRow
 
@@ -34,15 +36,20 @@ class Sampled:
 class Sampler:
     """Samples batches. Keeps the last batch's plan, since most steps have the same rows as the one before.
 
-    The order, per row: logit_bias; repetition, frequency and presence penalty; min_new_tokens; grammar mask;
+    The order, per row: logit_bias; repetition, frequency and presence penalty; grammar mask; min_new_tokens;
     temperature; top_k, top_p, min_p; the draw. Log probabilities are the model's own, before all of it.
     Greedy rows (temperature below 1e-5, or top_k 1) take the highest logit, of equal ones the lowest id.
 
     Args:
         vocab_size: V, the width of the logits.
+
+    Attributes:
+        masks: fills the masks of rows that follow a grammar.
     """
 
     def __init__(self, vocab_size: int) -> None:
+        best_masked("cpu")  # compiles now rather than in the first step that needs it
+        self.masks = GrammarMasks(vocab_size)
         self._vocab_size = vocab_size
         self._plan: SamplingPlan | None = None
 
@@ -52,7 +59,7 @@ class Sampler:
 
         Args:
             logits: float32 [R, V]; may be changed in place.
-            rows: R rows.
+            rows: R rows; their masks are there sooner where `masks.begin` was called with them before the model ran.
 
         Raises:
             ValueError: the shapes do not go together. What is wrong with one row is in `Sampled.errors` instead.
@@ -66,10 +73,12 @@ class Sampler:
         if plan is None or not plan.fits(rows, logits.device):
             plan = self._plan = SamplingPlan(rows, self._vocab_size, logits.device)
         captured = plan.logprobs.capture(logits) if plan.logprobs is not None else None
-        errors = plan.edit(logits)
-        peaks, chosen = _peaks(logits)
+        plan.edit(logits)
+        words, errors = self.masks.take(rows)
+        errors.update(plan.errors)
+        peaks, chosen = _peaks(logits) if words is None else best_masked(logits.device.type).peaks(logits, words)
         if plan.draws is not None:
-            chosen[plan.draws.index] = plan.draws.draw(logits, peaks)
+            chosen[plan.draws.index] = plan.draws.draw(logits, peaks, words)
         tokens: list[int] = chosen.tolist()
         for place, peak in enumerate(peaks.tolist()):
             if not math.isfinite(peak):

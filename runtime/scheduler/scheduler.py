@@ -56,25 +56,28 @@ class Scheduler:
         """Decides the next step; every sequence in it has the pages it needs."""
         plan = StepPlan()
         retractions = self.num_retractions
-        self._plan_decodes(plan)
-        budget = self._plan_prefills(plan, self.config.chunked_prefill_size)
+        budget = self._plan_decodes(plan, self.config.chunked_prefill_size)
+        budget = self._plan_prefills(plan, budget)
         if self.num_retractions == retractions:  # what was just taken must not be handed out in the same step
             self._admit(plan, budget)
         self.estimate.stepped()
         return plan
 
-    def _plan_decodes(self, plan: StepPlan) -> None:
+    def _plan_decodes(self, plan: StepPlan, budget: int) -> int:
+        """At least one token of every request past its prompt; more, where some were forced, while there is budget."""
         page_size = self.cache.page_size
         for request in list(self.running):
-            if request.phase is not Phase.RUNNING or request.num_pending != 1:
+            if request.phase is not Phase.RUNNING or not request.is_decoding:
                 continue
             sequence, length = request.sequence, len(request.tokens)
             if length > len(sequence.pages) * page_size and not self._make_room(request, plan):
                 continue
-            plan.add(request, 1)
+            count = self._extend(plan, request, max(1, budget))
+            budget -= count if count > 1 else 0
+        return budget
 
     def _make_room(self, request: Request, plan: StepPlan) -> bool:
-        """Gets the page for the request's next token: evicts, reclaims, and at last retracts the least progressed."""
+        """Gets the pages for the request's next tokens: evicts, reclaims, and at last retracts the least progressed."""
         while not self._reserve(request):
             candidates = [r for r in self.running if r.phase is Phase.RUNNING]
             if len(candidates) == 1:
@@ -97,6 +100,7 @@ class Scheduler:
         self.cache.release(victim.sequence, victim.tokens)
         self.cache.hand_over(victim.sequence, Owner.SESSION)
         self.running.remove(victim)
+        plan.extends = [work for work in plan.extends if work.request is not victim]
         plan.decodes = [work for work in plan.decodes if work.request is not victim]
         victim.phase = Phase.WAITING
         victim.num_retractions += 1
@@ -106,7 +110,7 @@ class Scheduler:
 
     def _plan_prefills(self, plan: StepPlan, budget: int) -> int:
         for request in self.running:
-            if budget > 0 and request.num_pending > 1:
+            if budget > 0 and not request.is_decoding:
                 budget -= self._extend(plan, request, budget)
         return budget
 
@@ -159,7 +163,7 @@ class Scheduler:
             return False
         request.rewind()
         if request.cached_tokens is None:
-            request.cached_tokens = request.cursor
+            request.cached_tokens = min(request.cursor, request.prompt_len)
         request.phase = Phase.RUNNING
         self.running.append(request)
         return True

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import json
+import random
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from grammars import Vocabulary
+from grammars import Grammar, Vocabulary
+from grammars.sample import sample_text
 
 WORDS = [
     "ab",
@@ -30,12 +33,11 @@ WORDS = [
 SPLIT = ["é".encode()[:1] + b"", "😀".encode()[:2], "😀".encode()[2:], b"a" + "é".encode()[:1], "é".encode()[1:] + b"b"]
 
 
-def byte_level_text(token: str) -> bytes:
-    """The bytes behind a token of a byte-level BPE vocabulary (the GPT-2 alphabet)."""
+def byte_level_table() -> dict[str, int]:
+    """The bytes behind the characters of a byte-level BPE vocabulary (the GPT-2 alphabet)."""
     printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
     hidden = [byte for byte in range(256) if byte not in printable]
-    table = {chr(byte): byte for byte in printable} | {chr(256 + n): byte for n, byte in enumerate(hidden)}
-    return bytes(table[char] for char in token)
+    return {chr(byte): byte for byte in printable} | {chr(256 + n): byte for n, byte in enumerate(hidden)}
 
 
 @pytest.fixture(scope="session")
@@ -53,7 +55,32 @@ def smollm2() -> Vocabulary:
         pytest.skip(f"{path} is absent")
     content = json.loads(path.read_text(encoding="utf-8"))
     special = {added["id"] for added in content["added_tokens"]}
+    table = byte_level_table()
     tokens: list[bytes | None] = [None] * len(content["model"]["vocab"])
     for token, index in content["model"]["vocab"].items():
-        tokens[index] = None if index in special else byte_level_text(token)
+        tokens[index] = None if index in special else bytes(table[char] for char in token)
     return Vocabulary(tokens, [0, 2])
+
+
+@pytest.fixture(scope="session")
+def accepts(vocabulary: Vocabulary) -> Callable[[Grammar, str | bytes], bool]:
+    """Tells whether a grammar accepts a whole text, read byte by byte."""
+
+    def accepted(grammar: Grammar, text: str | bytes) -> bool:
+        matcher = grammar.matcher()
+        data = text if isinstance(text, bytes) else text.encode()
+        return all(matcher.accept(byte) for byte in data) and matcher.is_complete()
+
+    return accepted
+
+
+@pytest.fixture(scope="session")
+def walk(vocabulary: Vocabulary) -> Callable[[Grammar, random.Random], str]:
+    """Draws a random text from a grammar's masks, or fails where it gets stuck or does not end."""
+
+    def walked(grammar: Grammar, rng: random.Random) -> str:
+        text = sample_text(grammar.matcher(), vocabulary, rng, hurry=rng.choice([3, 15, 40]))
+        assert text is not None, "the text has no end"
+        return text.decode()
+
+    return walked

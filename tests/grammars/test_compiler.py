@@ -11,8 +11,8 @@ import pytest
 
 from grammars import Choice, GrammarCompiler, GrammarError, GrammarLimit, InvalidSpec, JsonSchema, Regex, Vocabulary
 from grammars import compiler as compiler_module
-from grammars.automaton import ByteAutomaton
-from grammars.outlines import automaton_of
+from grammars.engines.automaton import ByteAutomaton
+from grammars.engines.outlines import automaton_of
 from grammars.regular.pattern import Node
 
 

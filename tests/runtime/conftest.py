@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from tokenizers import Tokenizer as Backend
 from tokenizers import decoders, models, pre_tokenizers, trainers
 
+from grammars import Spec
 from runtime.batch import ForwardBatch
 from runtime.config import EngineConfig
 from runtime.engine import Engine
@@ -165,3 +167,78 @@ def assert_nothing_held(settled: Callable[[Engine], dict[str, int]]) -> Callable
         assert table["free"] + table["tree"] == table["total"]
 
     return check
+
+
+class TokenTree:
+    """A grammar over tokens: the text is one of some token sequences. Forces whatever has no alternative."""
+
+    warnings: tuple[str, ...] = ()
+
+    def __init__(self, sequences: Iterable[Sequence[int]], ends: Sequence[int]) -> None:
+        self.ends = tuple(ends)
+        self.children: dict[tuple[int, ...], set[int]] = {}
+        self.whole = {tuple(sequence) for sequence in sequences}
+        for sequence in self.whole:
+            for place, token in enumerate(sequence):
+                self.children.setdefault(sequence[:place], set()).add(token)
+
+    def matcher(self) -> TreeMatcher:
+        return TreeMatcher(self)
+
+
+class TreeMatcher:
+    """Follows one text through a `TokenTree`."""
+
+    def __init__(self, tree: TokenTree, path: tuple[int, ...] = ()) -> None:
+        self.tree, self.path = tree, path
+
+    def allowed(self, path: tuple[int, ...]) -> set[int]:
+        return self.tree.children.get(path, set()) | (set(self.tree.ends) if path in self.tree.whole else set())
+
+    def mask_into(self, row: np.ndarray[Any, Any]) -> None:
+        bits = np.zeros(32 * len(row), dtype=np.uint8)
+        bits[sorted(self.allowed(self.path))] = 1
+        row[:] = np.packbits(bits, bitorder="little").view(np.int32)
+
+    def accept(self, token: int) -> bool:
+        if token not in self.allowed(self.path):
+            return False
+        self.path = (*self.path, token)
+        return True
+
+    def forced(self) -> list[int]:
+        path = self.path
+        while len(only := self.allowed(path)) == 1 and not only & set(self.tree.ends):
+            path = (*path, *only)
+        return list(path[len(self.path) :])
+
+    def rollback(self, num_tokens: int) -> None:
+        if not 0 <= num_tokens <= len(self.path):
+            raise ValueError("num_tokens")
+        self.path = self.path[: len(self.path) - num_tokens]
+
+    def fork(self) -> TreeMatcher:
+        return TreeMatcher(self.tree, self.path)
+
+    def is_complete(self) -> bool:
+        return self.path in self.tree.whole
+
+    def is_exhausted(self) -> bool:
+        return self.path in self.tree.whole and not self.tree.children.get(self.path)
+
+
+@pytest.fixture(scope="session")
+def token_tree() -> Callable[..., TokenTree]:
+    return TokenTree
+
+
+@pytest.fixture(scope="session")
+def give_grammar() -> Callable[[Engine, Spec, Any], None]:
+    """Has an engine take a given grammar for what a spec compiles to."""
+
+    def give(engine: Engine, spec: Spec, grammar: Any) -> None:
+        compiler = engine._core._compilation._compiler
+        real = compiler.compile
+        compiler.compile = lambda asked: grammar if asked == spec else real(asked)  # type: ignore[method-assign]
+
+    return give

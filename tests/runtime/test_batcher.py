@@ -21,7 +21,7 @@ def _request(cache: PrefixCache, rng: random.Random) -> Request:
         sequence=sequence,
         prompt_len=prompt_len,
         max_length=len(tokens) + rng.randrange(0, 2),
-        logits_from=rng.choice([None, rng.randrange(prompt_len)]),
+        logits_from=rng.choice([None, rng.randrange(len(tokens))]),
     )
     request.rewind()
     return request
@@ -52,7 +52,7 @@ def test_against_a_loop_over_every_token() -> None:
                 assert batch.positions[row] == position
                 # KV that stands is never written again: its page may be shared.
                 assert batch.out_slots[row] == (slot if position >= sequence.kv_len else 0)
-                if request.logits_from is not None and request.logits_from <= position < request.prompt_len - 1:
+                if request.logits_from is not None and request.logits_from <= position < len(request.tokens) - 1:
                     wanted.setdefault(request, []).append((position, row))
                 row += 1
             if request.cursor + work.num_tokens == len(request.tokens) and request.num_remaining > 0:
@@ -63,18 +63,18 @@ def test_against_a_loop_over_every_token() -> None:
         assert list(step.sampled) == sampled
         assert batch.logit_rows[: len(sampled)].tolist() == sample_rows
         got = iter(batch.logit_rows[len(sampled) :].tolist())
-        for piece in step.prompts:
+        for piece in step.known:
             rows = [(piece.first + i, next(got)) for i in range(piece.count)]
             assert wanted.pop(piece.request) == rows
         assert not wanted
         assert next(got, None) is None
 
 
-def test_a_prompt_row_in_a_piece_of_one_token_is_not_forgotten() -> None:
+def test_a_known_row_in_a_piece_of_one_token_is_not_forgotten() -> None:
     cache = PrefixCache(4, 4)
     request = Request(tokens=[5, 6, 7], sequence=cache.open(), prompt_len=3, max_length=4, logits_from=0)
     assert cache.reserve(request.sequence, 3)
     plan = StepPlan()
     plan.add(request, 1)
-    (rows,) = build_step(plan, 4).prompts
+    (rows,) = build_step(plan, 4).known
     assert (rows.first, rows.count) == (0, 1)

@@ -147,6 +147,9 @@ def test_a_constraint_nothing_can_follow_fails_its_request_alone(engine: Engine,
         def mask_into(self, row: Any) -> None:
             row[:] = 0
 
+        def forced(self) -> list[int]:
+            return []
+
     engine._core._compilation._compiler.compile = lambda spec: Stuck()  # type: ignore[assignment, method-assign, return-value]
     with pytest.raises(RequestError, match="stuck"):
         engine.generate("x", {"regex": "a"})

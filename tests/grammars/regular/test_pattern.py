@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from grammars import GrammarLimit, InvalidSpec, UnsupportedConstraint
-from grammars.automaton import START
-from grammars.outlines import automaton_of
+from grammars.engines.automaton import START
+from grammars.engines.outlines import automaton_of
 from grammars.regular.pattern import MAX_PATTERN_LENGTH, parse_pattern
 
 SAMPLE = [chr(code) for code in [*range(0x250), 0x660, 0x2028, 0x212A, 0x3000, 0xFEFF, 0xFFFD, 0x1F600, 0x10FFFE]]

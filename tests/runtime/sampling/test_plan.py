@@ -22,7 +22,8 @@ def test_greedy_rows_need_no_part_and_leave_logits_alone(make_row):
     plan = SamplingPlan([make_row(temperature=0.0)] * 2, 10, CPU)
     logits = torch.randn(2, 10)
     before = logits.clone()
-    assert plan.edit(logits) == {}
+    plan.edit(logits)
+    assert plan.errors == {}
     assert torch.equal(logits, before)
     assert plan.draws is None
     assert plan.logprobs is None
@@ -31,7 +32,7 @@ def test_greedy_rows_need_no_part_and_leave_logits_alone(make_row):
 def test_a_bias_beyond_the_vocabulary_fails_its_row_only(make_row):
     plan = SamplingPlan([make_row(logit_bias={9: 2.0}), make_row(logit_bias={10: 2.0, 1: 1.0})], 10, CPU)
     logits = torch.zeros(2, 10)
-    errors = plan.edit(logits)
-    assert list(errors) == [1]
-    assert isinstance(errors[1], InvalidParameter)
+    plan.edit(logits)
+    assert list(plan.errors) == [1]
+    assert isinstance(plan.errors[1], InvalidParameter)
     assert logits.nonzero().tolist() == [[0, 9]]

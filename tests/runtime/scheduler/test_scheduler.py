@@ -48,6 +48,7 @@ class Driver:
     policy: str = "fcfs"
     max_running: int = 8
     chunk: int = CHUNK
+    forces: bool = False
     computed: list[tuple[tuple[int, ...], int]] = field(default_factory=list)
     content: dict[int, tuple[int, ...]] = field(default_factory=dict)
     tasks: dict[Request, Task] = field(default_factory=dict)
@@ -85,7 +86,7 @@ class Driver:
         self.sessions.drop(task.session)
 
     def step(self) -> StepPlan:
-        decoding = {r for r in self.scheduler.running if r.num_pending == 1}
+        decoding = {r for r in self.scheduler.running if r.is_decoding}
         retractions = self.scheduler.num_retractions
         plan = self.scheduler.plan()
         self._check(plan, decoding, self.scheduler.num_retractions > retractions)
@@ -95,12 +96,19 @@ class Driver:
         for work in plan.work:
             request = work.request
             if request.cursor == len(request.tokens) and request.num_remaining > 0:
-                self.tasks[request].session.add(next_token(request.tokens), "generated")
-            if request.num_remaining == 0:
+                self._sample(request)
+            # where tokens are forced the last ones are run too, as they are where their log probabilities are wanted
+            if request.num_remaining == 0 and request.cursor >= len(request.tokens) - (0 if self.forces else 1):
                 self._end(self.tasks[request])
         self.steps += 1
         self.sessions.audit()
         return plan
+
+    def _sample(self, request: Request) -> None:
+        session = self.tasks[request].session
+        session.add(next_token(request.tokens), "generated")
+        while self.forces and request.num_remaining > 0 and next_token([7, *request.tokens]) % 3:
+            session.add(next_token(request.tokens), "forced")
 
     def _check(self, plan: StepPlan, decoding: set[Request], retracted: bool) -> None:
         assert sum(work.num_tokens for work in plan.extends) <= self.chunk
@@ -116,7 +124,7 @@ class Driver:
             last = work.request.cursor + work.num_tokens
             assert last <= len(work.request.sequence.pages) * self.page_size, "no page to write to"
         still = {r for r in decoding if r.phase is Phase.RUNNING}
-        assert still <= {work.request for work in plan.decodes}, "a decode was held back"
+        assert still <= {work.request for work in plan.work}, "a decode was held back"
         assert still == decoding or retracted
 
     def _compute(self, request: Request, count: int) -> None:
@@ -169,11 +177,15 @@ SHAPES = [(1, 48), (4, 14), (16, 6)]
 
 @pytest.mark.parametrize(("page_size", "num_pages"), SHAPES)
 @pytest.mark.parametrize("policy", ["fcfs", "lpm"])
-def test_random_load_ends_with_the_right_tokens_and_clean_books(page_size: int, num_pages: int, policy: str) -> None:
+@pytest.mark.parametrize("forces", [False, True])
+def test_random_load_ends_with_the_right_tokens_and_clean_books(
+    page_size: int, num_pages: int, policy: str, forces: bool
+) -> None:
     retractions = 0
     for seed in range(12):
         rng = random.Random(seed)
-        driver = Driver(num_pages, page_size, policy, max_running=rng.choice([2, 8]), chunk=rng.choice([1, 5, 16, 64]))
+        running, chunk = rng.choice([2, 8]), rng.choice([1, 5, 16, 64])
+        driver = Driver(num_pages, page_size, policy, max_running=running, chunk=chunk, forces=forces)
         prefixes = [[rng.randrange(3) for _ in range(rng.randrange(1, 20))] for _ in range(3)]
         tasks: list[Task] = []
         cancelled: set[int] = set()

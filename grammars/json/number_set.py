@@ -1,0 +1,183 @@
+"""Sets of numbers as unions of pieces: an interval, a step its numbers are multiples of, and steps they are not."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
+from typing import TypeAlias, cast
+
+from grammars.errors import GrammarLimit
+from grammars.json.node import MultipleOf, NumberIn
+
+__all__ = ["ANY_NUMBER", "MAX_PIECES", "Bound", "Formula", "NumberPiece", "pieces_of", "power_of_ten"]
+
+Formula: TypeAlias = NumberIn | MultipleOf | tuple[object, ...]
+"""`NumberIn`, `MultipleOf`, or `("all", formula, …)` and `("any", formula, …)`, nested; the formulas may also come as
+one tuple: `("all", (formula, …))`."""
+
+MAX_PIECES = 512
+"""Most intervals a formula may come apart into, not counting those of one number."""
+FARTHEST = 150
+"""Beyond 10**±150 lies no number that has a spelling here, nor any digit of one."""
+MAX_DIGITS = 1000
+"""Most digits of a bound or a step."""
+EXACT_INTEGERS = 2**53
+"""Below this, every integer is a float, so rounding never reaches the next one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """An end of an interval; an `is_open` one is not in it."""
+
+    value: Fraction
+    is_open: bool
+
+
+@dataclass(frozen=True, slots=True)
+class NumberPiece:
+    """Numbers from `low` to `high` (None: no end), multiples of `step` (None: any) and of none of `excluded`."""
+
+    low: Bound | None = None
+    high: Bound | None = None
+    step: Fraction | None = None
+    excluded: frozenset[Fraction] = frozenset()
+
+    @property
+    def point(self) -> Fraction | None:
+        """The only number that may be in it, when there is only one by its bounds."""
+        return self.low.value if self.low and self.high and self.low.value == self.high.value else None
+
+    def is_void(self) -> bool:
+        """Whether bounds or steps contradict each other outright. False does not mean that a number is in it."""
+        if self.low and self.high:
+            low, high = self.low, self.high
+            if low.value > high.value or (low.value == high.value and (low.is_open or high.is_open)):
+                return True
+        return self.step is not None and any(self.step % other == 0 for other in self.excluded)
+
+    def meet(self, other: NumberPiece) -> NumberPiece:
+        """The numbers in both."""
+        steps = [piece.step for piece in (self, other) if piece.step is not None]
+        return NumberPiece(
+            _tighter(self.low, other.low, 1),
+            _tighter(self.high, other.high, -1),
+            _common_multiple(steps) if steps else None,
+            self.excluded | other.excluded,
+        )
+
+    def covers(self, other: NumberPiece) -> bool:
+        """Whether every number of `other` is plainly in this one too."""
+        return (
+            _tighter(self.low, other.low, 1) == other.low
+            and _tighter(self.high, other.high, -1) == other.high
+            and (self.step is None or (other.step is not None and other.step % self.step == 0))
+            and all(any(step % kept == 0 for kept in other.excluded) for step in self.excluded)
+        )
+
+
+ANY_NUMBER = NumberPiece()
+
+
+def pieces_of(formula: Formula) -> tuple[NumberPiece, ...]:
+    """The pieces whose union is the set a formula describes; some may hold no number.
+
+    Raises:
+        GrammarLimit: more than `MAX_PIECES` pieces, or a step of absurd size.
+    """
+    if isinstance(formula, NumberIn):
+        return _kept([_between(formula)])
+    if isinstance(formula, MultipleOf):
+        return _multiples(formula)
+    kind, *items = formula
+    if len(items) == 1 and isinstance(items[0], tuple) and (not items[0] or not isinstance(items[0][0], str)):
+        items = list(items[0])
+    parts = [pieces_of(cast(Formula, item)) for item in items]
+    if kind == "any":
+        return _kept([piece for part in parts for piece in part])
+    pieces: tuple[NumberPiece, ...] = (ANY_NUMBER,)
+    for part in parts:
+        if len(pieces) * len(part) > MAX_PIECES**2:
+            raise _too_many()
+        pieces = _kept([one.meet(other) for one in pieces for other in part])
+    return pieces
+
+
+def power_of_ten(step: Fraction) -> int | None:
+    """The exponent of a step that is a power of ten, None for any other."""
+    digits = str(step.numerator if step.denominator == 1 else step.denominator)
+    if digits.strip("0") != "1" or (step.denominator != 1 and step.numerator != 1):
+        return None
+    return len(digits) - 1 if step.denominator == 1 else 1 - len(digits)
+
+
+def _kept(pieces: Sequence[NumberPiece]) -> tuple[NumberPiece, ...]:
+    """Without void pieces, and without those that another one covers."""
+    distinct = [piece for piece in dict.fromkeys(pieces) if not piece.is_void()]
+    wide = [piece for piece in distinct if piece.point is None]
+    if len(wide) > MAX_PIECES:
+        raise _too_many()
+    if len(wide) > 32:  # looking for cover is quadratic
+        return tuple(distinct)
+    alone = [piece for piece in distinct if not any(other != piece and other.covers(piece) for other in wide)]
+    return tuple(alone)
+
+
+def _too_many() -> GrammarLimit:
+    return GrammarLimit(f"number: its constraints come apart into more than {MAX_PIECES} intervals")
+
+
+def _between(node: NumberIn) -> NumberPiece:
+    low = None if node.low is None else _bound(node.low, node.low_open, 1)
+    high = None if node.high is None else _bound(node.high, node.high_open, -1)
+    return NumberPiece(low, high)
+
+
+def _multiples(node: MultipleOf) -> tuple[NumberPiece, ...]:
+    step = _step(node.step)
+    if node.negated:
+        return (NumberPiece(excluded=frozenset((step,))),)
+    return (NumberPiece(step=step),)
+
+
+def _tighter(one: Bound | None, other: Bound | None, side: int) -> Bound | None:
+    """The bound that leaves less, of two lower (side 1) or two upper (side -1) ones."""
+    if one is None or other is None:
+        return one or other
+    return max(one, other, key=lambda bound: (bound.value * side, bound.is_open))
+
+
+def _common_multiple(steps: Sequence[Fraction]) -> Fraction:
+    return Fraction(math.lcm(*(step.numerator for step in steps)), math.gcd(*(step.denominator for step in steps)))
+
+
+def _bound(value: Decimal, is_open: bool, side: int) -> Bound:
+    """A bound as a fraction, on `side` 1 (lower) or -1. An open one is moved past what floats would round onto it."""
+    _check_size(value)
+    if value and value.adjusted() > FARTHEST:
+        value = Decimal((value.as_tuple().sign, (1,), FARTHEST))
+    elif value and value.adjusted() < -FARTHEST:
+        value, is_open = Decimal((value.as_tuple().sign, (1,), -FARTHEST)), True
+    exact = Fraction(value)
+    if is_open and exact and abs(exact) < EXACT_INTEGERS:
+        # A reader that makes floats of numbers reads what lies next to the bound as the bound itself.
+        nearest = float(exact)
+        exact = (Fraction(nearest) + Fraction(math.nextafter(nearest, side * math.inf))) / 2
+    return Bound(exact, is_open)
+
+
+def _check_size(value: Decimal) -> None:
+    digits = len(value.as_tuple().digits)
+    if digits > MAX_DIGITS:
+        raise GrammarLimit(f"number: a bound or step of {digits} digits, at most {MAX_DIGITS} are read")
+
+
+def _step(value: Decimal) -> Fraction:
+    _check_size(value)
+    if value.adjusted() > FARTHEST:  # 0 is the only multiple that has a spelling
+        return Fraction(10**FARTHEST)
+    if value.adjusted() < -FARTHEST:
+        raise GrammarLimit(f"multipleOf {value}: at least 1e-{FARTHEST} is supported")
+    return Fraction(value)

@@ -1,0 +1,282 @@
+"""Objects while they are read: which names may come next, and what their values must be."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from grammars.json.conjunctions import Atom, Conjunction
+from grammars.json.forms import KeyClasses
+from grammars.json.keys import KeyTable
+from grammars.json.node import FALSE, TRUE, CountProperties, Every, Node, Some
+from grammars.json.object_search import ObjectSearch
+from grammars.json.residual import Clauses, Step, decide, holds_at_end, settle, undominated
+from grammars.json.rivals import Rivals
+from grammars.json.unlike import FrozenObject
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from grammars.json.shapes import Shapes
+
+__all__ = ["ObjectShape", "ObjectState", "Residual"]
+
+
+class Residual(NamedTuple):
+    """What distinguishes the states of one shape.
+
+    Args:
+        available: the labels that may still come, as a bit mask.
+        clauses: what must still be fulfilled besides the required names.
+        num_read: properties read so far, as far as bounds on their number tell counts apart.
+        rivals: objects that the value must differ from and is equal to so far.
+        taken: undeclared names that must not come again.
+    """
+
+    available: int
+    clauses: Clauses
+    num_read: int
+    rivals: frozenset[FrozenObject]
+    taken: frozenset[str]
+
+
+class ObjectShape:
+    """One conjunction of constraints on an object: what all its states have in common.
+
+    Args:
+        shapes: the arena.
+        conjunction: the constraints.
+    """
+
+    def __init__(self, shapes: Shapes, conjunction: Conjunction) -> None:
+        self.shapes = shapes
+        self.table = KeyTable(shapes.languages, conjunction, shapes.limits)
+        self.in_order = shapes.key_order == "schema"
+        self.low: int = 0
+        self.high: int | None = None
+        self.required = 0
+        clauses = [frozenset(clause) for clause in conjunction.clauses]
+        self._every: list[list[Node]] = [
+            [] for _ in range((self.table.all_names | self.table.all_classes).bit_length())
+        ]
+        self._values: dict[int, Node] = {}
+        self._bases: dict[int, frozenset[Node]] = {}
+        self._states: dict[Residual, ObjectState] = {}
+        for atom in conjunction.atoms:
+            clauses += self._take_atom(atom)
+        available = self._available()
+        self._rivals = Rivals(shapes.values, self.table, available, conjunction.rivals)
+        self._simplify_bounds(available, clauses)
+        self.is_plain = not clauses and not self._rivals.all and self.low == 0 and self.high is None
+        self.start = self.settled(Residual(available, frozenset(clauses), 0, self._rivals.all, frozenset()))
+
+    def _take_atom(self, atom: Atom) -> list[frozenset[Atom]]:
+        """Notes what an atom says; the clause it is when it is decided only as properties come."""
+        if isinstance(atom, CountProperties):
+            self.low = max(self.low, atom.low)
+            if atom.high is not None:
+                self.high = atom.high if self.high is None else min(self.high, atom.high)
+            return []
+        if not isinstance(atom, Every | Some):
+            return []
+        mask = self.table.mask(atom.keys)
+        if isinstance(atom, Every):
+            self._note(mask, atom.node)
+            return []
+        if mask & self.table.all_classes or mask & (mask - 1) or not mask:
+            return [frozenset((atom,))]
+        self.required |= mask
+        self._note(mask, atom.node)
+        return []
+
+    def _note(self, mask: int, node: Node) -> None:
+        if node is TRUE:
+            return
+        while mask:
+            lowest = mask & -mask
+            self._every[lowest.bit_length() - 1].append(node)
+            mask ^= lowest
+
+    def _available(self) -> int:
+        mask = self.table.all_names | self.table.all_classes
+        for label, nodes in enumerate(self._every):
+            if nodes and FALSE in nodes:
+                mask &= ~(1 << label)
+        return mask
+
+    def _simplify_bounds(self, available: int, clauses: list[frozenset[Atom]]) -> None:
+        if self.low <= (self.required & available).bit_count():
+            self.low = 0
+        if self.high is not None and not available & self.table.all_classes and available.bit_count() <= self.high:
+            self.high = None
+        counts = [literal for clause in clauses for literal in clause if isinstance(literal, CountProperties)]
+        self._wanted = max((literal.low for literal in counts), default=0)
+        self._wanted = max(self._wanted, self.low)
+        highs = [self.high, *(literal.high for literal in counts)]
+        self.count_cap = max(self._wanted, *(0 if high is None else high + 1 for high in highs))
+
+    def value(self, label: int) -> Node:
+        """What the value under a label satisfies in any case."""
+        found = self._values.get(label)
+        if found is None:
+            found = self._values[label] = self.shapes.merge.all_of(self._every[label])
+        return found
+
+    def begin(self) -> ObjectState | None:
+        """The state right after the opening bracket; None when no object can be."""
+        return self.state(self.start) if self.start is not None and self.can_complete(self.start) else None
+
+    def state(self, residual: Residual) -> ObjectState:
+        """The one state with that residual."""
+        found = self._states.get(residual)
+        if found is None:
+            found = self._states[residual] = ObjectState(self, residual)
+        return found
+
+    def advance(self, residual: Residual, label: int, ordered: bool) -> Iterator[tuple[Residual, tuple[Node, ...]]]:
+        """The ways to read a property: what is left after it, and what its value satisfies besides `value(label)`.
+
+        Whether the value can be and the rest can be completed is not looked at.
+        """
+        if self.high is not None and residual.num_read >= self.high:
+            return
+        after = self._after(residual.available, label, ordered)
+        count = min(residual.num_read + 1, self.count_cap)
+        for rivals, unlike in self._rivals.advance(residual.rivals, residual.available, after, label):
+            for step in self._decide(residual.clauses, label):
+                left = self.settled(Residual(after, step.clauses, count, rivals, residual.taken))
+                if left is not None:
+                    yield left, (*step.extra, *unlike)
+
+    def _decide(self, clauses: Clauses, label: int) -> Iterator[Step]:
+        if not clauses:
+            return iter((Step(clauses, ()),))
+        base = self._bases.get(label)
+        if base is None:
+            base = self._bases[label] = frozenset((TRUE, self.value(label), *self._every[label]))
+        return decide(clauses, lambda literal: self._covers(literal, label), base, self.shapes.limits.alternatives)
+
+    def _covers(self, literal: Atom, label: int) -> bool:
+        return isinstance(literal, Every | Some) and bool(self.table.mask(literal.keys) >> label & 1)
+
+    def _after(self, available: int, label: int, ordered: bool) -> int:
+        """The labels that may come after one."""
+        if label >= self.table.num_names:
+            return available & self.table.all_classes if ordered else available
+        return available & (-2 << label) if ordered else available & ~(1 << label)
+
+    def settled(self, residual: Residual) -> Residual | None:
+        """The residual with decided literals dropped; None when a clause can no longer hold."""
+        if not residual.clauses:
+            return residual
+
+        def status(literal: Atom) -> bool | None:
+            if isinstance(literal, CountProperties):
+                if literal.high is not None and residual.num_read > literal.high:
+                    return False
+                return True if literal.high is None and residual.num_read >= literal.low else None
+            if isinstance(literal, Every | Some) and not self.table.mask(literal.keys) & residual.available:
+                return isinstance(literal, Every)
+            return None
+
+        clauses = settle(residual.clauses, status)
+        return None if clauses is None else residual._replace(clauses=clauses)
+
+    def closes(self, residual: Residual) -> bool:
+        """Whether the object may end here."""
+        if residual.available & self.required or residual.num_read < self.low:
+            return False
+        if not all(holds_at_end(clause, residual.num_read) for clause in residual.clauses):
+            return False
+        return not self._rivals.is_equal(residual.rivals, residual.available)
+
+    def can_complete(self, residual: Residual) -> bool:
+        """Whether some object ends well from here."""
+        return self.shapes.emptiness.answer(ObjectSearch(self).completes(residual))
+
+    def must_capture(self, residual: Residual, label: int, extra: tuple[Node, ...]) -> bool:
+        """Whether the undeclared name just read must not come again: its value fulfils something, or names count."""
+        return label >= self.table.num_names and (bool(extra) or residual.num_read < self._wanted)
+
+    def keys(self, taken: frozenset[str]) -> KeyClasses:
+        """How names are told apart when some undeclared ones must not come again."""
+        keys = self.table.keys
+        if not taken:
+            return keys
+        languages = self.shapes.languages
+        others = languages.complement(languages.literals(taken))
+        return KeyClasses(keys.names, tuple(languages.intersect(language, others) for language in keys.classes))
+
+
+class ObjectState:
+    """A place in an object where a name or the closing bracket is next. The same residual is the same object.
+
+    `captures` is true of some states that `next` gives: when the property is complete, `with_name` says, for the
+    undeclared name it has, how to go on.
+    """
+
+    __slots__ = ("_keys", "_next", "can_close", "captures", "residual", "shape")
+
+    def __init__(self, shape: ObjectShape, residual: Residual, captures: bool = False) -> None:
+        self.shape = shape
+        self.residual = residual
+        self.captures = captures
+        self.can_close = shape.closes(residual)
+        self._next: dict[int, tuple[tuple[ObjectState, Node], ...]] = {}
+        self._keys: KeyClasses | None = None
+
+    @property
+    def keys(self) -> KeyClasses:
+        """How names are told apart here; one object for all states of a shape, but where names must not come again."""
+        if self._keys is None:
+            self._keys = self.shape.keys(self.residual.taken)
+        return self._keys
+
+    def _may_come(self, label: int) -> bool:
+        shape, available = self.shape, self.residual.available
+        if not available >> label & 1:
+            return False
+        return not shape.in_order or not shape.required & available & ((1 << label) - 1)
+
+    def allows(self, label: int) -> bool:
+        """Whether a name with that label may come now."""
+        if not self._may_come(label):
+            return False
+        if self.shape.is_plain:
+            return not self.shape.shapes.is_empty(self.shape.value(label))
+        return bool(self.next(label))
+
+    def can_continue(self) -> bool:
+        """Whether any name may come now."""
+        keys = self.shape.table.keys
+        return any(self.allows(label) for label in range(len(keys.names) + len(keys.classes)))
+
+    def next(self, label: int) -> tuple[tuple[ObjectState, Node], ...]:
+        """The alternatives after a name with that label: the state after the property, and what its value must satisfy.
+
+        None when the name may not come now. Each alternative can be completed.
+
+        Raises:
+            GrammarLimit: finding that out took too much.
+        """
+        found = self._next.get(label)
+        if found is None:
+            found = self._next[label] = self._find_next(label) if self._may_come(label) else ()
+        return found
+
+    def _find_next(self, label: int) -> tuple[tuple[ObjectState, Node], ...]:
+        shape, shapes = self.shape, self.shape.shapes
+        value = shape.value(label)
+        found: dict[tuple[ObjectState, Node], None] = {}
+        for left, extra in shape.advance(self.residual, label, shape.in_order):
+            node = shapes.merge.all_of((value, *extra)) if extra else value
+            if shapes.is_empty(node) or not (shape.is_plain or shape.can_complete(left)):
+                continue
+            captures = shape.must_capture(left, label, extra)
+            state = ObjectState(shape, left, captures=True) if captures else shape.state(left)
+            found[state, node] = None
+        return undominated(found, lambda state: state.residual.clauses)
+
+    def with_name(self, name: str) -> tuple[ObjectState, ...]:
+        """The states to go on from after a property with that undeclared name; for a state that captures."""
+        left = self.residual._replace(taken=self.residual.taken | {name})
+        return (self.shape.state(left),)

@@ -1,0 +1,1 @@
+"""From JSON Schema documents to constraint nodes, keyword by keyword."""

@@ -1,0 +1,149 @@
+"""The project's own engine: specs as machines."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from grammars.errors import GrammarError, GrammarLimit, InvalidSpec
+from grammars.json.forms import ShapeLimits
+from grammars.json.frames import JsonFrames
+from grammars.json.node import Nodes
+from grammars.json.schema import GraphLimits, SchemaGraph
+from grammars.json.shapes import Shapes
+from grammars.machine.grammar import MachineGrammar
+from grammars.machine.kernels import Kernels
+from grammars.machine.lexeme import Lexemes
+from grammars.machine.machine import Machine
+from grammars.machine.tables import VocabularyTables
+from grammars.regular.language import Languages
+from grammars.regular.patterns import pattern_language
+from grammars.spec import Choice, JsonObject, JsonSchema, Regex, Spec
+from grammars.vocabulary import Vocabulary
+
+__all__ = ["EngineLimits", "MachineEngine"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineLimits:
+    """What one grammar may take.
+
+    Args:
+        seconds: for compiling it.
+        bytes: for its tables, which grow while texts are matched.
+        states: languages looked at to answer one question about one.
+        graph: size of a schema.
+        shapes: alternatives within it.
+    """
+
+    seconds: float = 10.0
+    bytes: int = 64 * 2**20
+    states: int = 20_000
+    graph: GraphLimits = GraphLimits()
+    shapes: ShapeLimits = ShapeLimits()
+
+
+class MachineEngine:
+    """Compiles specs for one vocabulary. Thread-safe; keeps tables of the vocabulary, no grammars.
+
+    Args:
+        vocabulary: the tokens.
+        limits: what one grammar may take.
+        registry: schemas that references may lead to, by URI.
+        kernels: which functions walk the tables; the compiled ones by default.
+        cache_dir: where tables of the vocabulary are kept between processes; None keeps them nowhere.
+    """
+
+    name = "sgdsl"
+
+    def __init__(
+        self,
+        vocabulary: Vocabulary,
+        *,
+        limits: EngineLimits | None = None,
+        registry: Mapping[str, object] | None = None,
+        kernels: Kernels | None = None,
+        cache_dir: Path | None = None,
+    ) -> None:
+        self.vocabulary = vocabulary
+        self.tables = VocabularyTables(vocabulary, kernels=kernels, cache_dir=cache_dir)
+        self._limits = limits or EngineLimits()
+        self._registry = registry
+
+    def compile(self, spec: Spec) -> MachineGrammar:
+        """The grammar of `spec`.
+
+        Raises:
+            InvalidSpec: the spec itself is wrong.
+            UnsupportedConstraint: it asks for what cannot be enforced.
+            GrammarLimit: it is too large.
+        """
+        languages = Languages(max_states=self._limits.states, deadline=time.monotonic() + self._limits.seconds)
+        machine = Machine(self.tables, max_bytes=self._limits.bytes)
+        try:
+            grammar = self._compile(spec, machine, languages)
+        except RecursionError:
+            raise GrammarLimit(f"{type(spec).__name__}: nested too deeply") from None
+        languages.deadline = None
+        return grammar
+
+    def _compile(self, spec: Spec, machine: Machine, languages: Languages) -> MachineGrammar:
+        if isinstance(spec, Regex):
+            language = pattern_language(languages, spec.pattern)
+            return self._lexeme(machine, languages, language, "regex")
+        if isinstance(spec, Choice):
+            return self._lexeme(machine, languages, languages.literals(spec.options), "choice")
+        if isinstance(spec, JsonObject):
+            spec = spec.schema()
+        if isinstance(spec, JsonSchema):
+            start, warnings = self._document(spec, machine, languages)
+            return MachineGrammar(machine, start, warnings)
+        return self._rules(spec, machine, languages)
+
+    def _lexeme(self, machine: Machine, languages: Languages, language, what: str) -> MachineGrammar:
+        if languages.is_empty(language):
+            raise InvalidSpec(f"{what}: no text matches it")
+        longest = self.tables.longest
+        lexemes = Lexemes(machine, "plain", twin=lambda chars: languages.clipped(chars, longest))
+        return MachineGrammar(machine, lexemes.state(language), ())
+
+    def _document(
+        self, spec: JsonSchema, machine: Machine, languages: Languages
+    ) -> tuple[int | None, tuple[str, ...]]:
+        """The state in which a document begins, None when there is none."""
+        nodes = Nodes()
+        graph = SchemaGraph(
+            json.loads(spec.schema),
+            languages,
+            nodes,
+            formats=spec.formats,
+            registry=self._registry,
+            limits=self._limits.graph,
+        )
+        shapes = Shapes(languages, nodes, spec.key_order, self._limits.shapes)
+        warnings = tuple(graph.warnings)
+        if shapes.is_empty(graph.root):
+            if spec.unsatisfiable == "error":
+                raise InvalidSpec("json_schema: no value satisfies it")
+            return None, warnings
+        return JsonFrames(machine, shapes, languages, spec.whitespace).root(graph.root), warnings
+
+    def _rules(self, spec: Spec, machine: Machine, languages: Languages) -> MachineGrammar:
+        from grammars.cfg.frames import RuleFrames
+        from grammars.cfg.specs import rules_of
+
+        rules = rules_of(spec, languages)
+        warnings = list(rules.warnings)
+
+        def embedded(schema: JsonSchema) -> int:
+            start, more = self._document(schema, machine, languages)
+            if start is None:
+                raise InvalidSpec("json_schema: no value satisfies it")
+            warnings.extend(more)
+            return start
+
+        frames = RuleFrames(machine, rules, embedded)
+        return MachineGrammar(machine, frames.root(), tuple(warnings))

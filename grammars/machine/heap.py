@@ -1,0 +1,57 @@
+"""A growing run of int32 in which all records of a machine lie."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from grammars.errors import GrammarLimit
+from grammars.machine.layout import STATE_SIZE
+
+__all__ = ["Heap"]
+
+MAX_INTS = 2**27
+"""Addresses stand in moves above three bits of kind."""
+
+
+class Heap:
+    """Records are put behind one another and never moved or freed; address 0 is none of them.
+
+    Growing replaces `data`, so readers of the old array go on reading what was there when they began.
+
+    Args:
+        max_bytes: GrammarLimit beyond.
+    """
+
+    def __init__(self, max_bytes: int) -> None:
+        self.data: npt.NDArray[np.int32] = np.zeros(1024, np.int32)
+        self.used = STATE_SIZE
+        self._max_ints = min(MAX_INTS, max_bytes // 4)
+
+    @property
+    def num_bytes(self) -> int:
+        """Memory taken."""
+        return self.data.nbytes
+
+    def reserve(self, count: int) -> int:
+        """The address of `count` fresh zeros."""
+        address = self.used
+        self.used += count
+        if self.used > len(self.data):
+            self._grow()
+        return address
+
+    def put(self, values: Sequence[int]) -> int:
+        """The address of a record with these values."""
+        address = self.reserve(len(values))
+        self.data[address : address + len(values)] = values
+        return address
+
+    def _grow(self) -> None:
+        if self.used > self._max_ints:
+            raise GrammarLimit(f"grammar: its tables take more than {self._max_ints * 4} bytes")
+        grown = np.zeros(max(self.used, 2 * len(self.data)), np.int32)
+        grown[: len(self.data)] = self.data
+        self.data = grown

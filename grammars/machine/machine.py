@@ -1,0 +1,346 @@
+"""One grammar's pushdown: its states as far as anybody came to them, and how to make the others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from threading import RLock
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from grammars.errors import GrammarLimit
+from grammars.machine.heap import Heap
+from grammars.machine.layout import (
+    CACHE,
+    CONSUMED,
+    COUNTED,
+    EDGE_AT,
+    EDGES,
+    ELSE,
+    END,
+    EXPANDED,
+    FINAL,
+    FLAGS,
+    FRAME_FLAGS,
+    FRAME_SIZE,
+    GOTO,
+    JUMPS,
+    LABEL,
+    LEAST,
+    MOST,
+    MULTI,
+    PUSH,
+    RESUME,
+    RETURN,
+    ROW,
+    STATE_SIZE,
+    UNKNOWN,
+)
+from grammars.machine.scratch import MISSES, MISSES_USED, OVERFLOW
+from grammars.machine.tables import Behind, VocabularyTables
+
+__all__ = ["MOST_EDGES", "Machine", "goto", "label_move"]
+
+MOST_EDGES = 18
+"""States with more edges get a row of 256 moves."""
+
+Ints: TypeAlias = npt.NDArray[np.int32]
+Jump: TypeAlias = Callable[[int], Sequence[tuple[int, int]]]
+"""What a label leads to: (frame, state) pairs."""
+
+
+def goto(state: int) -> int:
+    """The move to a state."""
+    return state << 3 | GOTO
+
+
+def label_move(label: int) -> int:
+    """The move that lets the frame on top decide by a label."""
+    return label << 3 | LABEL
+
+
+class Machine:
+    """The tables of one grammar, made where kernels miss something. Threads may share it.
+
+    Args:
+        tables: what the vocabulary's grammars share.
+        max_bytes: memory the tables may take; GrammarLimit beyond.
+    """
+
+    def __init__(self, tables: VocabularyTables, *, max_bytes: int) -> None:
+        self.tables = tables
+        self.lock = RLock()
+        self.heap = Heap(max_bytes)
+        self.masks: npt.NDArray[np.uint32] = np.zeros((0, tables.num_words), np.uint32)
+        self._num_masks = 0
+        self._expanders: dict[int, Callable[[], None]] = {}
+        self._jumpers: dict[int, Jump] = {}
+        self._twins: dict[int, Callable[[], int]] = {}
+        self._names: dict[int, object] = {}
+        self._cells: dict[tuple[int, int], int] = {}
+        self._moves: dict[tuple[int, ...], int] = {}
+        self._returner = 0
+        end = self.state(END | EXPANDED)
+        self.bottom = self.cell(self.frame(end, CONSUMED), 0)
+        """The stack of a text that nothing surrounds."""
+
+    @property
+    def num_bytes(self) -> int:
+        """Memory the tables take."""
+        return self.heap.num_bytes + self.masks.nbytes
+
+    def state(self, flags: int = 0, expand: Callable[[int], None] | None = None) -> int:
+        """A new state; `expand` fills in its edges when somebody first comes to it."""
+        address = self.heap.reserve(STATE_SIZE)
+        self.heap.data[address + FLAGS] = flags
+        if expand is not None:
+            self._expanders[address] = lambda: expand(address)
+        return address
+
+    def name(self, state: int, name: object) -> None:
+        """Says that a lexeme's state is the same in every grammar, so its mask is found out once for a vocabulary."""
+        self._names[state] = name
+
+    def twin(self, state: int, find: Callable[[], int]) -> None:
+        """Says that a lexeme's state allows the same tokens as another one, which `find` gives."""
+        self._twins[state] = find
+
+    def set_edges(self, state: int, moves: dict[int, int], otherwise: int = 0) -> None:
+        """Fills in a state: moves by byte, and the state that answers for all other bytes."""
+        if len(moves) <= MOST_EDGES or otherwise:
+            pairs = self.heap.put([part for pair in moves.items() for part in pair])
+            self.heap.data[state + EDGES : state + EDGE_AT + 1] = len(moves), pairs
+            self.heap.data[state + ELSE] = otherwise
+        else:
+            row = self.heap.reserve(256)
+            self.heap.data[[row + byte for byte in moves]] = list(moves.values())
+            self.heap.data[state + ROW] = row
+        self.heap.data[state + FLAGS] |= EXPANDED
+
+    def set_row(self, state: int, row: Ints) -> None:
+        """Fills in a state with its 256 moves."""
+        used = np.flatnonzero(row)
+        if len(used) <= MOST_EDGES:
+            self.set_edges(state, dict(zip(used.tolist(), row[used].tolist(), strict=True)))
+            return
+        address = self.heap.reserve(256)
+        data = self.heap.data
+        data[address : address + 256] = row
+        data[state + ROW] = address
+        data[state + FLAGS] |= EXPANDED
+
+    def moves_of(self, state: int) -> dict[int, int]:
+        """The moves of a state by byte, expanding it first where needed."""
+        self.ensure(state)
+        data = self.heap.data
+        found: dict[int, int] = {}
+        asked = state
+        while asked:
+            pairs, count = int(data[asked + EDGE_AT]), int(data[asked + EDGES])
+            for index in range(count):
+                found.setdefault(int(data[pairs + 2 * index]), int(data[pairs + 2 * index + 1]))
+            row = int(data[asked + ROW])
+            if row:
+                for byte in np.flatnonzero(data[row : row + 256]).tolist():
+                    found.setdefault(byte, int(data[row + byte]))
+            asked = int(data[asked + ELSE])
+        return {byte: move for byte, move in found.items() if move}
+
+    def move(self, state: int, byte: int) -> int:
+        """The move of a state for one byte, expanding it first where needed."""
+        self.ensure(state)
+        data = self.heap.data
+        row = int(data[state + ROW])
+        return int(data[row + byte]) if row else self.moves_of(state).get(byte, 0)
+
+    def ensure(self, state: int) -> None:
+        """Expands a state that is not expanded yet."""
+        expand = self._expanders.pop(state, None)
+        if expand is not None:
+            expand()
+
+    def push(self, state: int, frames: Sequence[int]) -> int:
+        """The move that puts frames on the stack, the last one on top, and enters a state."""
+        return self._record(PUSH, state, len(frames), *frames)
+
+    def multi(self, moves: Iterable[int]) -> int:
+        """The move that makes all of `moves`; 0 when there is none."""
+        flat: dict[int, None] = {}
+        for move in moves:
+            if move & 7 == MULTI:
+                at = move >> 3
+                flat.update(dict.fromkeys(self.heap.data[at + 1 : at + 1 + self.heap.data[at]].tolist()))
+            elif move:
+                flat[move] = None
+        if len(flat) < 2:
+            return next(iter(flat), 0)
+        return self._record(MULTI, len(flat), *flat)
+
+    def wrapped(self, move: int, frames: Sequence[int]) -> int:
+        """The move with frames put on the stack before it."""
+        if not frames or not move:
+            return move
+        kind, at = move & 7, move >> 3
+        data = self.heap.data
+        if kind == GOTO:
+            return self.push(at, frames)
+        if kind == PUSH:
+            return self.push(int(data[at]), [*frames, *data[at + 2 : at + 2 + data[at + 1]].tolist()])
+        if kind == MULTI:
+            return self.multi([self.wrapped(one, frames) for one in data[at + 1 : at + 1 + data[at]].tolist()])
+        # A lexeme of one byte: whatever ends it is done to the frame on top, from a state that only waits for that.
+        return self.push(self._returning(), frames)
+
+    def _returning(self) -> int:
+        """The state that returns before it reads anything."""
+        if not self._returner:
+            self._returner = self.state(EXPANDED | FINAL)
+        return self._returner
+
+    def literal(self, text: bytes) -> int:
+        """The states that read exactly `text`, and return; the first one."""
+        move = RETURN
+        for byte in reversed(text):
+            state = self.state()
+            self.set_edges(state, {byte: move})
+            move = goto(state)
+        return move >> 3
+
+    def add_flags(self, state: int, flags: int) -> None:
+        """Sets flags of a state."""
+        self.heap.data[state + FLAGS] |= flags
+
+    def _record(self, kind: int, *fields: int) -> int:
+        move = self._moves.get((kind, *fields))
+        if move is None:
+            move = self._moves[(kind, *fields)] = self.heap.put(fields) << 3 | kind
+        return move
+
+    def frame(self, resume: int, flags: int, alive: Sequence[bool] = (), jump: Jump | None = None) -> int:
+        """A new frame.
+
+        Args:
+            resume: the state after a return to it.
+            flags: CONSUMED, CLOSABLE.
+            alive: for each label whether it may come.
+            jump: what a label that may come leads to: (frame, state) pairs.
+        """
+        jumps = self.heap.put([UNKNOWN if live else 0 for live in alive]) if alive else 0
+        address = self.heap.reserve(FRAME_SIZE)
+        self.heap.data[[address + RESUME, address + FRAME_FLAGS, address + JUMPS]] = resume, flags, jumps
+        if jump is not None:
+            self._jumpers[address] = jump
+        return address
+
+    def cell(self, frame: int, below: int) -> int:
+        """The stack with `frame` on top of `below`; the same one for the same frames."""
+        found = self._cells.get((frame, below))
+        if found is None:
+            found = self._cells[(frame, below)] = self.heap.put((frame, below))
+        return found
+
+    def kept_cell(self, cells: Ints, cell: int) -> int:
+        """The stack a kernel made, `cell` < 0, as one that stays."""
+        frames = []
+        while cell < 0:
+            frames.append(int(cells[-2 * cell]))
+            cell = int(cells[-2 * cell + 1])
+        with self.lock:
+            for frame in reversed(frames):
+                cell = self.cell(frame, cell)
+        return cell
+
+    def check_room(self, scratch: Ints) -> None:
+        """GrammarLimit if a kernel call left something out for want of room."""
+        if scratch[OVERFLOW]:
+            raise GrammarLimit("grammar: too many ways to read the text")
+
+    def resolve(self, scratch: Ints) -> None:
+        """Makes what a kernel call missed.
+
+        Raises:
+            GrammarLimit: the call met a limit, or the tables grew too large.
+        """
+        count = int(scratch[MISSES_USED])
+        misses = scratch[MISSES : MISSES + 2 * count].tolist()
+        with self.lock:
+            for what, label in zip(misses[::2], misses[1::2], strict=True):
+                if label >= 0:
+                    self._make_jump(what, label)
+                elif label == -1:
+                    self.ensure(what)
+                else:
+                    self._make_cache(what, -2 - label)
+
+    def _make_jump(self, frame: int, label: int) -> None:
+        at = int(self.heap.data[frame + JUMPS]) + label
+        if self.heap.data[at] == UNKNOWN:
+            found = self._jumpers[frame](label)
+            block = self.heap.put([len(found), *(part for pair in found for part in pair)]) if found else 0
+            self.heap.data[at] = block
+
+    def _make_cache(self, state: int, index: int) -> None:
+        """Finds out what a lexeme's state allows; `index` picks one of a counted state's caches."""
+        data = self.heap.data
+        counted = bool(data[state + FLAGS] & COUNTED)
+        at = int(data[state + CACHE]) + 1 + index if counted else state + CACHE
+        if data[at]:
+            return
+        name = self._names.get(state)
+        if counted:
+            block = self._found_out(state, self._count_for(state, index), None if name is None else (name, index))
+        else:
+            find = self._twins.get(state)
+            twin = state if find is None else find()
+            if twin != state:
+                self._make_cache(twin, 0)
+                block = int(self.heap.data[twin + CACHE])
+            else:
+                block = self._found_out(state, 0, name)
+        self.heap.data[at] = block
+
+    def _count_for(self, state: int, index: int) -> int:
+        """A number of characters read that is served by a counted state's cache of that index."""
+        data = self.heap.data
+        most_at_once = int(data[int(data[state + CACHE])])
+        least, most = int(data[state + LEAST]), int(data[state + MOST])
+        if index <= most_at_once:
+            return max(least, 0) if most < 0 else most - index if index < most_at_once else max(least, 0)
+        if index <= 2 * most_at_once + 1:
+            return least - (index - most_at_once - 1)
+        return most - (index - 2 * (most_at_once + 1))
+
+    def _found_out(self, state: int, count: int, name: object) -> int:
+        known = None if name is None else self.tables.found(name)
+        if known is None:
+            mask, behind = self._inner(state, count)
+            slot = self._keep_mask(mask) if name is None else self.tables.keep(name, mask, behind)
+        else:
+            slot, behind = known
+        groups: list[int] = []
+        for move, byte, nodes in behind:
+            groups += (move, byte, self.heap.put(nodes), len(nodes))
+        return self.heap.put([slot, len(behind), *groups])
+
+    def _inner(self, state: int, count: int) -> tuple[npt.NDArray[np.uint32], Behind]:
+        tables = self.tables
+        pairs = np.empty(2 * tables.num_nodes, np.int32)
+        scratch = tables.take_scratch()
+        while True:
+            mask = np.zeros(tables.num_words, np.uint32)
+            found = tables.kernels.inner(self.heap.data, tables.trie, scratch, state, count, mask, pairs)
+            if not scratch[MISSES_USED]:
+                break
+            self.resolve(scratch)
+        tables.give_scratch(scratch)
+        return mask, tables.grouped(pairs[: 2 * found].reshape(-1, 2))
+
+    def _keep_mask(self, mask: npt.NDArray[np.uint32]) -> int:
+        if self._num_masks == len(self.masks):
+            grown = np.zeros((max(4, 2 * len(self.masks)), mask.size), np.uint32)
+            grown[: len(self.masks)] = self.masks
+            self.masks = grown
+        self.masks[self._num_masks] = mask
+        self._num_masks += 1
+        return self._num_masks - 1

@@ -1,0 +1,204 @@
+"""One text's way through a machine."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from grammars.grammar import MaskRow
+from grammars.machine.forced import certain_tokens
+from grammars.machine.machine import Machine
+from grammars.machine.scratch import CELLS, LIST, MISSES_USED
+
+__all__ = ["MachineMatcher", "Threads"]
+
+Threads: TypeAlias = npt.NDArray[np.int32]
+"""int32 [T, 3]: state, register, cell. Never written to."""
+
+FORCED_BYTES = 512
+"""Most bytes looked ahead for forced tokens."""
+CONTEXT = 4
+"""Tokens before a forced text that are tokenized with it, so that it begins where the tokenizer would let it."""
+
+
+class MachineMatcher:
+    """Fulfils `grammars.grammar.Matcher`. Not thread-safe.
+
+    Args:
+        machine: the grammar's tables, shared.
+        threads: where the text begins.
+    """
+
+    def __init__(self, machine: Machine, threads: Threads) -> None:
+        self._machine = machine
+        self._threads = threads
+        self._ended = False
+        self._history: list[tuple[Threads, int]] = []
+
+    @property
+    def machine(self) -> Machine:
+        """The tables this text is matched by."""
+        return self._machine
+
+    @property
+    def threads(self) -> Threads:
+        """Where the text is; none behind an end token."""
+        return self._threads
+
+    def mask_into(self, row: MaskRow) -> None:
+        """Overwrites `row` (int32 [ceil(V / 32)]) with the tokens that may come next, end tokens included."""
+        machine, tables = self._machine, self._machine.tables
+        if self._ended:
+            row[:] = 0
+            return
+        words = row.view(np.uint32)
+        scratch = tables.take_scratch()
+        fill, trie = tables.kernels.fill, tables.trie
+        while fill(machine.heap.data, trie, machine.masks, tables.shared, self._threads, words, scratch):
+            machine.resolve(scratch)
+        machine.check_room(scratch)
+        tables.give_scratch(scratch)
+
+    def accept(self, token: int) -> bool:
+        """Advances by one token; False, and no change, when the grammar does not allow it."""
+        tables = self._machine.tables
+        if self._ended or not 0 <= token < len(tables.vocabulary):
+            return False
+        if token in tables.vocabulary.end_tokens and self.is_complete():
+            self._history.append((self._threads, token))
+            self._ended = True
+            return True
+        begin, end = tables.token_range(token)
+        if begin == end:
+            return False
+        threads = self._after(self._threads, tables.trie, begin, end)
+        if not len(threads):
+            return False
+        self._history.append((self._threads, token))
+        self._threads = threads
+        return True
+
+    def read(self, text: bytes) -> int:
+        """Advances by bytes, as far as they are allowed; how many were. All of it is one step to roll back."""
+        read, threads = 0, self._threads
+        data = np.frombuffer(text, np.uint8).astype(np.int32)
+        while not self._ended and read < len(data):
+            after = self._after(threads, data, read, read + 1)
+            if not len(after):
+                break
+            threads = after
+            read += 1
+        self._history.append((self._threads, -1))
+        self._threads = threads
+        return read
+
+    def _after(self, threads: Threads, text: npt.NDArray[np.int32], begin: int, end: int) -> Threads:
+        """The threads behind text[begin:end], with stacks that stay."""
+        machine, tables = self._machine, self._machine.tables
+        scratch = tables.take_scratch()
+        while True:
+            count = tables.kernels.advance(machine.heap.data, scratch, threads, text, begin, end)
+            if not scratch[MISSES_USED]:
+                break
+            machine.resolve(scratch)
+        machine.check_room(scratch)
+        reached = scratch[LIST : LIST + 3 * count].reshape(count, 3).copy()
+        for index, cell in enumerate(reached[:, 2].tolist()):
+            if cell < 0:
+                reached[index, 2] = machine.kept_cell(scratch[CELLS:], cell)
+        tables.give_scratch(scratch)
+        return reached
+
+    def forced_bytes(self) -> bytes:
+        """The bytes that must come next whatever the model says."""
+        machine, tables = self._machine, self._machine.tables
+        if self._ended:
+            return b""
+        out = np.empty(FORCED_BYTES, np.uint8)
+        scratch = tables.take_scratch()
+        while True:
+            count = tables.kernels.forced(machine.heap.data, scratch, self._threads, out)
+            if not scratch[MISSES_USED]:
+                break
+            machine.resolve(scratch)
+        machine.check_room(scratch)
+        tables.give_scratch(scratch)
+        return out[:count].tobytes()
+
+    def forced(self) -> list[int]:
+        """The tokens that must come next whatever the model says, canonically tokenized; empty when unknown."""
+        vocabulary = self._machine.tables.vocabulary
+        text = self.forced_bytes()
+        if not text or vocabulary.encode is None:
+            return []
+        before = self._recent_bytes(CONTEXT)
+        return certain_tokens(before, text, self._reached_over(text), vocabulary.encode, vocabulary.tokens)
+
+    def _reached_over(self, text: bytes) -> list[int]:
+        """Where in the forced `text` tokens begin that may reach over its end."""
+        machine, tables = self._machine, self._machine.tables
+        data = np.frombuffer(text, np.uint8)
+        behind = self._after(self._threads, data.astype(np.int32), 0, len(data))
+        row, out = np.empty(tables.num_words, np.uint32), np.empty(len(data), np.int32)
+        scratch = tables.take_scratch()
+        while True:
+            count = tables.kernels.reached_over(machine.heap.data, tables.trie, scratch, behind, data.copy(), row, out)
+            if not scratch[MISSES_USED]:
+                break
+            machine.resolve(scratch)
+        machine.check_room(scratch)
+        tables.give_scratch(scratch)
+        return out[:count].tolist()
+
+    def _recent_bytes(self, num_tokens: int) -> bytes:
+        """The text of the last `num_tokens` tokens."""
+        tokens = self._machine.tables.vocabulary.tokens
+        return b"".join(tokens[token] or b"" for _, token in self._history[-num_tokens:] if token >= 0)
+
+    def rollback(self, num_tokens: int) -> None:
+        """Takes back the last `num_tokens` accepted tokens; ValueError when there are fewer."""
+        if not 0 <= num_tokens <= len(self._history):
+            raise ValueError(f"num_tokens: {num_tokens} is not in 0..{len(self._history)}")
+        if num_tokens:
+            self._threads, _ = self._history[-num_tokens]
+            del self._history[-num_tokens:]
+            self._ended = False
+
+    def fork(self) -> MachineMatcher:
+        """An independent matcher at the same point; the tables stay shared."""
+        other = MachineMatcher(self._machine, self._threads)
+        other._ended = self._ended
+        other._history = self._history.copy()
+        return other
+
+    def is_complete(self) -> bool:
+        """Whether the text so far is accepted as it stands."""
+        machine, tables = self._machine, self._machine.tables
+        scratch = tables.take_scratch()
+        while True:
+            scratch[MISSES_USED] = 0
+            data = machine.heap.data
+            found = any(tables.kernels.completes(data, scratch, *thread) for thread in self._threads.tolist())
+            if found or not scratch[MISSES_USED]:
+                break
+            machine.resolve(scratch)
+        tables.give_scratch(scratch)
+        return found
+
+    def is_exhausted(self) -> bool:
+        """Whether nothing but the end may follow."""
+        return self._ended or (self.is_complete() and not self._goes_on())
+
+    def _goes_on(self) -> bool:
+        """Whether some byte may come next."""
+        machine, tables = self._machine, self._machine.tables
+        scratch = tables.take_scratch()
+        while True:
+            found = tables.kernels.goes_on(machine.heap.data, scratch, self._threads)
+            if found or not scratch[MISSES_USED]:
+                break
+            machine.resolve(scratch)
+        tables.give_scratch(scratch)
+        return found

@@ -1,0 +1,281 @@
+"""Regular languages over characters, explored by derivatives: the arena that makes them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Hashable, Iterable, Sequence
+from typing import TypeVar, cast
+
+from grammars.errors import GrammarLimit, InvalidSpec
+from grammars.regular import search, simplify
+from grammars.regular.charset import CharSet
+from grammars.regular.clip import clipped
+from grammars.regular.partition import ALPHABET
+from grammars.regular.term import (
+    Chars,
+    Complement,
+    Concat,
+    Epsilon,
+    Intersection,
+    Language,
+    Leaf,
+    LeafTerm,
+    Loop,
+    Repeat,
+    Texts,
+    TextSet,
+    Union,
+)
+
+__all__ = ["Language", "Languages", "Leaf"]
+
+_Kind = TypeVar("_Kind", bound=Language)
+
+
+class Languages:
+    """Makes languages, each of them once: two languages that are written the same are the same object.
+
+    Not to be used by two threads at once; the languages it made belong to it, for they compute their moves with it.
+
+    Args:
+        max_states: how many languages are looked at to answer one question (whether one is empty, how long its texts
+            are) before it is given up.
+        max_items: how many items a union or intersection may have.
+        deadline: when work ends in GrammarLimit, as `time.monotonic` counts; None for never. May be set later.
+    """
+
+    def __init__(self, *, max_states: int = 20_000, max_items: int = 20_000, deadline: float | None = None) -> None:
+        self.max_states = max_states
+        self.max_items = max_items
+        self.deadline = deadline
+        self.num_states = 0
+        self._made: dict[Hashable, Language] = {}
+        self._opposites: dict[Language, Language] = {}
+        self._text_sets: dict[tuple[str, ...], TextSet] = {}
+        self._clipped: dict[tuple[Language, int], Language] = {}
+        self._undefined: set[Loop] = set()
+        self.nothing: Language = self._make(Chars, ())
+        self.epsilon: Language = self._make(Epsilon)
+        self.any_char: Language = self._make(Chars, ALPHABET)
+        self.everything: Language = self._make(Repeat, self.any_char, 0, None)
+        self._opposites |= {self.nothing: self.everything, self.everything: self.nothing}
+
+    def _make(self, kind: type[_Kind], *fields: Hashable) -> _Kind:
+        key = (kind, *fields)
+        found = self._made.get(key)
+        if found is None:
+            found = self._made[key] = kind(self, len(self._made), *fields)  # type: ignore[arg-type]
+        return cast(_Kind, found)
+
+    def count_state(self) -> None:
+        """Called before derivatives are computed.
+
+        Raises:
+            GrammarLimit: the deadline has passed.
+        """
+        self.num_states += 1
+        if self.deadline is not None and self.num_states % 16 == 0 and time.monotonic() > self.deadline:
+            raise GrammarLimit("regular language: the time limit has passed")
+
+    def chars(self, chars: CharSet) -> Language:
+        """One character out of a set."""
+        return self._make(Chars, chars.ranges)
+
+    def ranges(self, ranges: Iterable[tuple[int, int]]) -> Language:
+        """One character out of inclusive ranges of code points, in any order."""
+        return self._make(Chars, CharSet.of(ranges).ranges)
+
+    def gaps(self, ranges: Sequence[tuple[int, int]]) -> Sequence[tuple[int, int]]:
+        """The characters in none of some ascending ranges."""
+        return CharSet(tuple(ranges)).complement().ranges
+
+    def literal(self, text: str) -> Language:
+        """That text alone; no text when there is a surrogate in it."""
+        return self.literals((text,))
+
+    def literals(self, texts: Iterable[str]) -> Language:
+        """Some texts; those with a surrogate in them are left out, for nothing can be decoded to them."""
+        ordered = tuple(sorted({text for text in texts if text.isascii() or not _has_surrogate(text)}))
+        if not ordered:
+            return self.nothing
+        kept = self._text_sets.get(ordered)
+        if kept is None:
+            kept = self._text_sets[ordered] = TextSet(ordered)
+        return self.slice_texts(kept, 0, len(ordered), 0)
+
+    def slice_texts(self, texts: TextSet, low: int, high: int, depth: int) -> Language:
+        """Texts `low` .. `high` - 1 of a set, which begin with the same `depth` characters, without these."""
+        if high - low == 1:
+            text = texts.texts[low]
+            rest = len(text) - depth
+            if rest == 0:
+                return self.epsilon
+            if rest == 1:
+                return self._make(Chars, ((ord(text[-1]), ord(text[-1])),))
+            if depth and rest <= 32:
+                # Short endings are shared between the texts that have them.
+                return self.literal(text[depth:])
+        return self._make(Texts, texts, low, high, depth)
+
+    def leaf(self, leaf: Leaf) -> Language:
+        """What an automaton accepts from a state."""
+        if not leaf.nullable and not leaf.moves():
+            return self.nothing
+        return self._make(LeafTerm, leaf)
+
+    def loop(self, key: Hashable, nullable: bool) -> Loop:
+        """The language with that key, which the caller goes on to give its definition."""
+        loop = self._make(Loop, key, nullable)
+        if loop.definition is None:
+            self._undefined.add(loop)
+        return loop
+
+    def define_loop(self, loop: Loop, definition: Language) -> None:
+        """Says what a loop is: a language in which it stands behind characters alone."""
+        if loop.definition is None:
+            loop.definition = definition
+            self._undefined.discard(loop)
+
+    @property
+    def explorable(self) -> bool:
+        """Whether every loop has its definition, so that any language can be asked for its moves."""
+        return not self._undefined
+
+    def concat(self, *languages: Language) -> Language:
+        """A text of each, one after another."""
+        parts: list[Language] = []
+        for language in languages:
+            while isinstance(language, Concat):
+                parts.append(language.head)
+                language = language.tail
+            parts.append(language)
+        out = self.epsilon
+        if parts:
+            # What a concatenation ends with is one already.
+            last = languages[-1]
+            if isinstance(last, Concat):
+                del parts[len(parts) - _num_parts(last) :]
+            else:
+                parts.pop()
+            out = last
+        for part in reversed(parts):
+            out = simplify.chained(self, part, out)
+        return out
+
+    def union(self, *languages: Language) -> Language:
+        """Texts of any of them."""
+        if len(languages) == 1 or (len(languages) == 2 and languages[0] is languages[1]):
+            return languages[0]
+        return simplify.united(self, languages)
+
+    def intersect(self, *languages: Language) -> Language:
+        """Texts of all of them."""
+        if len(languages) == 1 or (len(languages) == 2 and languages[0] is languages[1]):
+            return languages[0]
+        return simplify.intersected(self, languages)
+
+    def complement(self, language: Language) -> Language:
+        """Every text that is not in it."""
+        found = self._opposites.get(language)
+        if found is None:
+            found = self._opposites[language] = simplify.opposite(self, language)
+            self._opposites.setdefault(found, language)
+        return found
+
+    def repeat(self, language: Language, low: int, high: int | None) -> Language:
+        """`low` to `high` of its texts one after another; without end when `high` is None.
+
+        Raises:
+            InvalidSpec: `low` is negative or greater than `high`.
+        """
+        if low < 0 or (high is not None and high < low):
+            raise InvalidSpec(f"repeat: {low} to {high} times, must be 0 <= low <= high")
+        return simplify.repeated(self, language, low, high)
+
+    def make_concat(self, head: Language, tail: Language) -> Language:
+        """That concatenation as it stands; for `simplify`."""
+        return self._make(Concat, head, tail)
+
+    def make_repeat(self, item: Language, low: int, high: int | None) -> Language:
+        """That repetition as it stands; for `simplify`."""
+        return item if (low, high) == (1, 1) else self._make(Repeat, item, low, high)
+
+    def make_union(self, items: Iterable[Language]) -> Language:
+        """That union as it stands; for `simplify`."""
+        ordered = self._ordered(items)
+        if len(ordered) < 2:
+            return ordered[0] if ordered else self.nothing
+        return self._make(Union, ordered)
+
+    def make_intersection(self, items: Iterable[Language]) -> Language:
+        """That intersection as it stands; for `simplify`."""
+        ordered = self._ordered(items)
+        if len(ordered) < 2:
+            return ordered[0] if ordered else self.everything
+        return self._make(Intersection, ordered)
+
+    def make_complement(self, item: Language) -> Language:
+        """That complement as it stands; for `simplify`."""
+        return self._make(Complement, item)
+
+    def _ordered(self, items: Iterable[Language]) -> tuple[Language, ...]:
+        ordered = sorted(items, key=_number)
+        if len(ordered) > self.max_items:
+            raise GrammarLimit(f"regular language: {len(ordered)} alternatives at once, at most {self.max_items}")
+        return tuple(ordered)
+
+    def is_empty(self, language: Language) -> bool:
+        """Whether no text is in it; exact.
+
+        Raises:
+            GrammarLimit: it could not be found out within `max_states` languages.
+        """
+        known = language.known_empty
+        return search.search_empty(language, self.max_states) if known is None else known
+
+    def find_shortest(self, language: Language) -> int:
+        """`Language.shortest`."""
+        self._refuse_empty(language)
+        return search.find_shortest(language, self.max_states)
+
+    def find_longest(self, language: Language) -> int | None:
+        """`Language.longest`."""
+        self._refuse_empty(language)
+        return search.find_longest(language, self.max_states)
+
+    def _refuse_empty(self, language: Language) -> None:
+        if self.is_empty(language):
+            raise InvalidSpec("regular language: it is empty, so its texts have no length")
+
+    def clipped(self, language: Language, limit: int) -> Language:
+        """A language that is the same for anybody who reads at most `limit` characters of a text.
+
+        Texts of at most `limit` characters are in both or in none, and begin a text of both or of none; but counts
+        beyond `limit` are gone, so that repetitions that differ in these alone become the same object.
+        """
+        if language.bound <= limit:
+            return language
+        found = self._clipped.get((language, limit))
+        if found is None:
+            found = self._clipped[language, limit] = clipped(self, language, limit)
+        return found
+
+    def accepts(self, language: Language, text: str) -> bool:
+        """Whether a text is in a language."""
+        return language.contains(text)
+
+
+def _number(language: Language) -> int:
+    return language.number
+
+
+def _has_surrogate(text: str) -> bool:
+    return any("\ud800" <= char <= "\udfff" for char in text)
+
+
+def _num_parts(language: Language) -> int:
+    count = 1
+    while isinstance(language, Concat):
+        count += 1
+        language = language.tail
+    return count
