@@ -1,5 +1,7 @@
 """`python -m benchmarks`: all workloads here and by `transformers` on the same weights, in one call.
 
+The rows of grammars are beside other grammar engines instead, which they name.
+
 Decode rates are of the decode alone: a run with one new token is taken off. Each pair is measured in turn and repeated;
 medians are shown, of decode ratios the median of the turns' ratios. All of it takes about a
 quarter of an hour on two cores; `--quick` repeats nothing.
@@ -15,14 +17,14 @@ from pathlib import Path
 
 import psutil
 
-from benchmarks import startup, steps
+from benchmarks import grammars, startup, steps
 from benchmarks.ours import Ours
 from benchmarks.peer import Peer
 from benchmarks.prompts import person, words
 from benchmarks.report import Report, Row
 from runtime.engine import Engine
 
-WORKLOADS = ("decode", "shared_prefix", "fork", "json", "steps", "startup")
+WORKLOADS = ("decode", "shared_prefix", "fork", "json", "grammars", "steps", "startup")
 PROMPT, NEW = 100, 128
 PREFIX, OWN, SHARED_NEW = 1000, 30, 16
 
@@ -79,6 +81,11 @@ def json_objects(report: Report, ours: Ours, peer: Peer, repeat: int) -> None:
     report.add(Row("  valid under the schema, of 32", valid, goal="= 32", met=valid == 32))
 
 
+def grammar_engines(report: Report, ours: Ours, peer: Peer, repeat: int) -> None:
+    tokenizer = ours.engine.tokenizer
+    grammars.compare(report, tokenizer.vocabulary, tokenizer.encode, max(3, repeat))
+
+
 def step_costs(report: Report, ours: Ours, peer: Peer, repeat: int) -> None:
     report.below("64 running: schedule + detokenize, ms a step", steps.overhead_ms(ours.engine), 3.0)
     report.below("64 rows: greedy sampling, ms a step", steps.sampling_ms(ours.engine.tokenizer.vocab_size), 4.0)
@@ -97,6 +104,7 @@ RUNS: dict[str, Callable[[Report, Ours, Peer, int], None]] = {
     "shared_prefix": shared_prefix,
     "fork": fork,
     "json": json_objects,
+    "grammars": grammar_engines,
     "steps": step_costs,
     "startup": start_up,
 }

@@ -85,15 +85,21 @@ class GrammarConfig:
 
     Args:
         jump_forward: tokens that a grammar leaves no choice about are appended without running the model for each.
+        grammar_engine: which engine compiles constraints, one of `grammars.engines.registry.NAMES`.
         grammar_compile_seconds: a constraint that takes longer to compile is refused.
     """
 
     jump_forward: bool = True
+    grammar_engine: str = "sgdsl"
     grammar_compile_seconds: float = 30.0
 
     def __post_init__(self) -> None:
         if not isinstance(self.jump_forward, bool):
             raise ConfigError(f"jump_forward={self.jump_forward!r} is not allowed: True or False")
+        from grammars.engines.registry import NAMES  # loads numpy, which reading settings need not
+
+        if self.grammar_engine not in NAMES:
+            raise ConfigError(f"grammar_engine={self.grammar_engine!r} is not allowed: one of {', '.join(NAMES)}")
         seconds = self.grammar_compile_seconds
         if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0.0 < seconds < math.inf:
             raise ConfigError(f"grammar_compile_seconds={seconds!r} is not allowed: a finite number above 0")

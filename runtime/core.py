@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from grammars import Grammar, Spec
 from runtime.compilation import Compilation
 from runtime.config import EngineConfig
+from runtime.constraint.marker import Marker
 from runtime.errors import ContextLengthExceeded, EngineClosed, EngineError, PoolCapacityExceeded
 from runtime.job import Job, PrefillJob
 from runtime.memory.budget import Budget
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 __all__ = ["EngineCore"]
 
 IDLE_SECONDS = 0.005
+MOST_MARKERS = 16
 
 
 class EngineCore:
@@ -65,11 +67,12 @@ class EngineCore:
         self.scheduler = Scheduler(self.cache, config.scheduler, self.sessions.reclaim)
         self.stats = Stats()
         self.failure: BaseException | None = None
+        self._markers: dict[str, Marker] = {}
         self.jumps_forward = config.grammar.jump_forward
         self._config = config
         sampler = Sampler(tokenizer.vocab_size)
         self._stepper = Stepper(self.cache, self.scheduler, runner, sampler, self.stats, self._job_ended)
-        self._compilation = Compilation(compiler, self.post)
+        self._compilation = Compilation(compiler, self.post, self.stats, config.grammar.grammar_compile_seconds)
         self._inbox: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self._stopping = False
         self._gate = threading.RLock()
@@ -199,6 +202,9 @@ class EngineCore:
         """Ends whatever the session is doing and was going to do."""
         error = error or session.cancelled()
         session.is_suspended = False
+        if session.ticket is not None:
+            self._compilation.drop(session.ticket)
+            session.ticket = None
         session.fail(error)
         self._stepper.abort(session, error)
 
@@ -265,7 +271,7 @@ class EngineCore:
             return
         session.is_suspended = True
         session.awaiting = op
-        self._compilation.submit(spec, lambda done: self._compiled(session, done, then, op))
+        session.ticket = self._compilation.submit(spec, lambda done: self._compiled(session, done, then, op))
 
     def _compiled(
         self, session: SessionState, future: Future[Grammar], then: Callable[[Grammar], None], op: Op
@@ -273,7 +279,7 @@ class EngineCore:
         if session.error is not None:  # cancelled in the meantime
             return
         session.is_suspended = False
-        session.awaiting = None
+        session.awaiting = session.ticket = None
         try:
             then(future.result())
         except Exception as error:
@@ -284,6 +290,18 @@ class EngineCore:
     def seed(self, params: SamplingParams) -> int:
         """The request's seed: its own, or one nobody else has."""
         return params.seed if params.seed is not None else self._random.getrandbits(63)
+
+    def marker(self, text: str) -> Marker:
+        """The marker of that text; those used first are forgotten when there are many."""
+        found = self._markers.get(text)
+        if found is None:
+            tokenizer = self.tokenizer
+            ends, special = tokenizer.eos_token_ids, tokenizer.special_tokens
+            found = Marker(text, tokenizer.token_bytes, tokenizer.prefixes, ends, special)
+            self._markers[text] = found
+            if len(self._markers) > MOST_MARKERS:
+                del self._markers[next(iter(self._markers))]
+        return found
 
     def flush_cache(self) -> int:
         """Drops every prefix nobody uses; returns the tokens dropped."""

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
 
+from runtime.constraint.after_marker import AfterMarker
+from runtime.constraint.healing import MOST_HEALED, Healing, num_to_heal
 from runtime.errors import InvalidParameter
 from runtime.handle import Generation, Handle
 from runtime.job import GenerateJob
@@ -22,7 +24,7 @@ from runtime.sampling.row import SamplingRow
 from runtime.session_state import ORIGINS
 
 if TYPE_CHECKING:
-    from grammars import Grammar
+    from grammars import Grammar, Matcher
     from runtime.core import EngineCore
     from runtime.session import Session
     from runtime.session_state import SessionState
@@ -172,7 +174,9 @@ class Generate(Op):
 
     def _submit(self, core: EngineCore, session: SessionState, grammar: Grammar | None) -> None:
         params = self.params
-        matcher = grammar.matcher() if grammar is not None else None
+        healed = self._take_back(core, session)
+        skipped = b"".join(core.tokenizer.token_bytes[token] or b"" for token in healed)
+        matcher = self._matcher(core, grammar, skipped)
         # Position i's logits speak of token i + 1, and nothing speaks of token 0.
         first = None if self.logprob_start is None else max(0, self.logprob_start - 1)
         request = core.request(session, params.max_new_tokens, first)
@@ -186,12 +190,40 @@ class Generate(Op):
             top_logprobs=self.top_logprobs,
         )
         limit = request.max_length - request.prompt_len
-        output = Output(params, core.tokenizer.token_bytes, ends, limit, matcher)
-        encode = core.tokenizer.encode
-        jumps = core.jumps_forward and params.jump_forward
-        job = GenerateJob(session, request, handle=self.handle, row=row, output=output, encode=encode, jumps=jumps)
+        job = GenerateJob(
+            session,
+            request,
+            handle=self.handle,
+            row=row,
+            output=Output(params, core.tokenizer.token_bytes, ends, limit, matcher, len(skipped)),
+            encode=core.tokenizer.encode,
+            jumps=core.jumps_forward and params.jump_forward,
+            healed=healed,
+        )
         job.begin()
         core.submit(job)
+
+    def _take_back(self, core: EngineCore, session: SessionState) -> list[int]:
+        """Cuts off the tokens that the first new one may begin inside of, and returns them."""
+        if not self.params.token_healing or self.params.max_new_tokens == 0:
+            return []
+        is_prompt = [origin == 0 for origin in session.origins[-MOST_HEALED:]]
+        tokenizer = core.tokenizer
+        count = num_to_heal(session.tokens, is_prompt, tokenizer.token_bytes, tokenizer.prefixes)
+        start = len(session.tokens) - count
+        healed = session.tokens[start:]
+        session.cut(start)
+        session.trim(core.cache)
+        return healed
+
+    def _matcher(self, core: EngineCore, grammar: Grammar | None, skipped: bytes) -> Matcher | None:
+        """The constraint, its stages laid around the grammar from the inside out."""
+        matcher: Matcher | None = None if grammar is None else grammar.matcher()
+        if matcher is not None and self.params.constraint_after is not None:
+            matcher = AfterMarker(core.marker(self.params.constraint_after), matcher)
+        if skipped:
+            matcher = Healing(skipped, core.tokenizer.token_bytes, core.tokenizer.prefixes, matcher)
+        return matcher
 
     @override
     def abandon(self, error: BaseException) -> None:

@@ -98,6 +98,8 @@ class Session:
             raise InvalidParameter("n", params.n, "1 on a session; fork it for more samples")
         if top_logprobs is not None and not 0 <= top_logprobs <= 256:
             raise InvalidParameter("top_logprobs", top_logprobs, "an integer in 0..256")
+        if params.token_healing or params.constraint_after is not None:
+            _ = self._tokenizer.prefixes  # made in the caller's thread, not in the engine's
         handle: Handle[Generation] = Handle(_flush=self.flush)
         self._record(Generate(params, handle, top_logprobs, logprob_start))
         return handle

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from runtime.errors import RequestCancelled, anew
 
 if TYPE_CHECKING:
+    from runtime.compilation import Ticket
     from runtime.job import Job
     from runtime.memory.cache import PrefixCache
     from runtime.memory.sequence import SequenceKV
@@ -28,6 +29,7 @@ class SessionState:
         script: operations not begun yet.
         jobs: what runs for it now; the script goes on when there is none.
         awaiting: an operation begun that has no job yet, because its grammar is being compiled.
+        ticket: of that compilation.
         error: why it can do nothing more.
         is_ending: it failed before its script came to the close in it, which is still due.
     """
@@ -39,6 +41,7 @@ class SessionState:
         self.script: deque[Op] = deque()
         self.jobs: list[Job] = []
         self.awaiting: Op | None = None
+        self.ticket: Ticket | None = None
         self.sequence: SequenceKV | None = None
         self.error: BaseException | None = None
         self.is_ending = False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 
@@ -15,7 +16,7 @@ from runtime.config import EngineConfig
 from runtime.core import EngineCore
 from runtime.memory import budget as budgets
 from runtime.model.config import ModelConfig
-from runtime.model.hub import ModelFiles, resolve
+from runtime.model.hub import ModelFiles, cache_folder, resolve
 from runtime.model.llama import Llama
 from runtime.model.loader import load_model
 from runtime.runner import ModelRunner
@@ -48,16 +49,25 @@ def start(config: EngineConfig) -> Assembled:
     tokenizer = Tokenizer.load(files, vocab_size=shape.vocab_size)
     free = free_memory()
     model = load_model(files, shape, weight_format=config.model.weight_format)
-    return assemble(config, model, shape, tokenizer, free_bytes=free, name=files.name)
+    tables = cache_folder() / "grammars"
+    return assemble(config, model, shape, tokenizer, free_bytes=free, name=files.name, cache_dir=tables)
 
 
 def assemble(
-    config: EngineConfig, model: Llama, shape: ModelConfig, tokenizer: Tokenizer, *, free_bytes: int, name: str
+    config: EngineConfig,
+    model: Llama,
+    shape: ModelConfig,
+    tokenizer: Tokenizer,
+    *,
+    free_bytes: int,
+    name: str,
+    cache_dir: Path | None = None,
 ) -> Assembled:
     """Builds pool, runner and core around a loaded model.
 
     Args:
         free_bytes: memory that was free before the weights were loaded.
+        cache_dir: where tables of the vocabulary are kept between processes; None keeps them nowhere.
     """
     bytes_per_token = 2 * shape.num_layers * shape.num_kv_heads * shape.head_dim * torch.float32.itemsize
     budget = budgets.derive(
@@ -85,7 +95,9 @@ def assemble(
     template = None
     if tokenizer.chat_template is not None:
         template = ChatTemplate(tokenizer.chat_template, tokenizer.token_names)
-    core = EngineCore(config, budget, runner, tokenizer, GrammarCompiler(tokenizer.vocabulary))
+    compiler = GrammarCompiler(tokenizer.vocabulary, engine=config.grammar.grammar_engine, cache_dir=cache_dir)
+    compiler.warm()
+    core = EngineCore(config, budget, runner, tokenizer, compiler)
     return Assembled(core, tokenizer, template, runner, name)
 
 

@@ -87,6 +87,7 @@ class Stepper:
         except Exception as error:
             self._fail_step(plan, error)
         self._stats.steps += 1
+        self._stats.grammar_mask_seconds = self._sampler.masks.seconds
         return True
 
     def _compute(self, plan: StepPlan, step: Step) -> None:

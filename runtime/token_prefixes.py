@@ -19,7 +19,7 @@ class TokenPrefixes:
         pairs = sorted((text, token) for token, text in enumerate(token_bytes) if text)
         self._texts = [text for text, _ in pairs]
         self._tokens = [token for _, token in pairs]
-        self._lowest = {text: token for text, token in reversed(pairs)}
+        self._lowest = dict(reversed(pairs))
 
     def find(self, text: bytes) -> int | None:
         """The lowest token that is exactly `text`, if there is one."""

@@ -95,7 +95,7 @@ class Tokenizer:
     @cached_property
     def vocabulary(self) -> Vocabulary:
         """The vocabulary as grammars see it."""
-        return Vocabulary(self.token_bytes, self.eos_token_ids)
+        return Vocabulary(self.token_bytes, self.eos_token_ids, encode=self.encode_plain, special=self.special_tokens)
 
     @cached_property
     def prefixes(self) -> TokenPrefixes:
@@ -110,6 +110,25 @@ class Tokenizer:
             add_bos: begin with the BOS token, unless the text does already or the model has none.
         """
         return self._begin(self._backend.encode(text, add_special_tokens=False).ids, add_bos)
+
+    def encode_plain(self, text: str) -> list[int]:
+        """Token ids of a text in which names of special tokens are text like any other."""
+        ids: list[int] = self._backend.encode(text, add_special_tokens=False).ids
+        if not any(token in self._special_ids for token in ids):
+            return ids
+        plain: list[int] = self._plain_backend.encode(text, add_special_tokens=False).ids
+        return plain
+
+    @cached_property
+    def _special_ids(self) -> frozenset[int]:
+        return frozenset(self.special_tokens.values())
+
+    @cached_property
+    def _plain_backend(self) -> Backend:
+        """A copy of its own: what it recognises is a setting of the whole tokenizer, and others use that one."""
+        twin = Backend.from_str(self._backend.to_str())
+        twin.encode_special_tokens = True
+        return twin
 
     def encode_batch(self, texts: Sequence[str], *, add_bos: bool = False) -> list[list[int]]:
         """`encode` of many texts at once, on all cores."""

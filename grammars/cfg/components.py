@@ -51,8 +51,8 @@ class _Walk:
         return iter(self._edges[name])
 
     def _close(self, name: str) -> None:
-        start = self._open.index(name)
-        component = self._open[start:]
-        del self._open[start:]
+        component: list[str] = []
+        while not component or component[-1] != name:
+            component.append(self._open.pop())
         self._is_open.difference_update(component)
         self.found.append(component)

@@ -10,8 +10,9 @@ import re
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from grammars.cfg.keywords import language_without_keywords
 from grammars.cfg.longest import longest_language
-from grammars.cfg.preference import Behind, Branches, Loop, OneOf, Preferred, Ranges, Way
+from grammars.cfg.preference import Behind, Branches, Loop, OneOf, Preferred, Ranges, Unless, Way
 from grammars.errors import GrammarLimit, InvalidSpec, UnsupportedConstraint
 from grammars.regular.charset import CharSet
 
@@ -22,7 +23,6 @@ __all__ = ["lexeme_language", "width"]
 
 NAMES = {
     "ASSERT": "lookahead",
-    "ASSERT_NOT": "negative lookahead",
     "AT": "anchor or word boundary",
     "GROUPREF": "reference to a group",
     "GROUPREF_EXISTS": "reference to a group",
@@ -57,6 +57,8 @@ def lexeme_language(languages: Languages, regex: str) -> Language:
     reader = _Reader(regex)
     try:
         way = reader.sequence(tree, tree.state.flags)
+        if way and isinstance(way[0], Unless):
+            return language_without_keywords(languages, way[0], way[1:])
         language = longest_language(languages, way)
         return language or languages.leaf(Preferred.start(way, tuple(reader.behind)))
     except RecursionError:
@@ -105,10 +107,26 @@ class _Reader:
             return (Loop(way, int(low), None if unbounded else int(high), op == "MIN_REPEAT"),)
         if op in ("ASSERT", "ASSERT_NOT") and argument[0] < 0:
             return (self._lookbehind(argument[1], flags, op == "ASSERT_NOT"),)
+        if op == "ASSERT_NOT":
+            return (Unless(self._before_boundary(argument[1], flags), bool(flags & re.ASCII)),)
         chars = self._chars(op, argument, flags)
         if not chars:
             raise InvalidSpec(f"regex {_shown(self._regex)}: a set in it is empty")
         return (OneOf(chars.ranges),)
+
+    def _before_boundary(self, tree: Any, flags: int) -> Way:
+        """What stands before the word boundary that a tree, or each of its alternatives, ends in."""
+        ops = list(tree)
+        op: str = str(ops[-1][0]) if ops else ""
+        argument: Any = ops[-1][1] if ops else None
+        if op == "AT" and str(argument) == "AT_BOUNDARY":
+            return self.sequence(ops[:-1], flags)
+        if op == "SUBPATTERN" and len(ops) == 1:
+            _, added, removed, body = argument
+            return self._before_boundary(body, (flags | added) & ~removed)
+        if op == "BRANCH" and len(ops) == 1:
+            return (Branches(tuple(self._before_boundary(branch, flags) for branch in argument[1])),)
+        raise self._unsupported("negative lookahead without a word boundary behind it")
 
     def _lookbehind(self, tree: Any, flags: int, negated: bool) -> Behind:
         way = self.sequence(tree, flags)

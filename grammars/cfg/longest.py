@@ -7,6 +7,7 @@ It is checked on the regex alone, and is true of nearly all terminals; for the r
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from grammars.cfg.preference import Branches, Item, Loop, OneOf, Way
@@ -98,4 +99,5 @@ def _loop(languages: Languages, loop: Loop) -> _Part | None:
 
 
 def _overlap(one: CharSet, other: CharSet) -> bool:
-    return bool(one & other)
+    ordered = sorted(one.ranges + other.ranges)
+    return any(before[1] >= after[0] for before, after in pairwise(ordered))

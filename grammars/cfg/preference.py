@@ -17,7 +17,7 @@ from typing import TypeAlias
 
 from grammars.errors import GrammarLimit, UnsupportedConstraint
 
-__all__ = ["Again", "Behind", "Branches", "Item", "Loop", "OneOf", "Preferred", "Ranges", "Way"]
+__all__ = ["Again", "Behind", "Branches", "Item", "Loop", "OneOf", "Preferred", "Ranges", "Unless", "Way"]
 
 Ranges: TypeAlias = tuple[tuple[int, int], ...]
 """Ascending, disjoint, inclusive ranges of code points."""
@@ -65,7 +65,15 @@ class Behind:
     negated: bool
 
 
-Item: TypeAlias = OneOf | Branches | Loop | Again | Behind
+@dataclass(frozen=True, slots=True)
+class Unless:
+    """None of some texts stands here with a word's end behind it. Words are of ASCII letters only when `ascii`."""
+
+    texts: Way
+    ascii: bool
+
+
+Item: TypeAlias = OneOf | Branches | Loop | Again | Behind | Unless
 Way: TypeAlias = tuple[Item, ...]
 
 
@@ -192,7 +200,9 @@ class Preferred:
         if isinstance(head, Again):
             return [rest]
         if not isinstance(head, Loop):
-            raise TypeError(f"{head!r} is entered only by reading a character")
+            raise UnsupportedConstraint(
+                "negative lookahead", "terminal", "only keywords are excluded, in front of words"
+            )
         if head.high == 0:
             return [rest]
         fewer = Loop(head.body, max(head.low - 1, 0), None if head.high is None else head.high - 1, head.lazy)

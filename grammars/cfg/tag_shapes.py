@@ -129,7 +129,7 @@ def _json_schema(shape: _Shape) -> Spec:
 
 
 def _token(shape: _Shape) -> Spec:
-    if not shape.has("token") or shape.get("token", object) is not None and not isinstance(shape.get("token", object), str):
+    if isinstance(shape.get("token", object), int):
         raise UnsupportedConstraint("token", shape.path, "tokens go by their text")
     return SpecialToken(shape.get("token", str))
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from grammars.errors import GrammarLimit
-from grammars.regular.pattern import Alternation, Characters, Concatenation, Node
+from grammars.errors import GrammarLimit, UnsupportedConstraint
+from grammars.regular.syntax import Alternation, Characters, Concatenation, Node, Repetition
 
 __all__ = ["check_size", "num_positions"]
 
@@ -19,8 +19,16 @@ def num_positions(node: Node) -> int:
         return 1 if node.chars.ranges[-1][1] < 0x80 else UTF8_STATES
     if isinstance(node, Alternation | Concatenation):
         return max(1, sum(map(num_positions, node.items)))
+    node = _repetition(node)
     times = node.low + 1 if node.high is None else node.high
     return num_positions(node.item) * times
+
+
+def _repetition(node: Node) -> Repetition:
+    """The node itself: of a pattern that engines are given, nothing else is left (see `parse_pattern`)."""
+    if not isinstance(node, Repetition):
+        raise UnsupportedConstraint("position or lookaround", "", "not supported in a regex")
+    return node
 
 
 def check_size(node: Node, max_states: int) -> None:
@@ -68,6 +76,7 @@ class _Subsets:
         if isinstance(node, Alternation):
             ends = [self._build(item, start) for item in node.items]
             return self._join(ends)
+        node = _repetition(node)
         return self._repeat(node.item, node.low, node.high, start)
 
     def _repeat(self, item: Node, low: int, high: int | None, start: int) -> int:

@@ -79,7 +79,7 @@ class ArraySearch:
     def _choices(self, index: int) -> list[Set[Frozen]]:
         """The values of each required item from an index on that has fewer of them than there are items in all."""
         shape = self._shape
-        found = (shape.shapes.few_values(shape.item(at), shape.low) for at in range(index, shape.low))
+        found = (shape.shapes.scalars.few_values(shape.item(at), shape.low) for at in range(index, shape.low))
         return [values for values in found if values is not None]
 
     def spoiling(self, here: ArrayResidual) -> list[Frozen]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
@@ -10,7 +11,7 @@ from grammars.errors import GrammarLimit
 from grammars.json.array_search import ArraySearch
 from grammars.json.conjunctions import Atom, Conjunction
 from grammars.json.node import FALSE, TRUE, CountItems, CountMatching, Distinct, EveryItem, Node, SomeItem
-from grammars.json.residual import Clauses, decide, holds_at_end, settle, undominated
+from grammars.json.residual import Child, Clauses, decide, holds_at_end, settle, undominated
 from grammars.json.rivals import ArrayRivals
 from grammars.json.unlike import Frozen, FrozenArray, freeze
 
@@ -79,6 +80,7 @@ class ArrayShape:
                 clauses.append(frozenset((atom,)))
             else:
                 self._take_atom(atom)
+        self._literals = [literal for clause in clauses for literal in clause]
         self._rivals = ArrayRivals(shapes.values, conjunction.rivals)
         self._bound_length()
         self.cuts = self._find_cuts()
@@ -169,7 +171,10 @@ class ArrayShape:
         base = frozenset((TRUE, item, *(atom.node for atom in self._every if _in_range(atom, index))))
         after = min(index + 1, self._horizon)
         limit = self.shapes.limits.alternatives
-        steps = list(decide(residual.clauses, lambda literal: _covers(literal, index), base, limit))
+        covers = partial(_covers, index)
+        asked = (literal.node for literal in self._literals if covers(literal))  # type: ignore[union-attr]
+        child = Child(item, base, covers, tuple(dict.fromkeys(asked)))
+        steps = list(decide(residual.clauses, child, self.shapes.cells, limit))
         counts = list(self._count(residual.counters, base))
         rivals = list(self._rivals.advance(residual.rivals, index))
         if len(steps) * len(counts) * len(rivals) > limit:
@@ -316,5 +321,5 @@ def _in_range(atom: EveryItem | SomeItem, index: int) -> bool:
     return atom.first <= index and (atom.last is None or index <= atom.last)
 
 
-def _covers(literal: Atom, index: int) -> bool:
+def _covers(index: int, literal: Atom) -> bool:
     return isinstance(literal, EveryItem | SomeItem) and _in_range(literal, index)

@@ -78,6 +78,15 @@ class _Draft:
         return Conjunction(tuple(self.atoms), tuple(self.clauses.values()), tuple(self.rivals))
 
 
+@dataclass(frozen=True, slots=True)
+class _Core:
+    """The atoms of a node that hold whatever is chosen in it; whether they are all of it; whether it can hold."""
+
+    atoms: tuple[Atom, ...]
+    is_all: bool
+    possible: bool
+
+
 class Splitter:
     """Splits nodes for one kind of value.
 
@@ -96,7 +105,7 @@ class Splitter:
         self._merge = merge
         self._limit = limit
         self._disjuncts: dict[Any, tuple[Node, ...] | None] = {}
-        self._conjuncts: dict[Node, tuple[Atom, ...] | None] = {}
+        self._cores: dict[Node, _Core] = {}
 
     def split(self, node: Node) -> tuple[Conjunction, ...]:
         """The alternatives of a node; none where it shows at once that there is no such value.
@@ -112,7 +121,7 @@ class Splitter:
             if steps > self._limit:
                 raise GrammarLimit(f"json_schema: more than {self._limit} alternatives for one {self._kind}")
             draft, added = stack.pop()
-            if not (self._add(draft, added) and self._settle(draft)):
+            if not self._take(draft, added):
                 continue
             if not draft.choices:
                 done.append(draft.finish())
@@ -122,8 +131,8 @@ class Splitter:
             stack += ((draft.copy(), (option,)) for option in reversed(choice))
         return _without_implied(done)
 
-    def _add(self, draft: _Draft, added: Iterable[Node]) -> bool:
-        """Takes nodes into a draft; False when that contradicts the kind."""
+    def _add(self, draft: _Draft, added: Iterable[Node], whole: bool = True) -> bool:
+        """Takes nodes into a draft; False when that contradicts the kind. Unless `whole`, choices are only noted."""
         pending = list(added)[::-1]
         atoms = _ATOMS[self._kind]
         while pending:
@@ -132,6 +141,8 @@ class Splitter:
                 draft.atoms[cast(Atom, node)] = None
             elif isinstance(node, All):
                 pending += node.items[::-1]
+            elif isinstance(node, Any | Unlike) and not whole:
+                draft.choices[(node,)] = None
             elif isinstance(node, Unlike):
                 rival = FrozenObject if self._kind == "object" else FrozenArray
                 draft.rivals.update((value, None) for value in node.values if isinstance(value, rival))
@@ -152,7 +163,7 @@ class Splitter:
         if len(disjuncts) < 2:
             pending += disjuncts
             return bool(disjuncts)
-        parts = [self._flat(disjunct) for disjunct in disjuncts]
+        parts = [self.flat(disjunct) for disjunct in disjuncts]
         singles = [part[0] for part in parts if part is not None and len(part) == 1 and isinstance(part[0], _LITERALS)]
         if len(singles) == len(disjuncts):
             draft.add_clause(self._unite(singles))
@@ -196,59 +207,75 @@ class Splitter:
             elif isinstance(item, Ref) and not isinstance(item, Unlike):
                 pending.append(self._targets.of(item))
             elif self._scalars.kinds(item) & BITS[self._kind]:
-                if self._flat(item) == ():
+                if self.flat(item) == ():
                     return None
                 found[item] = None
         return tuple(found)
 
-    def _flat(self, node: Node) -> tuple[Atom, ...] | None:
+    def flat(self, node: Node) -> tuple[Atom, ...] | None:
         """The atoms a node is a conjunction of, for this kind of value; None when there is a choice in it."""
-        if node not in self._conjuncts:
+        core = self._core(node)
+        return core.atoms if core.is_all else None
+
+    def _core(self, node: Node) -> _Core:
+        found = self._cores.get(node)
+        if found is None:
             draft = _Draft({}, {}, {}, {})
-            plain = self._is_plain(node) and self._add(draft, (node,))
-            self._conjuncts[node] = tuple(draft.atoms) if plain else None
-        return self._conjuncts[node]
+            possible = self._add(draft, (node,), whole=False)
+            found = self._cores[node] = _Core(tuple(draft.atoms), possible and not draft.choices, possible)
+        return found
 
-    def _is_plain(self, node: Node) -> bool:
-        pending = [node]
-        while pending:
-            node = pending.pop()
-            if isinstance(node, All):
-                pending += node.items
-            elif isinstance(node, Any | Unlike):
+    def _take(self, draft: _Draft, added: Iterable[Node]) -> bool:
+        """Takes nodes into a draft, and whatever follows; False on a contradiction."""
+        while added:
+            if not self._add(draft, added):
                 return False
-            elif isinstance(node, Ref):
-                pending.append(self._targets.of(node))
+            names = _Named(draft.atoms, self._merge, self._scalars)
+            if names.contradict():
+                return False
+            forced = _settle_clauses(draft, names)
+            if forced is None or not self._settle_choices(draft, names, forced):
+                return False
+            added = forced
         return True
 
-    def _settle(self, draft: _Draft) -> bool:
-        """Drops what the rest decides, and takes over what is left alone; False on a contradiction."""
-        names = _Named(draft.atoms, self._merge, self._scalars)
-        if names.contradict():
-            return False
-        changed = bool(draft.clauses)
-        while changed:
-            changed = False
-            for clause, literals in list(draft.clauses.items()):
-                kept = [literal for literal in literals if not names.refute(literal)]
-                if not kept:
-                    return False
-                if len(kept) == 1:
-                    del draft.clauses[clause]
-                    draft.atoms[kept[0]] = None
-                    names = _Named(draft.atoms, self._merge, self._scalars)
-                    changed = True
-                elif not draft.atoms.keys().isdisjoint(kept):
-                    del draft.clauses[clause]
-                elif len(kept) < len(clause):
-                    del draft.clauses[clause]
-                    draft.add_clause(kept)
-            if changed and names.contradict():
-                return False
+    def _settle_choices(self, draft: _Draft, names: _Named, forced: list[Node]) -> bool:
+        """Drops choices that are made, and options that cannot be; what is left alone is forced. False if none is."""
         for choice in list(draft.choices):
-            if any(flat is not None and draft.atoms.keys() >= set(flat) for flat in map(self._flat, choice)):
+            cores = {option: self._core(option) for option in choice}
+            if any(core.is_all and all(map(names.grants, core.atoms)) for core in cores.values()):
                 del draft.choices[choice]
+                continue
+            kept = tuple(
+                option for option, core in cores.items() if core.possible and not any(map(names.refutes, core.atoms))
+            )
+            if len(kept) < len(choice):
+                del draft.choices[choice]
+                if len(kept) > 1:
+                    draft.choices[kept] = None
+                elif kept:
+                    forced += kept
+                else:
+                    return False
         return True
+
+
+def _settle_clauses(draft: _Draft, names: _Named) -> list[Node] | None:
+    """Drops clauses that hold, and literals that cannot; the literals left alone, or None if a clause has none."""
+    forced: list[Node] = []
+    for clause, literals in list(draft.clauses.items()):
+        kept = [literal for literal in literals if not names.refutes(literal)]
+        if not kept:
+            return None
+        if len(kept) == len(literals) and not any(map(names.grants, kept)):
+            continue
+        del draft.clauses[clause]
+        if not any(map(names.grants, kept)):
+            if len(kept) == 1:
+                forced += kept
+            else:
+                draft.add_clause(kept)
+    return forced
 
 
 class _Named:
@@ -260,6 +287,7 @@ class _Named:
         self._single: dict[str, list[Node]] = {}
         self._others: list[tuple[frozenset[str], Node]] = []
         self._wanted: dict[str, list[Node]] = {}
+        self._atoms = frozenset(atoms)
         for atom in atoms:
             if isinstance(atom, Some):
                 name = _one_name(atom)
@@ -281,7 +309,7 @@ class _Named:
         """Whether a name must come whose value cannot be."""
         return any(self._impossible([*self._about(name), *nodes]) for name, nodes in self._wanted.items())
 
-    def refute(self, literal: Atom) -> bool:
+    def refutes(self, literal: Atom) -> bool:
         """Whether the literal cannot hold."""
         if not isinstance(literal, Every | Some):
             return False
@@ -289,6 +317,18 @@ class _Named:
         if name is None or (isinstance(literal, Every) and name not in self._wanted):
             return False
         return self._impossible([*self._about(name), *self._wanted.get(name, ()), literal.node])
+
+    def grants(self, literal: Atom) -> bool:
+        """Whether the literal is sure to hold."""
+        if literal in self._atoms:
+            return True
+        if not isinstance(literal, Every | Some):
+            return False
+        name = _one_name(literal)
+        if name is None or (isinstance(literal, Some) and name not in self._wanted):
+            return False
+        known = self._merge.all_of([*self._about(name), *self._wanted.get(name, ())])
+        return self._scalars.surely_implies(known, literal.node)
 
     def _impossible(self, nodes: list[Node]) -> bool:
         if FALSE in nodes:

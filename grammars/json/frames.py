@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from grammars.json.capture import last_name, last_value
 from grammars.json.forms import Forms, KeyClasses, StringForm
 from grammars.json.name_trie import NAME, NEXT, NameLabels, NameStates
 from grammars.json.node import Node
-from grammars.machine.layout import CLOSABLE, CLOSE
+from grammars.machine.layout import CAPTURING, CLOSABLE, CLOSE
 from grammars.machine.lexeme import Counts, Lexemes
 from grammars.machine.machine import Machine, goto, label_move
 from grammars.machine.spelling import CharState
@@ -166,7 +167,10 @@ class JsonFrames:
     def _array(self, array: ArrayState) -> int:
         """The frame of an array in which an item, or the opening bracket, was read."""
         found = self._frames.get(array)
-        if found is None:
+        if found is None and array.captures:
+            found = self._frames[array] = self._machine.frame(self._after_item, CAPTURING)
+            self._machine.captures[found] = lambda text: [self._array(one) for one in array.with_item(last_value(text))]
+        elif found is None:
 
             def jump(_: int) -> Sequence[tuple[int, int]]:
                 return [(self._array(after), self._comma(item)) for after, item in array.next()]
@@ -194,7 +198,10 @@ class JsonFrames:
     def _object(self, one: ObjectState) -> int:
         """The frame of an object in which a property, or the opening brace, was read."""
         found = self._frames.get(one)
-        if found is None:
+        if found is None and one.captures:
+            found = self._frames[one] = self._machine.frame(self._after_property, CAPTURING)
+            self._machine.captures[found] = lambda text: [self._object(after) for after in one.with_name(last_name(text))]
+        elif found is None:
             found = self._frames[one] = self._object_frame(one)
         return found
 

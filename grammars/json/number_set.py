@@ -20,8 +20,10 @@ one tuple: `("all", (formula, …))`."""
 
 MAX_PIECES = 512
 """Most intervals a formula may come apart into, not counting those of one number."""
-FARTHEST = 150
-"""Beyond 10**±150 lies no number that has a spelling here, nor any digit of one."""
+MOST_COMPARED = 16
+"""Most intervals that are compared with each other, which takes time quadratic in their number."""
+FARTHEST = 400
+"""Beyond 10**±400 lies no number that has a spelling here, nor any digit of one."""
 MAX_DIGITS = 1000
 """Most digits of a bound or a step."""
 EXACT_INTEGERS = 2**53
@@ -57,6 +59,10 @@ class NumberPiece:
             if low.value > high.value or (low.value == high.value and (low.is_open or high.is_open)):
                 return True
         return self.step is not None and any(self.step % other == 0 for other in self.excluded)
+
+    def is_apart(self, other: NumberPiece) -> bool:
+        """Whether one lies wholly below the other."""
+        return _is_below(self.high, other.low) or _is_below(other.high, self.low)
 
     def meet(self, other: NumberPiece) -> NumberPiece:
         """The numbers in both."""
@@ -100,9 +106,9 @@ def pieces_of(formula: Formula) -> tuple[NumberPiece, ...]:
     pieces: tuple[NumberPiece, ...] = (ANY_NUMBER,)
     for part in parts:
         if len(pieces) * len(part) > MAX_PIECES**2:
-            raise _too_many()
-        pieces = _kept([one.meet(other) for one in pieces for other in part])
-    return pieces
+            raise GrammarLimit(f"number: its constraints come apart into more than {MAX_PIECES**2} intervals")
+        pieces = _possible([one.meet(other) for one in pieces for other in part if not one.is_apart(other)])
+    return _kept(pieces)
 
 
 def power_of_ten(step: Fraction) -> int | None:
@@ -113,20 +119,26 @@ def power_of_ten(step: Fraction) -> int | None:
     return len(digits) - 1 if step.denominator == 1 else 1 - len(digits)
 
 
+def _possible(pieces: Sequence[NumberPiece]) -> tuple[NumberPiece, ...]:
+    """Without void pieces."""
+    possible = tuple(piece for piece in pieces if not piece.is_void())
+    if sum(piece.point is None for piece in possible) > MAX_PIECES:
+        raise GrammarLimit(f"number: its constraints come apart into more than {MAX_PIECES} intervals")
+    return possible
+
+
 def _kept(pieces: Sequence[NumberPiece]) -> tuple[NumberPiece, ...]:
     """Without void pieces, and without those that another one covers."""
-    distinct = [piece for piece in dict.fromkeys(pieces) if not piece.is_void()]
-    wide = [piece for piece in distinct if piece.point is None]
-    if len(wide) > MAX_PIECES:
-        raise _too_many()
-    if len(wide) > 32:  # looking for cover is quadratic
-        return tuple(distinct)
-    alone = [piece for piece in distinct if not any(other != piece and other.covers(piece) for other in wide)]
-    return tuple(alone)
+    pieces = _possible(pieces)
+    wide = [piece for piece in pieces if piece.point is None]
+    if len(pieces) == 1 or len(wide) > MOST_COMPARED:
+        return pieces
+    distinct = dict.fromkeys(pieces)
+    return tuple(piece for piece in distinct if not any(other != piece and other.covers(piece) for other in wide))
 
 
-def _too_many() -> GrammarLimit:
-    return GrammarLimit(f"number: its constraints come apart into more than {MAX_PIECES} intervals")
+def _is_below(high: Bound | None, low: Bound | None) -> bool:
+    return high is not None and low is not None and high.value < low.value
 
 
 def _between(node: NumberIn) -> NumberPiece:
@@ -156,10 +168,9 @@ def _common_multiple(steps: Sequence[Fraction]) -> Fraction:
 def _bound(value: Decimal, is_open: bool, side: int) -> Bound:
     """A bound as a fraction, on `side` 1 (lower) or -1. An open one is moved past what floats would round onto it."""
     _check_size(value)
-    if value and value.adjusted() > FARTHEST:
-        value = Decimal((value.as_tuple().sign, (1,), FARTHEST))
-    elif value and value.adjusted() < -FARTHEST:
-        value, is_open = Decimal((value.as_tuple().sign, (1,), -FARTHEST)), True
+    if value and abs(value.adjusted()) > FARTHEST:
+        limit = FARTHEST if value.adjusted() > 0 else -FARTHEST
+        value, is_open = Decimal((value.as_tuple().sign, (1,), limit)), True
     exact = Fraction(value)
     if is_open and exact and abs(exact) < EXACT_INTEGERS:
         # A reader that makes floats of numbers reads what lies next to the bound as the bound itself.

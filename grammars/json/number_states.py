@@ -76,11 +76,10 @@ class _Whole:
 
     Args:
         prefix: its digits as a number while a bound cuts through what they begin, else None.
-        fewest, most: how many digits may still come so that every value is within the bounds; meaningless with
-            a prefix, but for `digits`.
-        residue: the prefix in units, as far as the steps see it.
-        digits: how many digits the prefix has; 0 when it is None and there is more than one.
-        exponents: the exponents that the bounds leave when this is the one digit of a mantissa.
+        fewest, most: without a prefix, how many digits have to and may still come for the bounds to allow any value.
+        residue: without a prefix, the value in units, as far as the steps see it.
+        digits: how many digits there are, 0 for more than one without a prefix.
+        exponents: without a prefix, the exponents that the bounds leave when this is the one digit of a mantissa.
     """
 
     side: NumberSide

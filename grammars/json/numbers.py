@@ -3,9 +3,10 @@
 What is a number's text here, as policy: JSON's syntax (RFC 8259, section 6) with at most 19 digits before the point,
 17 after it and 2 in the exponent. Without any constraint every such text is one. Under bounds and steps an exponent
 stands only after a mantissa with one digit before the point, which is not 0 (`1.5e1`, not `15e0`); with a step that
-is no power of ten there are no exponents; and where a single value is left, it is spelled out, with zeros at the end
-as one likes (an exponent only where the value needs one). Within these spellings a text is in the language exactly if
-its decimal value is in the set: `-0` is 0, and `1.0`, `1e2` and `1.5e1` are multiples of 1.
+is no power of ten there are no exponents. A single value is spelled out, with zeros at the end as one likes; if it
+has more digits than this allows, then all of them, with an exponent or as an integer. Within these spellings a text
+is in the language exactly if its decimal value is in the set: `-0` is 0, and `1.0`, `1e2` and `1.5e1` are multiples
+of 1.
 
 One thing is stricter: a validator that makes a float of the text takes 0.99999999999999999 for 1. Texts that would be
 rounded onto an open bound are therefore left out. Steps are exact; validators that divide floats refuse some true
@@ -14,17 +15,21 @@ multiples (4.02 of 0.01), which are accepted here.
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable
 from fractions import Fraction
 
 from grammars.json.number_set import ANY_NUMBER, Formula, NumberPiece, pieces_of
-from grammars.json.number_side import DECIMALS, EXPONENT, INTEGER_DIGITS, UNIT, magnitude, sides_of
+from grammars.json.number_side import DECIMALS, INTEGER_DIGITS, UNIT, magnitude, sides_of
 from grammars.json.number_states import NumberStart
 from grammars.regular.charset import CharSet
 from grammars.regular.language import Language, Languages
 
 __all__ = ["Formula", "number_language"]
+
+LONGEST_INTEGER = 100
+"""Most digits of an integer that is the only value and is written without exponent."""
 
 
 def number_language(languages: Languages, formula: Formula) -> Language:
@@ -82,7 +87,7 @@ def _spellings(languages: Languages, values: Iterable[Fraction]) -> list[Languag
             signed = ["-" + text] if value < 0 else [text] if value else ["0", "-0"]
             plain[len(text.partition(".")[2])] += signed
         else:
-            others += _scientific(languages, value)
+            others.append(_long(languages, value))
     return [
         languages.concat(languages.literals(texts), _zeros(languages, used)) for used, texts in plain.items()
     ] + others
@@ -96,16 +101,19 @@ def _zeros(languages: Languages, used: int) -> Language:
     return _optional(languages, languages.literal("."), languages.repeat(zero, 1, DECIMALS))
 
 
-def _scientific(languages: Languages, value: Fraction) -> list[Language]:
-    """The spelling of a value that has none without exponent; nothing if it has none with one either."""
+def _long(languages: Languages, value: Fraction) -> Language:
+    """The spellings of a value that has more digits than others may have: with an exponent, or as an integer."""
     exponent = magnitude(abs(value))
-    units = abs(value) / Fraction(10) ** exponent * UNIT
-    if units.denominator != 1 or abs(exponent) > EXPONENT:
-        return []
-    digits = str(units.numerator)
-    mantissa = f"{'-' if value < 0 else ''}{digits[0]}.{digits[1:]}".rstrip("0").rstrip(".")
-    power = languages.literals(_exponent_texts(exponent))
-    return [languages.concat(languages.literal(mantissa), languages.chars(CharSet.chars("eE")), power)]
+    sign = "-" if value < 0 else ""
+    power = max(0, math.ceil(math.log2(value.denominator)))
+    digits = str(abs(value) * 10**power).rstrip("0")
+    mantissa = f"{sign}{digits[0]}.{digits[1:]}".rstrip(".")
+    spelled = languages.concat(
+        languages.literal(mantissa), languages.chars(CharSet.chars("eE")), languages.literals(_exponent_texts(exponent))
+    )
+    if value.denominator > 1 or exponent >= LONGEST_INTEGER:
+        return spelled
+    return languages.union(spelled, languages.literal(str(value)))
 
 
 def _exponent_texts(exponent: int) -> list[str]:

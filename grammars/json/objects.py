@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from grammars.json.conjunctions import Atom, Conjunction
@@ -9,7 +10,7 @@ from grammars.json.forms import KeyClasses
 from grammars.json.keys import KeyTable
 from grammars.json.node import FALSE, TRUE, CountProperties, Every, Node, Some
 from grammars.json.object_search import ObjectSearch
-from grammars.json.residual import Clauses, Step, decide, holds_at_end, settle, undominated
+from grammars.json.residual import Child, Clauses, Step, decide, holds_at_end, settle, undominated
 from grammars.json.rivals import Rivals
 from grammars.json.unlike import FrozenObject
 
@@ -59,10 +60,11 @@ class ObjectShape:
             [] for _ in range((self.table.all_names | self.table.all_classes).bit_length())
         ]
         self._values: dict[int, Node] = {}
-        self._bases: dict[int, frozenset[Node]] = {}
+        self._children: dict[int, Child] = {}
         self._states: dict[Residual, ObjectState] = {}
         for atom in conjunction.atoms:
             clauses += self._take_atom(atom)
+        self._literals = [literal for clause in clauses for literal in clause]
         available = self._available()
         self._rivals = Rivals(shapes.values, self.table, available, conjunction.rivals)
         self._simplify_bounds(available, clauses)
@@ -150,12 +152,15 @@ class ObjectShape:
     def _decide(self, clauses: Clauses, label: int) -> Iterator[Step]:
         if not clauses:
             return iter((Step(clauses, ()),))
-        base = self._bases.get(label)
-        if base is None:
-            base = self._bases[label] = frozenset((TRUE, self.value(label), *self._every[label]))
-        return decide(clauses, lambda literal: self._covers(literal, label), base, self.shapes.limits.alternatives)
+        child = self._children.get(label)
+        if child is None:
+            covers = partial(self._covers, label)
+            base = frozenset((TRUE, self.value(label), *self._every[label]))
+            asked = dict.fromkeys(literal.node for literal in self._literals if covers(literal))  # type: ignore[union-attr]
+            child = self._children[label] = Child(self.value(label), base, covers, tuple(asked))
+        return decide(clauses, child, self.shapes.cells, self.shapes.limits.alternatives)
 
-    def _covers(self, literal: Atom, label: int) -> bool:
+    def _covers(self, label: int, literal: Atom) -> bool:
         return isinstance(literal, Every | Some) and bool(self.table.mask(literal.keys) >> label & 1)
 
     def _after(self, available: int, label: int, ordered: bool) -> int:

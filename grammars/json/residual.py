@@ -6,14 +6,15 @@ literals about it: a `Some` may be fulfilled by it, an `Every` may be held to.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple, TypeAlias, TypeVar
 
 from grammars.errors import GrammarLimit
 from grammars.json.conjunctions import Atom
 from grammars.json.node import All, CountItems, CountProperties, Every, EveryItem, Node, Some, SomeItem
+from grammars.json.value_cells import Cell, ValueCells
 
-__all__ = ["Clause", "Clauses", "Step", "decide", "holds_at_end", "settle", "undominated"]
+__all__ = ["Child", "Clause", "Clauses", "Step", "decide", "holds_at_end", "settle", "undominated"]
 
 Clause: TypeAlias = frozenset[Atom]
 Clauses: TypeAlias = frozenset[Clause]
@@ -28,50 +29,106 @@ class Step(NamedTuple):
     extra: tuple[Node, ...]
 
 
+class Child(NamedTuple):
+    """A property or item as clauses see it.
+
+    Args:
+        value: what its value satisfies anyway.
+        base: the same as a set: `value` and all that is part of it.
+        covers: whether a literal is about it.
+        nodes: what literals about it may ask.
+    """
+
+    value: Node
+    base: frozenset[Node]
+    covers: Callable[[Atom], bool]
+    nodes: tuple[Node, ...]
+
+
 class _Choice(NamedTuple):
     clauses: tuple[Clause, ...]
     taken: tuple[Atom, ...]  # literals the child's value fulfils or holds to
 
+    def asked(self, given: frozenset[Node]) -> tuple[Node, ...]:
+        """What the choice asks of the child's value besides what is given."""
+        nodes = dict.fromkeys(literal.node for literal in self.taken)  # type: ignore[union-attr]
+        return tuple(node for node in nodes if node not in given)
 
-def decide(clauses: Clauses, covers: Callable[[Atom], bool], base: frozenset[Node], limit: int) -> Iterator[Step]:
+
+_MANY = 3
+
+
+def decide(clauses: Clauses, child: Child, cells: ValueCells, limit: int) -> Iterator[Step]:
     """The ways to take one child.
+
+    Where many clauses are about it, its values are told apart first, as far as that is easy: the ways exclude each
+    other then; else there would be one for every set of literals.
 
     Args:
         clauses: what is open before it.
-        covers: whether a literal is about it.
-        base: what its value satisfies anyway.
+        child: what is known of it.
+        cells: tells values apart.
         limit: how many ways there may be.
 
     Raises:
         GrammarLimit: there are more.
     """
+    about = {clause: [literal for literal in clause if child.covers(literal)] for clause in clauses}
+    if sum(map(bool, about.values())) < _MANY:
+        for choice in _choose(about, child.base, frozenset(), limit):
+            yield Step(frozenset(choice.clauses), choice.asked(child.base))
+        return
+    parts = cells.cut(child.value, child.nodes)
+    ways: dict[Step, list[Cell]] = {}
+    for cell in parts:
+        given = child.base | cell.true
+        for choice in _choose(about, given, cell.false, limit):
+            ways.setdefault(Step(frozenset(choice.clauses), choice.asked(given)), []).append(cell)
+        if len(ways) > limit:
+            raise GrammarLimit(f"json_schema: more than {limit} ways to go on after one property or item")
+    for step, same in ways.items():
+        yield step if len(same) == len(parts) else Step(step.clauses, (cells.union(same), *step.extra))
+
+
+def _choose(
+    about: Mapping[Clause, list[Atom]], given: frozenset[Node], refused: frozenset[Node], limit: int
+) -> list[_Choice]:
+    """The ways to take a child whose value satisfies all of `given` and none of `refused`."""
     choices = [_Choice((), ())]
-    for clause in sorted(clauses, key=len):
-        about = [literal for literal in clause if covers(literal)]
-        if not about:
+    for clause, literals in sorted(about.items(), key=lambda item: len(item[0])):
+        if literals:
+            choices = [after for choice in choices for after in _take(choice, clause, literals, given, refused)]
+        else:
             choices = [_Choice((*choice.clauses, clause), choice.taken) for choice in choices]
-            continue
-        choices = [after for choice in choices for after in _take(choice, clause, about, base)]
         if len(choices) > limit:
             raise GrammarLimit(f"json_schema: more than {limit} ways to go on after one property or item")
-    for choice in choices:
-        nodes = dict.fromkeys(literal.node for literal in choice.taken)  # type: ignore[union-attr]
-        yield Step(frozenset(choice.clauses), tuple(node for node in nodes if node not in base))
+    return choices
 
 
-def _take(choice: _Choice, clause: Clause, about: list[Atom], base: frozenset[Node]) -> Iterator[_Choice]:
-    somes = [literal for literal in about if isinstance(literal, Some | SomeItem)]
-    if any(literal in choice.taken or literal.node in base for literal in somes):
-        yield choice
-        return
-    for some in somes:
-        yield _Choice(choice.clauses, (*choice.taken, some))
+def _take(
+    choice: _Choice, clause: Clause, about: list[Atom], given: frozenset[Node], refused: frozenset[Node]
+) -> Iterator[_Choice]:
+    """The ways one clause may fare: fulfilled, held to by one literal alone, or left to those that are still open."""
+    rest = set(clause)
     for literal in about:
+        node = literal.node  # type: ignore[union-attr]
+        if isinstance(literal, Some | SomeItem):
+            if node in given or literal in choice.taken:
+                yield choice
+                return
+        elif node not in given:
+            rest.discard(literal)
+    for literal in about:
+        node = literal.node  # type: ignore[union-attr]
+        if node in given or node in refused:
+            continue
+        taken = (*choice.taken, literal)
         if isinstance(literal, Every | EveryItem):
-            yield _Choice((*choice.clauses, frozenset((literal,))), (*choice.taken, literal))
-    rest = clause.difference(literal for literal in about if isinstance(literal, Every | EveryItem))
+            yield _Choice((*choice.clauses, frozenset((literal,))), taken)
+        else:
+            yield _Choice(choice.clauses, taken)
     if rest:
-        yield _Choice((*choice.clauses, rest), choice.taken)
+        yield _Choice((*choice.clauses, frozenset(rest)), choice.taken)
 
 
 def settle(clauses: Iterable[Clause], status: Callable[[Atom], bool | None]) -> Clauses | None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from decimal import Decimal
 from typing import TypeAlias
 
 from grammars.json.forms import StringForm
 from grammars.json.node import (
+    TRUE,
     TYPES,
     All,
     Any,
@@ -23,6 +24,7 @@ from grammars.json.node import (
     StringLength,
 )
 from grammars.json.numbers import Formula, number_language
+from grammars.json.samples import few_texts
 from grammars.json.targets import Targets
 from grammars.json.unlike import Frozen, Unlike, freeze
 from grammars.regular.language import Language, Languages
@@ -34,6 +36,7 @@ BITS = {name: 1 << place for place, name in enumerate(TYPES)}
 STRING, NUMBER, ARRAY, OBJECT = BITS["string"], BITS["number"], BITS["array"], BITS["object"]
 _ALL_KINDS = (1 << len(TYPES)) - 1
 _COMPOUND = ARRAY | OBJECT
+_FEW = 17
 
 CONSTANTS: dict[JsonType, Frozen] = {"null": None, "true": freeze(True), "false": freeze(False)}
 """The kinds of one value each."""
@@ -55,6 +58,7 @@ class Scalars:
         self._kinds: dict[Node, int] = {}
         self._strings: dict[Node, _Strings] = {}
         self._string_forms: dict[Node, StringForm | None] = {}
+        self._implied: dict[tuple[Node, Node], bool] = {}
         self._formulas: dict[Node, Formula] = {}
         self._numbers: dict[Formula, Language | None] = {}
 
@@ -113,30 +117,62 @@ class Scalars:
         found = self._string_forms[node] = self._reduce(*self._fold_strings(node))
         return found
 
+    def few_values(self, node: Node, limit: int) -> Set[Frozen] | None:
+        """All values that satisfy a node when they are scalars and fewer than `limit`; else None."""
+        kinds = self.kinds(node)
+        if kinds & _COMPOUND:
+            return None
+        found = {value for kind, value in CONSTANTS.items() if kinds & BITS[kind]}
+        string, number = self.bounded_string(node), self.number(node)
+        texts = [] if string is None else few_texts(string, limit, str)
+        numbers = [] if number is None or texts is None else few_texts(number, limit, Decimal)
+        if texts is None or numbers is None:
+            return None
+        found.update(texts, numbers)
+        return found if len(found) < limit else None
+
+    def surely_implies(self, node: Node, other: Node) -> bool:
+        """Whether what satisfies `node` satisfies `other`, when `node` has but a few values; else False."""
+        if other is node or other is TRUE:
+            return True
+        key = (node, other)
+        found = self._implied.get(key)
+        if found is None:
+            values = self.few_values(node, _FEW) if self.kinds(node) & ~self.kinds(other) == 0 else None
+            found = self._implied[key] = values is not None and all(self._admits(other, value) for value in values)
+        return found
+
+    def _admits(self, node: Node, value: Frozen) -> bool:
+        if isinstance(value, str):
+            form = self.string(node)
+            size = len(value)
+            if form is None or size < form.low or (form.high is not None and size > form.high):
+                return False
+            return self._languages.accepts(form.language, value)
+        if isinstance(value, Decimal):
+            number = self.number(node)
+            return number is not None and self._languages.accepts(number, format(value, "f"))
+        return any(self.kinds(node) & BITS[kind] for kind, held in CONSTANTS.items() if held == value)
+
     def bounded_string(self, node: Node) -> Language | None:
         """The strings that satisfy a node as one language; None when there are none."""
         form = self.string(node)
         return None if form is None else self._bounded(form.language, form.low, form.high)
 
     def _reduce(self, language: Language, low: int, high: int | None) -> StringForm | None:
-        """The strings of a language within bounds, these dropped where the language holds to them by itself."""
+        """The strings of a language within bounds; a lower one it keeps to by itself is dropped."""
         if language is self._languages.everything:
             return StringForm(language, low, high) if high is None or low <= high else None
         if (high is not None and low > high) or self._languages.is_empty(language):
             return None
         if low == 0 and high is None:
             return StringForm(language, low, high)
-        shortest, longest = language.shortest, language.longest
-        low = 0 if low <= shortest else low
-        high = None if high is not None and longest is not None and longest <= high else high
-        if (high is not None and shortest > high) or (longest is not None and longest < low):
+        shortest = language.shortest
+        if high is not None and shortest > high:
             return None
-        if (
-            low
-            and high is not None
-            and longest != high
-            and self._languages.is_empty(self._bounded(language, low, high))
-        ):
+        if low <= shortest:
+            return StringForm(language, 0, high)
+        if self._languages.is_empty(self._bounded(language, low, high)):
             return None
         return StringForm(language, low, high)
 
@@ -194,6 +230,10 @@ class Scalars:
         if all(part[1:] == kept[0][1:] for part in kept):
             return self._languages.union(*dict.fromkeys(part[0] for part in kept)), *kept[0][1:]
         return self._languages.union(*dict.fromkeys(self._bounded(*part) for part in kept)), 0, None
+
+    def allows_all_numbers(self, node: Node) -> bool:
+        """Whether a node that may allow numbers says nothing more of them."""
+        return self._fold_numbers(node) == ("all",)
 
     def number(self, node: Node) -> Language | None:
         """The texts of the numbers that satisfy a node; None when there are none."""

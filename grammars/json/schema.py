@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from grammars.errors import GrammarLimit, InvalidSpec
+from grammars.json.node import Node, Nodes
 from grammars.json.reader.builder import Builder
 from grammars.json.reader.document import Library, Target
 from grammars.json.reader.logic import Logic
-from grammars.json.node import Node, Nodes
 from grammars.regular.language import Languages
 
 __all__ = ["Formats", "GraphLimits", "SchemaGraph"]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Set
-from decimal import Decimal
 from typing import Literal
 
 from grammars.errors import GrammarLimit
@@ -16,10 +14,10 @@ from grammars.json.merge import Merge
 from grammars.json.node import Node, Nodes
 from grammars.json.object_search import ObjectSearch
 from grammars.json.objects import ObjectShape
-from grammars.json.samples import few_texts
-from grammars.json.scalars import ARRAY, BITS, CONSTANTS, OBJECT, Scalars
+from grammars.json.scalars import ARRAY, BITS, OBJECT, Scalars
 from grammars.json.targets import Targets
-from grammars.json.unlike import Frozen, Values
+from grammars.json.unlike import Values
+from grammars.json.value_cells import ValueCells
 from grammars.regular.language import Languages
 
 __all__ = ["Shapes"]
@@ -49,10 +47,12 @@ class Shapes:
         self.merge = Merge(nodes)
         self.values = Values(languages, nodes)
         targets = Targets(nodes)
-        self._scalars = Scalars(languages, targets)
+        self.scalars = Scalars(languages, targets)
         alternatives = self.limits.alternatives
-        self._split_objects = Splitter("object", self._scalars, targets, self.merge, alternatives).split
-        self._split_arrays = Splitter("array", self._scalars, targets, self.merge, alternatives).split
+        self._objects_of = Splitter("object", self.scalars, targets, self.merge, alternatives)
+        self._arrays_of = Splitter("array", self.scalars, targets, self.merge, alternatives)
+        whole = {OBJECT: self._objects_of.flat, ARRAY: self._arrays_of.flat}
+        self.cells = ValueCells(languages, nodes, self.scalars, whole, self.limits.cells)
         self.emptiness = Emptiness(self._question)
         self._forms: dict[Node, Forms] = {}
         self._objects: dict[Node, tuple[ObjectShape, ...]] = {}
@@ -85,38 +85,23 @@ class Shapes:
         except RecursionError:
             raise GrammarLimit("json_schema: constraints are nested too deeply") from None
 
-    def few_values(self, node: Node, limit: int) -> Set[Frozen] | None:
-        """All values that satisfy a node when they are scalars and fewer than `limit`; else None."""
-        kinds = self._scalars.kinds(node)
-        if kinds & (OBJECT | ARRAY):
-            return None
-        found = {value for name, value in CONSTANTS.items() if kinds & BITS[name]}
-        string = self._scalars.bounded_string(node)
-        texts = [] if string is None else few_texts(string, limit, str)
-        number = self._scalars.number(node)
-        numbers = [] if number is None else few_texts(number, limit, Decimal)
-        if texts is None or numbers is None:
-            return None
-        found.update(texts, numbers)
-        return found if len(found) < limit else None
-
     def _find_forms(self, node: Node) -> Forms:
-        kinds = self._scalars.kinds(node)
+        kinds = self.scalars.kinds(node)
         objects = self._object_shapes(node)
         arrays = self._array_shapes(node)
         return Forms(
             null=bool(kinds & BITS["null"]),
             true=bool(kinds & BITS["true"]),
             false=bool(kinds & BITS["false"]),
-            string=self._scalars.string(node),
-            number=self._scalars.number(node),
+            string=self.scalars.string(node),
+            number=self.scalars.number(node),
             objects=tuple(begun for shape in objects if (begun := shape.begin()) is not None),
             arrays=tuple(opened for shape in arrays if (opened := shape.begin()) is not None),
         )
 
     def _question(self, node: Node) -> bool | Asking:
         """Whether a node is empty, or how to find out where it takes a look at properties and items."""
-        if self._scalars.has_scalar(node):
+        if self.scalars.has_scalar(node):
             return False
         objects, arrays = self._object_shapes(node), self._array_shapes(node)
         if not objects and not arrays:
@@ -126,14 +111,14 @@ class Shapes:
     def _object_shapes(self, node: Node) -> tuple[ObjectShape, ...]:
         found = self._objects.get(node)
         if found is None:
-            split = self._split_objects(node) if self._scalars.kinds(node) & OBJECT else ()
+            split = self._objects_of.split(node) if self.scalars.kinds(node) & OBJECT else ()
             found = self._objects[node] = tuple(dict.fromkeys(self._object_shape(one) for one in split))
         return found
 
     def _array_shapes(self, node: Node) -> tuple[ArrayShape, ...]:
         found = self._arrays.get(node)
         if found is None:
-            split = self._split_arrays(node) if self._scalars.kinds(node) & ARRAY else ()
+            split = self._arrays_of.split(node) if self.scalars.kinds(node) & ARRAY else ()
             found = self._arrays[node] = tuple(dict.fromkeys(self._array_shape(one) for one in split))
         return found
 

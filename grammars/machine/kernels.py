@@ -28,7 +28,9 @@ HELPERS = [
     one_byte._jump,
     one_byte.apply,
     one_byte.step,
+    tokens.begin_call,
     tokens.set_tokens,
+    tokens.note_hit,
     tokens.add_work,
     tokens.walk,
     tokens.mark,
@@ -48,6 +50,7 @@ class Kernels:
     """The entries of `grammars.machine.walk`, with their arguments."""
 
     fill: Callable[..., int]
+    fill_below: Callable[..., None]
     inner: Callable[..., int]
     advance: Callable[..., int]
     forced: Callable[..., int]
@@ -61,6 +64,7 @@ def plain_kernels() -> Kernels:
     """The functions as they are: slow, and the oracle of the compiled ones."""
     return Kernels(
         tokens.fill,
+        tokens.fill_below,
         tokens.inner,
         tokens.advance,
         tokens.forced,
@@ -89,6 +93,7 @@ def compiled_kernels() -> Kernels:
     integer = types.int64
     return Kernels(
         _compiled(tokens.fill, integer(ints, ints, masks, masks, threads, words, ints)),
+        _compiled(tokens.fill_below, types.void(ints, ints, ints, threads, integer, words)),
         _compiled(tokens.inner, integer(ints, ints, ints, integer, integer, words, ints)),
         _compiled(tokens.advance, integer(ints, ints, threads, ints, integer, integer)),
         _compiled(tokens.forced, integer(ints, ints, threads, types.uint8[::1])),

@@ -12,7 +12,8 @@ State (`STATE_SIZE` ints)          what reads the next byte
 
 Frame                              what a value or rule returns to; lies on the stack while it is open
     RESUME                         the state after the return
-    FRAME_FLAGS                    CONSUMED: gone once returned to. CLOSABLE: may close now
+    FRAME_FLAGS                    CONSUMED: gone once returned to. CLOSABLE: may close now. CAPTURING: how it goes on
+                                   depends on the text just read, so kernels stop there and say so
     JUMPS                          address of one int for each label: UNKNOWN, DEAD, or a list [n, (frame, state)…]
 
 Cell                               [frame, cell below]: a stack as a linked list; 0 ends it. Kernels name the cells they
@@ -64,6 +65,7 @@ FRAME_SIZE = 3
 RESUME, FRAME_FLAGS, JUMPS = range(3)
 CONSUMED = 1
 CLOSABLE = 2
+CAPTURING = 4
 
 DEAD = 0
 UNKNOWN = -1

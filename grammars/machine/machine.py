@@ -48,6 +48,8 @@ MOST_EDGES = 18
 Ints: TypeAlias = npt.NDArray[np.int32]
 Jump: TypeAlias = Callable[[int], Sequence[tuple[int, int]]]
 """What a label leads to: (frame, state) pairs."""
+Capture: TypeAlias = Callable[[bytes], Sequence[int]]
+"""The frames that take a capturing frame's place behind the text so far."""
 
 
 def goto(state: int) -> int:
@@ -81,6 +83,8 @@ class Machine:
         self._cells: dict[tuple[int, int], int] = {}
         self._moves: dict[tuple[int, ...], int] = {}
         self._returner = 0
+        self.captures: dict[int, Capture] = {}
+        """For each capturing frame, the frames to go on from behind a text."""
         end = self.state(END | EXPANDED)
         self.bottom = self.cell(self.frame(end, CONSUMED), 0)
         """The stack of a text that nothing surrounds."""
@@ -156,9 +160,12 @@ class Machine:
 
     def ensure(self, state: int) -> None:
         """Expands a state that is not expanded yet."""
-        expand = self._expanders.pop(state, None)
+        expand = self._expanders.get(state)
         if expand is not None:
-            expand()
+            expand()  # where it fails, the next one who comes here fails alike
+            self._expanders.pop(state, None)
+        elif not self.heap.data[state + FLAGS] & EXPANDED:
+            raise RuntimeError(f"state {state} is not expanded, and nobody knows how")
 
     def push(self, state: int, frames: Sequence[int]) -> int:
         """The move that puts frames on the stack, the last one on top, and enters a state."""

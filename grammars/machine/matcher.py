@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
-
 import numpy as np
 import numpy.typing as npt
 
 from grammars.grammar import MaskRow
+from grammars.machine.capturing import Capturing, Threads, kept_threads
 from grammars.machine.forced import certain_tokens
 from grammars.machine.machine import Machine
-from grammars.machine.scratch import CELLS, LIST, MISSES_USED
+from grammars.machine.scratch import HIT, HITS, HITS_USED, MISSES_USED
 
-__all__ = ["MachineMatcher", "Threads"]
-
-Threads: TypeAlias = npt.NDArray[np.int32]
-"""int32 [T, 3]: state, register, cell. Never written to."""
+__all__ = ["MachineMatcher"]
 
 FORCED_BYTES = 512
 """Most bytes looked ahead for forced tokens."""
@@ -35,7 +31,7 @@ class MachineMatcher:
         self._machine = machine
         self._threads = threads
         self._ended = False
-        self._history: list[tuple[Threads, int]] = []
+        self._history: list[tuple[Threads, bytes]] = []
 
     @property
     def machine(self) -> Machine:
@@ -59,7 +55,10 @@ class MachineMatcher:
         while fill(machine.heap.data, trie, machine.masks, tables.shared, self._threads, words, scratch):
             machine.resolve(scratch)
         machine.check_room(scratch)
+        hits = scratch[HITS : HITS + scratch[HITS_USED]].tolist()
         tables.give_scratch(scratch)
+        if hits:
+            Capturing(machine, self._text()).fill(self._threads, hits, words)
 
     def accept(self, token: int) -> bool:
         """Advances by one token; False, and no change, when the grammar does not allow it."""
@@ -67,7 +66,7 @@ class MachineMatcher:
         if self._ended or not 0 <= token < len(tables.vocabulary):
             return False
         if token in tables.vocabulary.end_tokens and self.is_complete():
-            self._history.append((self._threads, token))
+            self._history.append((self._threads, b""))
             self._ended = True
             return True
         begin, end = tables.token_range(token)
@@ -76,23 +75,28 @@ class MachineMatcher:
         threads = self._after(self._threads, tables.trie, begin, end)
         if not len(threads):
             return False
-        self._history.append((self._threads, token))
+        self._history.append((self._threads, tables.texts[token]))
         self._threads = threads
         return True
 
     def read(self, text: bytes) -> int:
         """Advances by bytes, as far as they are allowed; how many were. All of it is one step to roll back."""
-        read, threads = 0, self._threads
+        read = 0
         data = np.frombuffer(text, np.uint8).astype(np.int32)
+        before = self._threads
+        self._history.append((before, b""))
         while not self._ended and read < len(data):
-            after = self._after(threads, data, read, read + 1)
-            if not len(after):
+            threads = self._after(self._threads, data, read, read + 1)
+            if not len(threads):
                 break
-            threads = after
             read += 1
-        self._history.append((self._threads, -1))
-        self._threads = threads
+            self._threads = threads
+            self._history[-1] = (before, text[:read])
         return read
+
+    def _text(self) -> bytes:
+        """The text so far."""
+        return b"".join(text for _, text in self._history)
 
     def _after(self, threads: Threads, text: npt.NDArray[np.int32], begin: int, end: int) -> Threads:
         """The threads behind text[begin:end], with stacks that stay."""
@@ -104,10 +108,10 @@ class MachineMatcher:
                 break
             machine.resolve(scratch)
         machine.check_room(scratch)
-        reached = scratch[LIST : LIST + 3 * count].reshape(count, 3).copy()
-        for index, cell in enumerate(reached[:, 2].tolist()):
-            if cell < 0:
-                reached[index, 2] = machine.kept_cell(scratch[CELLS:], cell)
+        if scratch[HIT]:
+            tables.give_scratch(scratch)
+            return Capturing(machine, self._text()).after(threads, text[begin:end])
+        reached = kept_threads(machine, scratch, count)
         tables.give_scratch(scratch)
         return reached
 
@@ -133,7 +137,7 @@ class MachineMatcher:
         text = self.forced_bytes()
         if not text or vocabulary.encode is None:
             return []
-        before = self._recent_bytes(CONTEXT)
+        before = b"".join(text for _, text in self._history[-CONTEXT:])
         return certain_tokens(before, text, self._reached_over(text), vocabulary.encode, vocabulary.tokens)
 
     def _reached_over(self, text: bytes) -> list[int]:
@@ -151,11 +155,6 @@ class MachineMatcher:
         machine.check_room(scratch)
         tables.give_scratch(scratch)
         return out[:count].tolist()
-
-    def _recent_bytes(self, num_tokens: int) -> bytes:
-        """The text of the last `num_tokens` tokens."""
-        tokens = self._machine.tables.vocabulary.tokens
-        return b"".join(tokens[token] or b"" for _, token in self._history[-num_tokens:] if token >= 0)
 
     def rollback(self, num_tokens: int) -> None:
         """Takes back the last `num_tokens` accepted tokens; ValueError when there are fewer."""

@@ -15,8 +15,11 @@ MAX_CELLS = 32_768
 MAX_WORK = 8_192
 MAX_MISSES = 128
 
-CELLS_USED, MISSES_USED, OVERFLOW = range(3)
-"""Counters at the beginning. OVERFLOW is set where one of the limits was met and something left out."""
+MAX_HITS = 2_048
+
+CELLS_USED, MISSES_USED, OVERFLOW, HIT, HITS_USED = range(5)
+"""Counters at the beginning. OVERFLOW is set where one of the limits was met and something left out, HIT where a
+capturing frame was."""
 OUT = 8
 """[state, register, cell] of the threads after a byte."""
 LIST = OUT + 3 * MAX_THREADS
@@ -33,7 +36,9 @@ WORK = PATH + 3 * (MAX_TOKEN + 2)
 """[node, state, register, cell]: subtrees still to be walked."""
 CELLS = WORK + 4 * MAX_WORK
 """[frame, cell below] of cell -1, -2 …"""
-SCRATCH_SIZE = CELLS + 2 * (MAX_CELLS + 1)
+HITS = CELLS + 2 * (MAX_CELLS + 1)
+"""Trie nodes at whose byte a capturing frame was met."""
+SCRATCH_SIZE = HITS + MAX_HITS
 
 
 def new_scratch() -> npt.NDArray[np.int32]:

@@ -11,6 +11,7 @@ from typing import Any
 
 from grammars.machine.layout import (
     BOUNDARY,
+    CAPTURING,
     CLOSABLE,
     CLOSE,
     CONSUMED,
@@ -44,6 +45,7 @@ from grammars.machine.layout import (
 from grammars.machine.scratch import (
     CELLS,
     CELLS_USED,
+    HIT,
     MAX_CELLS,
     MAX_MISSES,
     MAX_THREADS,
@@ -172,6 +174,9 @@ def _return_to(h: Any, x: Any, count: int, cell: int) -> int:
 
 def _jump(h: Any, x: Any, count: int, label: int, cell: int) -> int:
     frame = frame_of(h, x, cell)
+    if h[frame + FRAME_FLAGS] & CAPTURING:
+        x[HIT] = 1
+        return count
     jump = h[h[frame + JUMPS] + label]
     if jump == UNKNOWN:
         miss(x, frame, label)
@@ -199,8 +204,12 @@ def apply(h: Any, x: Any, count: int, move: int, s: int, n: int, cell: int) -> i
         if h[s + FLAGS] & COUNTED and n < h[s + LEAST]:
             return count
         return _return_to(h, x, count, cell) if kind == RETURN else _jump(h, x, count, operand, cell)
-    if kind == CLOSE and h[frame_of(h, x, cell) + FRAME_FLAGS] & CLOSABLE:
-        return _return_to(h, x, count, below(h, x, cell))
+    if kind == CLOSE:
+        flags = h[frame_of(h, x, cell) + FRAME_FLAGS]
+        if flags & CAPTURING:
+            x[HIT] = 1
+        elif flags & CLOSABLE:
+            return _return_to(h, x, count, below(h, x, cell))
     return count
 
 

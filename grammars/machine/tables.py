@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from grammars.machine.kernels import Kernels, compiled_kernels
 from grammars.machine.scratch import new_scratch
-from grammars.machine.trie import BYTE_AT, LONGEST, NODES, START_AT, TEXT_AT, build_trie
+from grammars.machine.trie import BYTE_AT, DEPTH_AT, FIRST_AT, LONGEST, NODES, START_AT, TEXT_AT, TOKEN_AT, build_trie, token_bytes
 from grammars.vocabulary import Vocabulary
 
 __all__ = ["Behind", "VocabularyTables"]
@@ -43,6 +43,7 @@ class VocabularyTables:
         self.vocabulary = vocabulary
         self.kernels = compiled_kernels() if kernels is None else kernels
         self.trie = _kept_trie(vocabulary, cache_dir)
+        self.texts = token_bytes(vocabulary)
         self.num_nodes = int(self.trie[NODES])
         self.longest = int(self.trie[LONGEST])
         self.num_words = vocabulary.mask_words
@@ -68,6 +69,13 @@ class VocabularyTables:
         start = int(self.trie[START_AT]) + token
         text = int(self.trie[TEXT_AT])
         return text + int(self.trie[start]), text + int(self.trie[start + 1])
+
+    def path_to(self, node: int) -> bytes:
+        """The bytes on the way to a trie node, its own included."""
+        trie = self.trie
+        first = int(trie[int(trie[FIRST_AT]) + node])
+        depth = int(trie[int(trie[DEPTH_AT]) + node])
+        return self.texts[int(trie[int(trie[TOKEN_AT]) + first])][:depth]
 
     def grouped(self, pairs: npt.NDArray[np.int32]) -> Behind:
         """(move, trie node) pairs, grouped by the move and the node's byte."""

@@ -33,8 +33,12 @@ from grammars.machine.layout import (
 )
 from grammars.machine.scratch import (
     CELLS_USED,
+    HIT,
+    HITS,
+    HITS_USED,
     LIST,
     MARKS,
+    MAX_HITS,
     MAX_THREADS,
     MAX_WORK,
     MISSES_USED,
@@ -47,7 +51,16 @@ from grammars.machine.scratch import (
 from grammars.machine.step import apply, below, frame_of, is_counted_out, lookup, miss, step
 from grammars.machine.trie import BYTE_AT, CHILDREN, DEPTH_AT, ENDS_AT, FIRST_AT, NODES, SKIP_AT, TOKEN_AT
 
-__all__ = ["advance", "completes", "fill", "forced", "goes_on", "inner", "reached_over"]
+__all__ = ["advance", "completes", "fill", "fill_below", "forced", "goes_on", "inner", "reached_over"]
+
+
+def begin_call(x: Any) -> None:
+    """Sets the counters of the scratch memory back."""
+    x[CELLS_USED] = 0
+    x[MISSES_USED] = 0
+    x[OVERFLOW] = 0
+    x[HIT] = 0
+    x[HITS_USED] = 0
 
 
 def set_tokens(v: Any, row: Any, node: int) -> None:
@@ -73,6 +86,18 @@ def add_work(v: Any, x: Any, pending: int, node: int, threads: int, count: int) 
         x[at + 3] = x[threads + 3 * index + 2]
         pending += 1
     return pending
+
+
+def note_hit(x: Any, node: int) -> None:
+    """Notes down the node at whose byte a capturing frame was met, if one was."""
+    if x[HIT] != 0:
+        x[HIT] = 0
+        used = x[HITS_USED]
+        if used < MAX_HITS:
+            x[HITS + used] = node
+            x[HITS_USED] = used + 1
+        else:
+            x[OVERFLOW] = 1
 
 
 def walk(h: Any, v: Any, x: Any, row: Any, pending: int) -> None:
@@ -106,6 +131,7 @@ def walk(h: Any, v: Any, x: Any, row: Any, pending: int) -> None:
                     i += 1
                     continue
             count = step(h, x, s, x[path + 1], x[path + 2], v[byte_at + i])
+            note_hit(x, i)
             if count == 0:
                 i = v[skip_at + i]
                 continue
@@ -208,6 +234,7 @@ def walk_from_root(h: Any, v: Any, x: Any, row: Any, s: int, n: int, cell: int) 
         if x[MARKS + byte] == 0 or node == 0:
             continue
         count = step(h, x, s, n, cell, byte)
+        note_hit(x, node)
         if count > 0:
             set_tokens(v, row, node)
             pending = add_work(v, x, 0, node, OUT, count)
@@ -228,6 +255,10 @@ def walk_behind(h: Any, v: Any, x: Any, row: Any, cache: int, cell: int) -> None
         for thread in range(resumed):
             begin = LIST + 3 * thread
             count = step(h, x, x[begin], x[begin + 1], x[begin + 2], h[at + 1])
+            if x[HIT] != 0:
+                for index in range(h[at + 2], h[at + 2] + h[at + 3]):
+                    x[HIT] = 1
+                    note_hit(x, h[index])
             if count == 0:
                 continue
             for index in range(3 * count):
@@ -256,9 +287,7 @@ def fill(h: Any, v: Any, masks: Any, shared: Any, threads: Any, row: Any, x: Any
     Returns:
         Whether nothing was missing; otherwise the misses in `x` are to be made and the row filled again.
     """
-    x[CELLS_USED] = 0
-    x[MISSES_USED] = 0
-    x[OVERFLOW] = 0
+    begin_call(x)
     clear = True
     ends = False
     for index in range(len(threads)):
@@ -384,9 +413,7 @@ def _gather(h: Any, x: Any, total: int, count: int) -> int:
 
 def _enlist(x: Any, threads: Any) -> int:
     """Copies threads into the scratch memory; how many there are."""
-    x[CELLS_USED] = 0
-    x[MISSES_USED] = 0
-    x[OVERFLOW] = 0
+    begin_call(x)
     for index in range(len(threads)):
         for part in range(3):
             x[LIST + 3 * index + part] = threads[index, part]
@@ -437,7 +464,7 @@ def forced(h: Any, x: Any, threads: Any, out: Any) -> int:
                         return length
                     found = byte
                     total = _gather(h, x, total, reached)
-        if found < 0 or x[MISSES_USED] > 0:
+        if found < 0 or x[MISSES_USED] > 0 or x[HIT] != 0:
             return length
         for index in range(3 * total):
             x[LIST + index] = x[NEXT + index]
@@ -458,7 +485,7 @@ def goes_on(h: Any, x: Any, threads: Any) -> bool:
         for byte in range(256):
             if x[MARKS + byte] != 0 and step(h, x, x[at], x[at + 1], x[at + 2], byte) > 0:
                 return True
-    return False
+    return x[HIT] != 0  # type: ignore[no-any-return]
 
 
 def reached_over(h: Any, v: Any, x: Any, threads: Any, text: Any, row: Any, out: Any) -> int:
@@ -499,3 +526,10 @@ def reached_over(h: Any, v: Any, x: Any, threads: Any, text: Any, row: Any, out:
                 found += 1
                 break
     return found
+
+
+def fill_below(h: Any, v: Any, x: Any, threads: Any, node: int, row: Any) -> None:
+    """Adds to `row` the tokens that end at a node or below it and that threads behind its byte can read."""
+    count = _enlist(x, threads)
+    set_tokens(v, row, node)
+    walk(h, v, x, row, add_work(v, x, 0, node, LIST, count))

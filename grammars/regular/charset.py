@@ -35,6 +35,12 @@ class CharSet:
         return cls(tuple(merged))
 
     @classmethod
+    def one(cls, char: str) -> CharSet:
+        """One character; none if it is a surrogate."""
+        code = ord(char)
+        return cls(()) if SURROGATES[0] <= code <= SURROGATES[1] else cls(((code, code),))
+
+    @classmethod
     def chars(cls, text: str) -> CharSet:
         """The characters of `text`."""
         return cls.of((ord(char), ord(char)) for char in text)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from grammars.regular.term import Concat, Language, Repeat, Union
+from grammars.regular.kinds import Concat, Repeat, Union, subterms
+from grammars.regular.term import Language
 
 if TYPE_CHECKING:
     from grammars.regular.language import Languages
@@ -18,16 +19,15 @@ def clipped(arena: Languages, language: Language, limit: int) -> Language:
     Intersections and complements stay as they are: whether a beginning can still become a text may hang on a count
     far beyond `limit` there.
     """
-    if isinstance(language, Concat):
-        parts = []
-        here: Language = language
-        while isinstance(here, Concat):
-            parts.append(here.head)
-            here = here.tail
-        return arena.concat(*(arena.clipped(part, limit) for part in (*parts, here)))
-    if isinstance(language, Union):
-        return arena.union(*(arena.clipped(item, limit) for item in language.items))
-    if isinstance(language, Repeat):
-        high = None if language.high is None or language.high > limit else language.high
-        return arena.repeat(arena.clipped(language.item, limit), min(language.low, limit + 1), high)
-    return language
+    done: dict[Language, Language] = {}
+    for part in subterms(language):
+        if part.bound <= limit:
+            done[part] = part
+        elif isinstance(part, Concat):
+            done[part] = arena.concat(done[part.head], done[part.tail])
+        elif isinstance(part, Union):
+            done[part] = arena.union(*(done[item] for item in part.items))
+        elif isinstance(part, Repeat):
+            high = None if part.high is None or part.high > limit else part.high
+            done[part] = arena.repeat(done[part.item], min(part.low, limit + 1), high)
+    return done[language]

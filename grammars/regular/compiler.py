@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from grammars.errors import GrammarLimit, UnsupportedConstraint
 from grammars.regular.charset import CharSet
+from grammars.regular.kinds import Chars, Repeat, Union
 from grammars.regular.language import Language, Languages
 from grammars.regular.syntax import (
     EMPTY,
@@ -24,12 +25,13 @@ from grammars.regular.syntax import (
     Position,
     Repetition,
 )
-from grammars.regular.term import Chars, Repeat, Union
 
 __all__ = ["PatternCompiler"]
 
 MAX_COPIES = 5_000
 """How often parts with positions or lookaround in them are written out, in all."""
+AT_START = Position(Place.START)
+AT_END = Position(Place.END)
 NEWLINE = CharSet.chars("\n")
 
 
@@ -72,12 +74,27 @@ class PatternCompiler:
 
     def language(self, search: bool) -> Language:
         """The texts that the tree describes, or in which such a text is found when `search`."""
-        arena = self._arena
-        plain = self._translated(self._node)
+        plain = self._anchored(self._node, search)
         if plain is not None:
-            return arena.concat(arena.everything, plain, arena.everything) if search else plain
+            return plain
         self._classes = _classes(self._node)
-        return self._framed(self._node, arena.everything if search else arena.epsilon, search)
+        return self._framed(self._node, self._arena.everything if search else self._arena.epsilon, search)
+
+    def _anchored(self, node: Node, search: bool) -> Language | None:
+        """The language of what has anchors at its outer ends alone, as most patterns do; None for others."""
+        arena = self._arena
+        if isinstance(node, Alternation) and self._translated(node) is None:
+            ways = [self._anchored(item, search) for item in node.items]
+            known = [way for way in ways if way is not None]
+            return arena.union(*known) if len(known) == len(ways) else None
+        items = node.items if isinstance(node, Concatenation) else (node,)
+        before = after = arena.everything if search else arena.epsilon
+        if items and items[0] == AT_START:
+            items, before = items[1:], arena.epsilon
+        if items and items[-1] == AT_END:
+            items, after = items[:-1], arena.epsilon
+        middle = self._translated(items[0] if len(items) == 1 else Concatenation(items))
+        return None if middle is None else arena.concat(before, middle, after)
 
     def _framed(self, node: Node, after: Language, search: bool) -> Language:
         """The node with `after` behind it, and anything before it when `search`."""

@@ -51,6 +51,8 @@ POSITIONS = {
 LOOKS = {"(?=": (False, False), "(?!": (False, True), "(?<=": (True, False), "(?<!": (True, True)}
 """The beginning of a lookaround, and whether it looks behind and is negated."""
 
+QUANTIFIERS = frozenset("*+?{")
+SIMPLE_COUNTS: dict[str, tuple[int, int | None]] = {"*": (0, None), "+": (1, None), "?": (0, 1)}
 COUNT = re.compile(r"\{([0-9]+)(?:(,)([0-9]*))?\}")
 FLAGS = re.compile(r"\(\?([ims]+)\)")
 GROUP = re.compile(r"\((?:\?:|\?P?<[^\W\d][\w$]*>)?(?!\?)")
@@ -93,6 +95,10 @@ class _Reader:
     def _at(self, text: str) -> bool:
         return self._pattern.startswith(text, self._position)
 
+    def _peek(self) -> str:
+        """The character here; "" at the end."""
+        return self._pattern[self._position : self._position + 1]
+
     def _take(self, text: str) -> bool:
         if not self._at(text):
             return False
@@ -108,26 +114,28 @@ class _Reader:
     def _sequence(self) -> Node:
         items: list[Node] = []
         while self._position < len(self._pattern) and self._pattern[self._position] not in "|)":
-            items.append(self._counted(self._atom()))
+            bare = not self._at("(") or self._at("(?<=") or self._at("(?<!")
+            items.append(self._counted(self._atom(), bare))
         return items[0] if len(items) == 1 else Concatenation(tuple(items))
 
-    def _counted(self, node: Node) -> Node:
-        """The node with the quantifier that stands here."""
-        count = self._quantifier()
+    def _counted(self, node: Node, bare: bool) -> Node:
+        """The node with the quantifier that stands here; `bare` if no parentheses are around it."""
+        count = self._quantifier() if self._peek() in QUANTIFIERS else None
         if count is None:
             return node
-        if isinstance(node, Position) or (isinstance(node, Look) and node.behind):
+        if bare and isinstance(node, Position | Look):
             self._invalid("a position is repeated")
         self._take("?")
-        if self._quantifier() is not None:
+        if self._peek() in QUANTIFIERS and self._quantifier() is not None:
             self._invalid("a repetition is repeated")
         return Repetition(node, *count)
 
     def _quantifier(self) -> tuple[int, int | None] | None:
-        for sign, low, high in (("*", 0, None), ("+", 1, None), ("?", 0, 1)):
-            if self._take(sign):
-                return low, high
-        match = COUNT.match(self._pattern, self._position) if self._at("{") else None
+        simple = SIMPLE_COUNTS.get(self._peek())
+        if simple is not None:
+            self._position += 1
+            return simple
+        match = COUNT.match(self._pattern, self._position)
         if match is None:
             return None
         self._position = match.end()
@@ -156,7 +164,7 @@ class _Reader:
             return Position(Place.LINE_START if "m" in self._flags else Place.START)
         if char == "$":
             return Position(Place.LINE_END if "m" in self._flags else Place.END)
-        return self._one(CharSet.of([(ord(char), ord(char))]))
+        return self._one(CharSet.one(char))
 
     def _one(self, chars: CharSet) -> Node:
         return Characters(chars.both_cases() if "i" in self._flags else chars)
@@ -193,7 +201,7 @@ class _Reader:
         if letter in CLASSES:
             return CLASSES[letter]
         if letter in CONTROLS:
-            return CharSet.chars(CONTROLS[letter])
+            return CharSet.one(CONTROLS[letter])
         if letter in "xu" and (code := CODE.match(self._pattern, start)):
             self._position = code.end()
             return self._coded(int(code[1] or code[2] or code[3], 16))
@@ -204,12 +212,12 @@ class _Reader:
         following = self._pattern[start + 1 : start + 2]
         if letter == "c" and following.isascii() and following.isalpha():
             self._position = start + 2
-            return CharSet.of([(ord(following) % 32, ord(following) % 32)])
+            return CharSet.one(chr(ord(following) % 32))
         if letter == "0" and not following.isdigit():
-            return CharSet.of([(0, 0)])
+            return CharSet.one("\0")
         if letter.isascii() and letter.isalnum():
             self._refuse("reference to a group" if letter.isdigit() or letter == "k" else "\\" + letter)
-        return CharSet.chars(letter)
+        return CharSet.one(letter)
 
     def _coded(self, code: int) -> CharSet:
         """The character with that code, which may be the first half of a surrogate pair."""
@@ -219,50 +227,44 @@ class _Reader:
             code = 0x10000 + ((code & 0x3FF) << 10 | int(low[1], 16) & 0x3FF)
         if code > 0x10FFFF:
             self._invalid(f"there is no character {code:#x}")
-        return CharSet.of([(code, code)])
+        return CharSet.one(chr(code))
 
     def _set(self) -> Node:
         negated = self._at("[^")
         self._position += 2 if negated else 1
         ranges: list[tuple[int, int]] = []
-        while not self._take("]"):
-            if self._position >= len(self._pattern):
-                self._invalid("a set is not closed")
-            first = self._member()
-            if not self._at("-") or self._at("-]"):
+        while (char := self._peek()) != "]":
+            first = self._member(char)
+            if self._peek() != "-" or self._at("-]"):
                 ranges += first.ranges
                 continue
             self._position += 1
-            if self._position >= len(self._pattern):
-                self._invalid("a set is not closed")
-            last = self._member()
-            if _is_single(first) and _is_single(last):
-                low, high = first.ranges[0][0], last.ranges[0][0]
-                if low > high:
-                    self._invalid("a range is out of order")
-                ranges.append((low, high))
-            else:
+            last = self._member(self._peek())
+            if first.single is None or last.single is None:
                 # Annex B: beside a class a hyphen means itself.
                 ranges += [*first.ranges, (ord("-"), ord("-")), *last.ranges]
+            else:
+                ranges.append((ord(first.single), ord(last.single)))
+                if first.single > last.single:
+                    self._invalid("a range is out of order")
+        self._position += 1
         chars = CharSet.of(ranges)
         chars = chars.both_cases() if "i" in self._flags else chars
         return Characters(chars.complement() if negated else chars)
 
-    def _member(self) -> CharSet:
-        if self._at("\\b"):
-            self._position += 2
-            return CharSet.chars("\b")
-        if self._at("\\"):
+    def _member(self, char: str) -> CharSet:
+        """What stands for one or more characters here, `char` being what is here."""
+        if not char:
+            self._invalid("a set is not closed")
+        if char == "\\":
+            if self._take("\\b"):
+                return CharSet.one("\b")
             return self._escaped()
         self._position += 1
-        return CharSet.chars(self._pattern[self._position - 1])
+        return CharSet.one(char)
 
     def _invalid(self, why: str) -> NoReturn:
         raise InvalidSpec(f"regex {shown(self._pattern)}: {why} (at {self._position})")
 
     def _refuse(self, construct: str) -> NoReturn:
         raise UnsupportedConstraint(construct, shown(self._pattern), "not supported in a regex")
-
-
-def _is_single(chars: CharSet) -> bool:
-    return len(chars.ranges) == 1 and chars.ranges[0][0] == chars.ranges[0][1]

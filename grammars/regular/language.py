@@ -10,15 +10,12 @@ from grammars.errors import GrammarLimit, InvalidSpec
 from grammars.regular import search, simplify
 from grammars.regular.charset import CharSet
 from grammars.regular.clip import clipped
-from grammars.regular.partition import ALPHABET
-from grammars.regular.term import (
+from grammars.regular.kinds import (
     Chars,
     Complement,
     Concat,
     Epsilon,
     Intersection,
-    Language,
-    Leaf,
     LeafTerm,
     Loop,
     Repeat,
@@ -26,6 +23,8 @@ from grammars.regular.term import (
     TextSet,
     Union,
 )
+from grammars.regular.partition import ALPHABET
+from grammars.regular.term import Language, Leaf
 
 __all__ = ["Language", "Languages", "Leaf"]
 
@@ -143,21 +142,15 @@ class Languages:
 
     def concat(self, *languages: Language) -> Language:
         """A text of each, one after another."""
+        if not languages:
+            return self.epsilon
         parts: list[Language] = []
-        for language in languages:
+        for language in languages[:-1]:
             while isinstance(language, Concat):
                 parts.append(language.head)
                 language = language.tail
             parts.append(language)
-        out = self.epsilon
-        if parts:
-            # What a concatenation ends with is one already.
-            last = languages[-1]
-            if isinstance(last, Concat):
-                del parts[len(parts) - _num_parts(last) :]
-            else:
-                parts.pop()
-            out = last
+        out = languages[-1]
         for part in reversed(parts):
             out = simplify.chained(self, part, out)
         return out
@@ -271,11 +264,3 @@ def _number(language: Language) -> int:
 
 def _has_surrogate(text: str) -> bool:
     return any("\ud800" <= char <= "\udfff" for char in text)
-
-
-def _num_parts(language: Language) -> int:
-    count = 1
-    while isinstance(language, Concat):
-        count += 1
-        language = language.tail
-    return count

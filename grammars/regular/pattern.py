@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from grammars.errors import GrammarLimit, UnsupportedConstraint
+from grammars.errors import UnsupportedConstraint
 from grammars.regular.charset import CharSet
 from grammars.regular.python_syntax import read_python
 from grammars.regular.syntax import (
@@ -44,10 +44,7 @@ def parse_pattern(pattern: str, *, search: bool = False, spaces: CharSet = CharS
     """
     tree = read_python(pattern, spaces=spaces)
     around = Repetition(Characters(CharSet.ALL), 0, None) if search else EMPTY
-    try:
-        return _Plain(pattern).sequence(tree, around, around)
-    except RecursionError:
-        raise GrammarLimit(f"regex {shown(pattern)}: nested too deeply") from None
+    return _Plain(pattern).sequence(tree, around, around)
 
 
 class _Plain:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Literal
 
-from grammars.errors import GrammarLimit
 from grammars.regular.compiler import PatternCompiler
 from grammars.regular.ecma_syntax import read_ecma
 from grammars.regular.language import Language, Languages
@@ -33,8 +32,5 @@ def pattern_language(
         UnsupportedConstraint: it refers to groups, or uses what is no regular language or not known here.
         GrammarLimit: it is too long, nested too deeply or repeats a lookaround too often.
     """
-    try:
-        node = read_ecma(pattern) if dialect == "ecma" else read_python(pattern)
-        return PatternCompiler(languages, node, shown(pattern)).language(search)
-    except RecursionError:
-        raise GrammarLimit(f"regex {shown(pattern)}: nested too deeply") from None
+    node = read_ecma(pattern) if dialect == "ecma" else read_python(pattern)
+    return PatternCompiler(languages, node, shown(pattern)).language(search)

@@ -9,6 +9,7 @@ from typing import Any
 from grammars.errors import GrammarLimit, InvalidSpec, UnsupportedConstraint
 from grammars.regular.charset import CharSet
 from grammars.regular.syntax import (
+    MAX_PATTERN_DEPTH,
     MAX_PATTERN_LENGTH,
     Alternation,
     Characters,
@@ -51,17 +52,14 @@ def read_python(pattern: str, *, spaces: CharSet = CharSet.SPACES) -> Node:
     Raises:
         InvalidSpec: the pattern does not parse.
         UnsupportedConstraint: it uses references, atomic groups or flags that are not known here.
-        GrammarLimit: it is longer than `MAX_PATTERN_LENGTH` or nested too deeply.
+        GrammarLimit: it is longer than `MAX_PATTERN_LENGTH` or nested deeper than `MAX_PATTERN_DEPTH`.
     """
     if len(pattern) > MAX_PATTERN_LENGTH:
         raise GrammarLimit(f"regex: {len(pattern)} characters, at most {MAX_PATTERN_LENGTH} are read")
     tree = _parsed(pattern)
     if tree.state.flags & re.VERBOSE:
         raise UnsupportedConstraint("(?x)", shown(pattern))
-    try:
-        return _Reader(pattern, spaces).sequence(tree, tree.state.flags)
-    except RecursionError:
-        raise GrammarLimit(f"regex {shown(pattern)}: nested too deeply") from None
+    return _Reader(pattern, spaces).sequence(tree, tree.state.flags)
 
 
 def _parsed(pattern: str) -> Any:
@@ -122,6 +120,7 @@ class _Reader:
     def __init__(self, pattern: str, spaces: CharSet) -> None:
         self._pattern = pattern
         self._spaces = spaces
+        self._depth = 0
 
     def sequence(self, tree: Any, flags: int) -> Node:
         """Reads a sequence."""
@@ -135,7 +134,7 @@ class _Reader:
             _, added, removed, body = argument
             if added & (re.VERBOSE | re.UNICODE | re.LOCALE):
                 raise self._unsupported("inline flag")
-            return self.sequence(body, (flags | added) & ~removed)
+            return self._group(body, (flags | added) & ~removed)
         if op in ("MAX_REPEAT", "MIN_REPEAT"):
             low, high, body = argument
             unbounded = high == importlib.import_module("re._constants").MAXREPEAT
@@ -145,13 +144,21 @@ class _Reader:
             return Position(place or PLACES[str(argument)])
         if op in ("ASSERT", "ASSERT_NOT"):
             direction, body = argument
-            return Look(self.sequence(body, flags), behind=direction < 0, negated=op == "ASSERT_NOT")
+            return Look(self._group(body, flags), behind=direction < 0, negated=op == "ASSERT_NOT")
         if op == "FAILURE":
             return Look(Concatenation(()), behind=False, negated=True)
         chars = self._chars(op, argument, flags)
         if not chars:
             raise InvalidSpec(f"regex {shown(self._pattern)}: a set in it is empty")
         return Characters(chars)
+
+    def _group(self, body: Any, flags: int) -> Node:
+        self._depth += 1
+        if self._depth > MAX_PATTERN_DEPTH:
+            raise GrammarLimit(f"regex {shown(self._pattern)}: groups nested deeper than {MAX_PATTERN_DEPTH}")
+        node = self.sequence(body, flags)
+        self._depth -= 1
+        return node
 
     def _chars(self, op: str, argument: Any, flags: int) -> CharSet:
         if op == "LITERAL":

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from heapq import heappop, heappush
 
 from grammars.errors import GrammarLimit
-from grammars.regular.term import Chars, Concat, Language, Repeat, Texts, Union
+from grammars.regular.kinds import Chars, Concat, Repeat, Texts, Union, subterms
+from grammars.regular.term import Language
 
 __all__ = ["find_longest", "find_shortest", "search_empty"]
 
@@ -93,7 +94,8 @@ def find_shortest(language: Language, max_states: int) -> int:
     if language.nullable:
         return 0
     if language.structural:
-        return _shortest_of_parts(language)
+        _measure_parts(language)
+        return language.shortest
     # Dijkstra's search; what is known of a language's shortest text ends a way at once.
     queue: list[tuple[int, int, Language | None]] = [(0, language.number, language)]
     seen = {language}
@@ -112,18 +114,6 @@ def find_shortest(language: Language, max_states: int) -> int:
                     heappush(queue, (length + 1, after.number, after))
 
 
-def _shortest_of_parts(language: Language) -> int:
-    if isinstance(language, Concat):
-        return sum(part.shortest for part in _parts(language))
-    if isinstance(language, Repeat):
-        return language.low * language.item.shortest
-    if isinstance(language, Union):
-        return min(item.shortest for item in language.items)
-    if isinstance(language, Texts):
-        return min(len(text) for text in language.set.texts[language.low : language.high]) - language.depth
-    return 1
-
-
 def find_longest(language: Language, max_states: int) -> int | None:
     """Length of the longest text of a language that is not empty; None without bound.
 
@@ -131,7 +121,8 @@ def find_longest(language: Language, max_states: int) -> int | None:
         GrammarLimit: more than `max_states` languages would have to be looked at.
     """
     if language.structural:
-        return _longest_of_parts(language)
+        _measure_parts(language)
+        return language.longest
     lengths: dict[Language, int] = {}
     path = {language}
     stack = [(language, iter([after for _, _, after in language.moves()]))]
@@ -165,34 +156,26 @@ def find_longest(language: Language, max_states: int) -> int | None:
     return lengths[language]
 
 
-def _longest_of_parts(language: Language) -> int | None:
-    if isinstance(language, Concat):
-        return _combined((part.longest for part in _parts(language)), sum)
-    if isinstance(language, Repeat):
-        longest = language.item.longest
-        if longest == 0:
-            return 0
-        return None if longest is None or language.high is None else longest * language.high
-    if isinstance(language, Union):
-        return _combined((item.longest for item in language.items), max)
-    if isinstance(language, Texts):
-        return max(len(text) for text in language.set.texts[language.low : language.high]) - language.depth
-    return 1 if isinstance(language, Chars) else 0
-
-
-def _combined(lengths: Iterable[int | None], how: Callable[[list[int]], int]) -> int | None:
-    known: list[int] = []
-    for length in lengths:
-        if length is None:
-            return None
-        known.append(length)
-    return how(known)
-
-
-def _parts(language: Language) -> list[Language]:
-    """What a concatenation consists of."""
-    out = []
-    while isinstance(language, Concat):
-        out.append(language.head)
-        language = language.tail
-    return [*out, language]
+def _measure_parts(language: Language) -> None:
+    """Finds how long the texts of a structural language are, from its smallest parts up."""
+    for part in subterms(language):
+        if part.measured:
+            continue
+        if isinstance(part, Concat):
+            first, second = part.head.longest, part.tail.longest
+            longest = None if first is None or second is None else first + second
+            part.measure(part.head.shortest + part.tail.shortest, longest)
+        elif isinstance(part, Repeat):
+            longest = part.item.longest
+            unbounded = longest != 0 and (longest is None or part.high is None)
+            part.measure(part.low * part.item.shortest, None if unbounded else (longest or 0) * (part.high or 0))
+        elif isinstance(part, Union):
+            most = [item.longest for item in part.items]
+            known = [length for length in most if length is not None]
+            part.measure(min(item.shortest for item in part.items), max(known) if len(known) == len(most) else None)
+        elif isinstance(part, Texts):
+            lengths = [len(text) - part.depth for text in part.set.texts[part.low : part.high]]
+            part.measure(min(lengths), max(lengths))
+        else:
+            length = 1 if isinstance(part, Chars) else 0
+            part.measure(length, length)

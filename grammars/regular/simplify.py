@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from grammars.regular.term import Chars, Complement, Concat, Intersection, Language, Repeat, Texts, Union
+from grammars.regular.kinds import Chars, Complement, Concat, Intersection, Repeat, Texts, Union
+from grammars.regular.term import Language
 
 if TYPE_CHECKING:
     from grammars.regular.language import Languages
@@ -88,8 +89,9 @@ def united(arena: Languages, languages: Iterable[Language]) -> Language:
         _unite_chars(arena, items)
         _unite_powers(arena, items)
         _drop_endings(arena, items)
+        _drop_skipped(items)
         _drop_epsilon(arena, items)
-    return arena.make_union(items)
+    return arena.everything if arena.everything in items else arena.make_union(items)
 
 
 def _flat(languages: Iterable[Language], kind: type[Union] | type[Intersection]) -> dict[Language, None]:
@@ -153,6 +155,18 @@ def _drop_endings(arena: Languages, items: dict[Language, None]) -> None:
             here = here.tail
         if here in endings:
             del items[item]
+
+
+def _drop_skipped(items: dict[Language, None]) -> None:
+    """X·R contains R where X may be empty."""
+    contained: set[Language] = set()
+    for item in items:
+        here = item
+        while isinstance(here, Concat) and here.head.nullable and here.tail not in contained:
+            here = here.tail
+            contained.add(here)
+    for item in contained & items.keys():
+        del items[item]
 
 
 def _drop_epsilon(arena: Languages, items: dict[Language, None]) -> None:

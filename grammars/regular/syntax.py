@@ -25,7 +25,7 @@ __all__ = [
 
 MAX_PATTERN_LENGTH = 200_000
 """Longest pattern that is read, in characters."""
-MAX_PATTERN_DEPTH = 100
+MAX_PATTERN_DEPTH = 50
 """How deep groups may be nested."""
 
 

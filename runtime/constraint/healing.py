@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from os.path import commonprefix
 
 from typing_extensions import override
 
@@ -11,9 +10,9 @@ from grammars import MaskRow, Matcher, unpack
 from runtime.constraint.staged import OVER, Staged
 from runtime.token_prefixes import TokenPrefixes
 
-__all__ = ["Healing", "num_to_heal"]
+__all__ = ["MOST_HEALED", "Healing", "num_to_heal"]
 
-MOST_TOKENS = 8
+MOST_HEALED = 8
 """Tokens that are taken back at most; few vocabularies have a token that begins as more of them together."""
 
 
@@ -22,10 +21,15 @@ def num_to_heal(
 ) -> int:
     """How many of the last tokens to take back: as many as some longer token begins with the text of.
 
-    Only tokens of the prompt's text are taken back, and at least one token stays.
+    Only tokens of the program's text are taken back, and at least one token stays.
+
+    Args:
+        tokens: all of the session's.
+        is_prompt: of at least the last `MOST_HEALED` of them, whether they are the program's text.
+        token_bytes, prefixes: the vocabulary.
     """
     pending, found = b"", 0
-    for count in range(1, min(MOST_TOKENS, len(tokens) - 1) + 1):
+    for count in range(1, min(MOST_HEALED, len(tokens) - 1) + 1):
         data = token_bytes[tokens[-count]]
         if not data or not is_prompt[-count]:
             break
@@ -105,7 +109,7 @@ class Healing(Staged):
                 continue
             if dead is not None and text.startswith(dead):
                 continue
-            common = len(commonprefix([path, text]))
+            common = next((i for i, pair in enumerate(zip(path, text, strict=False)) if pair[0] != pair[1]), len(path))
             matcher.rollback(len(path) - common)
             path = text[:common]
             for byte in text[common:]:

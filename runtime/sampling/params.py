@@ -92,7 +92,7 @@ class SamplingParams:
         _boolean("token_healing", self.token_healing)
         _boolean("jump_forward", self.jump_forward)
         if not isinstance(self.constraint, Spec | None):
-            raise InvalidParameter("constraint", self.constraint, "a Regex, a Choice, a JsonSchema or None")
+            raise InvalidParameter("constraint", self.constraint, "a spec of `grammars` (Regex, JsonSchema …) or None")
         marker = self.constraint_after
         if marker is not None and (not isinstance(marker, str) or not marker or self.constraint is None):
             raise InvalidParameter("constraint_after", marker, "a non-empty string, together with a constraint")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from grammars import Grammar, Vocabulary
+from grammars import Grammar, GrammarCompiler, Vocabulary
 from grammars.sample import sample_text
 
 WORDS = [
@@ -60,6 +60,12 @@ def smollm2() -> Vocabulary:
     for token, index in content["model"]["vocab"].items():
         tokens[index] = None if index in special else bytes(table[char] for char in token)
     return Vocabulary(tokens, [0, 2])
+
+
+@pytest.fixture(scope="session")
+def compiler(vocabulary: Vocabulary) -> GrammarCompiler:
+    """Compiles for the vocabulary, whose tables are made once."""
+    return GrammarCompiler(vocabulary)
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import jsonschema
 import pytest
 
-from grammars import Grammar, InvalidSpec, JsonSchema, Vocabulary, compile_spec
+from grammars import Grammar, GrammarCompiler, InvalidSpec, JsonSchema
 from grammars.spec import Whitespace
 
 Accepts = Callable[[Grammar, str | bytes], bool]
@@ -33,13 +33,13 @@ CHECKED = [case for case in CASES if '"format"' not in json.dumps(case.schema)]
 
 
 @pytest.mark.parametrize(("schema", "text"), GOOD)
-def test_accepted(schema: Any, text: str, vocabulary: Vocabulary, accepts: Accepts) -> None:
-    assert accepts(compile_spec(JsonSchema.of(schema, key_order="any"), vocabulary), text)
+def test_accepted(schema: Any, text: str, compiler: GrammarCompiler, accepts: Accepts) -> None:
+    assert accepts(compiler.compile(JsonSchema.of(schema, key_order="any")), text)
 
 
 @pytest.mark.parametrize(("schema", "text"), BAD)
-def test_refused(schema: Any, text: str, vocabulary: Vocabulary, accepts: Accepts) -> None:
-    assert not accepts(compile_spec(JsonSchema.of(schema, key_order="any"), vocabulary), text)
+def test_refused(schema: Any, text: str, compiler: GrammarCompiler, accepts: Accepts) -> None:
+    assert not accepts(compiler.compile(JsonSchema.of(schema, key_order="any")), text)
 
 
 @pytest.mark.parametrize("case", CHECKED, ids=lambda case: case.name)
@@ -62,20 +62,20 @@ def distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_nothing_is_relaxed(case: Case, vocabulary: Vocabulary) -> None:
-    warnings = compile_spec(JsonSchema.of(case.schema, key_order="any"), vocabulary).warnings
+def test_nothing_is_relaxed(case: Case, compiler: GrammarCompiler) -> None:
+    warnings = compiler.compile(JsonSchema.of(case.schema, key_order="any")).warnings
     assert warnings == () or "of-mine" in warnings[0]
 
 
 @pytest.mark.parametrize("content", [b"\xff", b"\xc3", b"\x80", b"\xed\xa0\x80", b"\xc0\x80", b"\xf4\x90\x80\x80"])
-def test_strings_are_utf8(content: bytes, vocabulary: Vocabulary, accepts: Accepts) -> None:
+def test_strings_are_utf8(content: bytes, compiler: GrammarCompiler, accepts: Accepts) -> None:
     for schema in ({"type": "string"}, {"pattern": "^.{0,5}$"}, {"maxLength": 4}):
-        assert not accepts(compile_spec(JsonSchema.of(schema), vocabulary), b'"' + content + b'"')
+        assert not accepts(compiler.compile(JsonSchema.of(schema)), b'"' + content + b'"')
 
 
-def test_schema_order_is_the_default(vocabulary: Vocabulary, accepts: Accepts) -> None:
+def test_schema_order_is_the_default(compiler: GrammarCompiler, accepts: Accepts) -> None:
     properties = {"a": {"type": "integer"}, "b": {"type": "integer"}}
-    grammar = compile_spec(JsonSchema.of({"type": "object", "properties": properties, "required": ["b"]}), vocabulary)
+    grammar = compiler.compile(JsonSchema.of({"type": "object", "properties": properties, "required": ["b"]}))
     assert accepts(grammar, '{"a": 1, "b": 2}')
     assert accepts(grammar, '{"b": 2}')
     assert accepts(grammar, '{"b": 2, "z": 0}')
@@ -85,27 +85,27 @@ def test_schema_order_is_the_default(vocabulary: Vocabulary, accepts: Accepts) -
 
 
 def test_escaped_spellings_of_an_enum_are_accepted_where_whitespace_is_flexible(
-    vocabulary: Vocabulary, accepts: Accepts
+    compiler: GrammarCompiler, accepts: Accepts
 ) -> None:
     expected: dict[Whitespace, list[str]] = {"fixed": ['"é"'], "flexible": ['"é"', '"\\u00e9"', '"\\u00E9"']}
     for whitespace, spellings in expected.items():
-        grammar = compile_spec(JsonSchema.of({"enum": ["é", "a"]}, whitespace), vocabulary)
+        grammar = compiler.compile(JsonSchema.of({"enum": ["é", "a"]}, whitespace))
         assert [text for text in ('"é"', '"\\u00e9"', '"\\u00E9"') if accepts(grammar, text)] == spellings
         assert not accepts(grammar, '"\\u00e8"')
 
 
-def test_formats_are_annotations_where_asked_for(vocabulary: Vocabulary, accepts: Accepts) -> None:
+def test_formats_are_annotations_where_asked_for(compiler: GrammarCompiler, accepts: Accepts) -> None:
     schema = {"type": "string", "format": "date"}
-    assert not accepts(compile_spec(JsonSchema.of(schema), vocabulary), '"x"')
-    assert accepts(compile_spec(JsonSchema.of(schema, formats="annotate"), vocabulary), '"x"')
+    assert not accepts(compiler.compile(JsonSchema.of(schema)), '"x"')
+    assert accepts(compiler.compile(JsonSchema.of(schema, formats="annotate")), '"x"')
 
 
 @pytest.mark.parametrize(
     "schema", [False, {"type": "string", "minLength": 3, "maxLength": 2}, {"allOf": [{"const": 1}, {"const": 2}]}]
 )
-def test_what_nothing_satisfies_is_an_error_unless_asked_for(schema: Any, vocabulary: Vocabulary) -> None:
+def test_what_nothing_satisfies_is_an_error_unless_asked_for(schema: Any, compiler: GrammarCompiler) -> None:
     with pytest.raises(InvalidSpec):
-        compile_spec(JsonSchema.of(schema), vocabulary)
-    matcher = compile_spec(JsonSchema.of(schema, unsatisfiable="empty"), vocabulary).matcher()
+        compiler.compile(JsonSchema.of(schema))
+    matcher = compiler.compile(JsonSchema.of(schema, unsatisfiable="empty")).matcher()
     assert not matcher.is_complete()
-    assert not any(matcher.accept(token) for token in range(len(vocabulary)))
+    assert not any(matcher.accept(token) for token in range(len(compiler.vocabulary)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from collections.abc import Callable
 from decimal import Decimal, localcontext
 from typing import Any
@@ -14,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from grammars import Grammar, InvalidSpec, JsonSchema, Matcher, Regex, Vocabulary, compile_spec, unpack
+from grammars import Grammar, GrammarCompiler, InvalidSpec, JsonSchema, Matcher, Regex, Vocabulary, unpack
 from grammars.engines.base import Engine
 from grammars.engines.registry import engine_named
 from grammars.spec import Whitespace
@@ -36,6 +37,7 @@ FUZZ = settings(
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.function_scoped_fixture],
 )
+FEWER = settings(FUZZ, max_examples=50)
 values = st.recursive(
     st.sampled_from(LEAVES),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(NAMES), inner, max_size=3),
@@ -130,8 +132,8 @@ def valid(schema: Schema, text: str) -> bool:
         return bool(Exact(exact).is_valid(json.loads(text, parse_float=Decimal)))
 
 
-def compiled(schema: Schema, vocabulary: Vocabulary, whitespace: Whitespace = "fixed") -> Grammar:
-    return compile_spec(JsonSchema.of(schema, whitespace, key_order="any", unsatisfiable="empty"), vocabulary)
+def compiled(schema: Schema, compiler: GrammarCompiler, whitespace: Whitespace = "fixed") -> Grammar:
+    return compiler.compile(JsonSchema.of(schema, whitespace, key_order="any", unsatisfiable="empty"))
 
 
 def allowed(matcher: Matcher, vocabulary: Vocabulary) -> set[int]:
@@ -143,10 +145,10 @@ def allowed(matcher: Matcher, vocabulary: Vocabulary) -> set[int]:
 @FUZZ
 @given(schema=schemas(), seed=st.integers(0, 99), whitespace=st.sampled_from(sorted(SEPARATORS)))
 def test_what_is_drawn_is_valid(
-    schema: Schema, seed: int, whitespace: Whitespace, vocabulary: Vocabulary, walk: Walk
+    schema: Schema, seed: int, whitespace: Whitespace, compiler: GrammarCompiler, walk: Walk
 ) -> None:
     try:
-        grammar = compile_spec(JsonSchema.of(schema, whitespace), vocabulary)
+        grammar = compiler.compile(JsonSchema.of(schema, whitespace))
     except InvalidSpec:
         return  # nothing satisfies it, which the next test looks into
     assert grammar.warnings == ()
@@ -161,29 +163,32 @@ def test_what_is_drawn_is_valid(
     whitespace=st.sampled_from(sorted(SEPARATORS)),
 )
 def test_a_value_is_accepted_exactly_if_it_is_valid(
-    schema: Schema, some: list[Any], whitespace: Whitespace, vocabulary: Vocabulary, accepts: Accepts
+    schema: Schema, some: list[Any], whitespace: Whitespace, compiler: GrammarCompiler, accepts: Accepts
 ) -> None:
-    grammar = compiled(schema, vocabulary, whitespace)
+    grammar = compiled(schema, compiler, whitespace)
     for value in some:
         text = json.dumps(value, ensure_ascii=False, separators=SEPARATORS[whitespace])
         assert accepts(grammar, text) == valid(schema, text), text
 
 
-@FUZZ
+@FEWER
 @given(schema=schemas(), seed=st.integers(0, 99))
-def test_masks_are_what_is_accepted(schema: Schema, seed: int, vocabulary: Vocabulary) -> None:
-    matcher, rng = compiled(schema, vocabulary).matcher(), random.Random(seed)
-    for _ in range(12):
+def test_masks_are_what_is_accepted(
+    schema: Schema, seed: int, vocabulary: Vocabulary, compiler: GrammarCompiler
+) -> None:
+    matcher, rng = compiled(schema, compiler).matcher(), random.Random(seed)
+    for step in range(12):
         mask = allowed(matcher, vocabulary)
         assert mask == {token for token in range(len(vocabulary)) if matcher.fork().accept(token)}
         spelled = {token for token, text in enumerate(vocabulary.tokens) if text and readable(matcher, text)}
         assert mask - vocabulary.end_tokens == spelled - vocabulary.end_tokens
         assert bool(mask & vocabulary.end_tokens) == matcher.is_complete()
-        mask -= vocabulary.end_tokens
-        assert matcher.is_exhausted() == (not mask)
-        if not mask:
+        assert mask or step == 0, "a dead end"
+        going_on = sorted(mask - vocabulary.end_tokens)
+        assert matcher.is_exhausted() == (not going_on) or not mask
+        if not going_on:
             break
-        assert matcher.accept(rng.choice(sorted(mask)))
+        assert matcher.accept(rng.choice(going_on))
 
 
 def readable(matcher: Matcher, text: bytes) -> bool:
@@ -192,10 +197,12 @@ def readable(matcher: Matcher, text: bytes) -> bool:
     return all(follower.accept(byte) for byte in text)
 
 
-@FUZZ
+@FEWER
 @given(schema=schemas(), seed=st.integers(0, 99))
-def test_rollback_and_fork_change_nothing_else(schema: Schema, seed: int, vocabulary: Vocabulary) -> None:
-    grammar, rng = compiled(schema, vocabulary), random.Random(seed)
+def test_rollback_and_fork_change_nothing_else(
+    schema: Schema, seed: int, vocabulary: Vocabulary, compiler: GrammarCompiler
+) -> None:
+    grammar, rng = compiled(schema, compiler), random.Random(seed)
     matcher, path = grammar.matcher(), list[int]()
     for _ in range(15):
         choices = sorted(allowed(matcher, vocabulary) - vocabulary.end_tokens)
@@ -235,10 +242,10 @@ def peers(vocabulary: Vocabulary) -> dict[str, Engine]:
 @FUZZ
 @given(pattern=patterns(), seed=st.integers(0, 99))
 def test_masks_of_regexes_agree_with_other_engines(
-    pattern: str, seed: int, vocabulary: Vocabulary, peers: dict[str, Engine]
+    pattern: str, seed: int, vocabulary: Vocabulary, compiler: GrammarCompiler, peers: dict[str, Engine]
 ) -> None:
     matchers = {name: engine.compile(Regex(pattern)).matcher() for name, engine in peers.items()}
-    ours, rng = compile_spec(Regex(pattern), vocabulary).matcher(), random.Random(seed)
+    ours, rng = compiler.compile(Regex(pattern)).matcher(), random.Random(seed)
     for _ in range(10):
         mask = allowed(ours, vocabulary)
         assert allowed(matchers["outlines"], vocabulary) == mask
@@ -254,12 +261,13 @@ def test_masks_of_regexes_agree_with_other_engines(
 @FUZZ
 @given(schema=schemas(), seed=st.integers(0, 99))
 def test_what_llguidance_draws_is_accepted(
-    schema: Schema, seed: int, vocabulary: Vocabulary, peers: dict[str, Engine], walk: Walk, accepts: Accepts
+    schema: Schema, seed: int, compiler: GrammarCompiler, peers: dict[str, Engine], walk: Walk, accepts: Accepts
 ) -> None:
     try:
         theirs = peers["llguidance"].compile(JsonSchema.of(schema))
     except Exception:  # what it refuses, and why, is its own affair
         assume(False)
     text = walk(theirs, random.Random(seed))
-    assume(valid(schema, text))
-    assert accepts(compiled(schema, vocabulary), text)
+    # Of numbers with an exponent, or with more digits than can be meant, only some spellings are accepted here.
+    assume(valid(schema, text) and not re.search(r"\d[eE]|\d{17}", text))
+    assert accepts(compiled(schema, compiler), text)

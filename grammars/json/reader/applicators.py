@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Hashable
 
+from grammars.json.node import FALSE, TRUE, Node
 from grammars.json.reader.constants import one_of_values, read_values
 from grammars.json.reader.exclusion import Exclusion
-from grammars.json.node import FALSE, TRUE, Node
+from grammars.json.reader.logic import EVERYTHING
 from grammars.json.reader.site import Site
 
-__all__ = ["all_of", "any_of", "const", "enum", "if_", "not_", "one_of", "reference"]
+__all__ = ["all_of", "any_of", "const", "enum", "if_", "not_", "one_of", "outdated", "reference"]
 
 ANNOTATIONS = frozenset(
     ("title", "description", "default", "examples", "$comment", "deprecated", "readOnly", "writeOnly", "enumNames")
@@ -32,13 +33,23 @@ def enum(site: Site) -> Node:
 
 def reference(site: Site) -> Node:
     """`$ref`, `$dynamicRef` and `$recursiveRef`, beside other keywords."""
-    references = (keyword for keyword in ("$ref", "$dynamicRef", "$recursiveRef") if keyword in site.schema)
-    return site.join(site.builder.follow(site, keyword) for keyword in references)
+    nodes = []
+    for keyword in site.references():
+        nodes.append(site.builder.follow(site, keyword))
+    return site.join(nodes)
 
 
 def all_of(site: Site) -> Node:
     """`allOf`."""
-    return site.join(site.here(schema, path, site.negated) for schema, path in site.sequence("allOf"))
+    return site.join(_branches(site, "allOf", site.negated))
+
+
+def _branches(site: Site, keyword: str, negated: bool) -> list[Node]:
+    """The nodes of a list of schemas. A loop, here and in `reference`: recursion comes through with fewer frames."""
+    nodes = []
+    for schema, path in site.sequence(keyword):
+        nodes.append(site.here(schema, path, negated))
+    return nodes
 
 
 def any_of(site: Site) -> Node:
@@ -49,7 +60,7 @@ def any_of(site: Site) -> Node:
         values = {key: value for branch in listed for key, value in branch.items()}
         return one_of_values(values.values(), site.builder.logic, site.negated)
     with site.builder.choice():
-        nodes = [site.here(schema, path, site.negated) for schema, path in branches]
+        nodes = _branches(site, "anyOf", site.negated)
     return site.builder.logic.meet(nodes, site.negated)
 
 
@@ -62,11 +73,11 @@ def one_of(site: Site) -> Node:
         values = (value for branch in listed for key, value in branch.items() if counts[key] == 1)
         return one_of_values(values, site.builder.logic, site.negated)
     logic = site.builder.logic
-    nodes = [site.here(schema, path, False) for schema, path in branches]
-    overlaps = Exclusion(nodes, logic).overlaps()
+    nodes = _branches(site, "oneOf", False)
+    overlaps = Exclusion(nodes, logic, EVERYTHING if site.sole is None else frozenset((site.sole,))).overlaps()
     logic.spend(sum(len(others) for others in overlaps))
     if site.negated:
-        none = logic.all_of(site.here(schema, path, True) for schema, path in branches)
+        none = logic.all_of(_branches(site, "oneOf", True))
         two = (
             logic.all_of((node, logic.any_of(nodes[other] for other in others if other < index)))
             for index, (node, others) in enumerate(zip(nodes, overlaps, strict=True))
@@ -103,6 +114,14 @@ def _listed(branches: list[tuple[object, str]]) -> list[dict[Hashable, object]] 
 def not_(site: Site) -> Node:
     """`not`."""
     return site.here(site.schema["not"], "/not", not site.negated)
+
+
+def outdated(site: Site) -> Node:
+    """`extends`, `disallow`, `divisibleBy`: keywords of draft 3 alone, which say nothing now; a warning says so."""
+    for keyword in ("extends", "disallow", "divisibleBy"):
+        if keyword in site.schema:
+            site.builder.warn(f"{keyword} at {site.place or '/'}: a keyword of draft 3, which restricts nothing")
+    return FALSE if site.negated else TRUE
 
 
 def if_(site: Site) -> Node:

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import NamedTuple
 
 from grammars.errors import GrammarLimit, InvalidSpec, UnsupportedConstraint
+from grammars.json.node import FALSE, TRUE, Node, Nodes
 from grammars.json.reader.document import Library, Target
 from grammars.json.reader.keywords import KEYWORDS
 from grammars.json.reader.logic import Logic
-from grammars.json.node import FALSE, TRUE, Node, Nodes
 from grammars.json.reader.site import Aspect, Scope, Site
-from grammars.regular.formats import format_language
+from grammars.regular.formats import FORMATS, format_language
 from grammars.regular.language import Language, Languages
 from grammars.regular.patterns import pattern_language
 
 __all__ = ["Builder"]
 
-REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
+DEFER_DEPTH = 24
+"""From how many open subschemas on properties and items wait for their turn as references."""
 
 
 class Key(NamedTuple):
@@ -62,7 +63,7 @@ class Builder:
 
     def finish(self, target: Target, negated: bool = False) -> Node:
         """The node of a document's root, or its negation; afterwards every reference in it can be resolved."""
-        node = self.inner(target, (), negated)
+        node = self.node(target, (), negated)
         while self._pending:
             waiting, key = self._pending.pop()
             self._start(waiting, key)
@@ -92,7 +93,8 @@ class Builder:
         if self._is_bare_reference(site):
             target, scope = self.locate(site, "$ref")
             return self._ref(target, Key(target.place, scope, negated, "value"))
-        return self._start(target, Key(site.place, site.scope, negated, "value"))
+        key = Key(site.place, site.scope, negated, "value")
+        return self._start(target, key) if len(self._open) < DEFER_DEPTH else self._ref(target, key)
 
     def name_node(self, target: Target, scope: Scope) -> Node:
         """The node of a schema for property names, without what it says of other values."""
@@ -126,23 +128,18 @@ class Builder:
         self.logic.spend(1)
         self._open.add(key)
         self._path.append(key)
-        readers = dict.fromkeys(
-            keyword.read
-            for name in (REFERENCES[:1] if site.only_reference else site.schema)
-            if (keyword := KEYWORDS.get(name)) is not None and (keyword.about_names or site.aspect == "value")
-        )
-        node = site.join([read(site) for read in readers])
+        nodes: dict[Callable[[Site], Node], Node] = {}
+        for name in ("$ref",) if site.only_reference else site.schema:
+            keyword = KEYWORDS.get(name)
+            if keyword is not None and keyword.read not in nodes and (keyword.about_names or site.aspect == "value"):
+                nodes[keyword.read] = keyword.read(site)
+        node = site.join(nodes.values())
         self._path.pop()
         self._open.remove(key)
         self._assumed.discard(key)
         if not self._assumed:
             self._built[key] = node
         return node
-
-    @staticmethod
-    def references(site: Site) -> list[str]:
-        """The reference keywords of a schema that count."""
-        return ["$ref"] if site.only_reference else [keyword for keyword in REFERENCES if keyword in site.schema]
 
     @staticmethod
     def _is_bare_reference(site: Site) -> bool:
@@ -198,6 +195,11 @@ class Builder:
             self._pending.append((target, key))
         return self.nodes.ref(place, key.negated, partial(self._built.__getitem__, key))
 
+    def warn(self, message: str) -> None:
+        """Keeps a warning, once however often its place is read."""
+        if message not in self.warnings:
+            self.warnings.append(message)
+
     def pattern(self, pattern: str, place: str) -> Language:
         """The strings that contain a match of a pattern.
 
@@ -222,13 +224,19 @@ class Builder:
             return None
         if name not in self._formats:
             self._formats[name] = format_language(self.languages, name)
-            if self._formats[name] is None and _looks_misspelt(name, self.languages):
-                self.warnings.append(f"format at {place or '/'}: {name!r} is not known and restricts nothing")
+            if self._formats[name] is None and (meant := _meant_format(name)) is not None:
+                self.warn(f"format at {place or '/'}: {name!r} restricts nothing; {meant!r} would")
         return self._formats[name]
 
 
-def _looks_misspelt(name: str, languages: Languages) -> bool:
-    return False
+def _meant_format(name: str) -> str | None:
+    """The format that an unknown one is another spelling of, such as `dateTime`."""
+    letters = _letters(name)
+    return next((known for known in FORMATS if _letters(known) == letters), None)
+
+
+def _letters(name: str) -> str:
+    return "".join(char for char in name.lower() if char.isalnum())
 
 
 def _shown(value: object) -> str:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Hashable, Iterable, Iterator
 from decimal import Decimal
 
 from grammars.errors import GrammarLimit, InvalidSpec
-from grammars.json.reader.logic import Logic
 from grammars.json.node import FALSE, TYPES, CountItems, JsonType, KeySet, Node, NumberIn, StringIn
+from grammars.json.reader.logic import Logic
 
 __all__ = ["canonical", "one_of_values", "read_values"]
 
@@ -88,9 +87,7 @@ def _numbers(numbers: list[Decimal], logic: Logic, negated: bool) -> Iterator[No
     make = logic.nodes.make
     if negated:
         for number in numbers:
-            yield logic.any_of(
-                (make(NumberIn, None, number, False, True), make(NumberIn, number, None, True, False))
-            )
+            yield logic.any_of((make(NumberIn, None, number, False, True), make(NumberIn, number, None, True, False)))
     elif numbers:
         equal = logic.any_of(make(NumberIn, number, number, False, False) for number in numbers)
         yield logic.all_of((logic.is_type(("number",)), equal))

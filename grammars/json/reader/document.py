@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, TypeAlias
-from urllib.parse import unquote, urldefrag, urljoin, urlsplit
+from urllib.parse import unquote, urljoin, urlsplit
 
 from grammars.errors import GrammarLimit, InvalidSpec, UnsupportedConstraint
 
@@ -119,12 +119,13 @@ class Library:
             InvalidSpec: it points into a known document, at nothing.
             UnsupportedConstraint: it points to a document that is not in the registry.
         """
-        relative, fragment = urldefrag(reference)
+        relative, _, fragment = reference.partition("#")
         resource = source if not relative else self._resource(self._absolute(relative, source.uri))
         if resource is None:
             reason = f"{reference!r} points to another document, and none with that URI is in the registry"
             raise UnsupportedConstraint(keyword, place, reason)
-        fragment = unquote(fragment)
+        if "%" in fragment:
+            fragment = unquote(fragment)
         found = self._inside(resource, fragment)
         if found is None and fragment.startswith("/") and resource.home is not None:
             # Pointers in nested resources start there, but many a real schema means its document's root.
@@ -199,7 +200,7 @@ class Library:
 
     def _begin(self, identity: str, target: Target, root: Resource) -> Resource:
         schema, place, resource = target
-        relative, fragment = urldefrag(identity)
+        relative, _, fragment = identity.partition("#")
         if relative:
             uri = self._absolute(relative, resource.uri)
             if schema is root.schema:

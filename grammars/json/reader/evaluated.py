@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from grammars.errors import UnsupportedConstraint
+from grammars.json.node import FALSE, TRUE, KeySet, Node
 from grammars.json.reader.document import Target
 from grammars.json.reader.items import num_prefix, rest_keyword
-from grammars.json.node import FALSE, TRUE, KeySet, Node
 from grammars.json.reader.properties import declared
 from grammars.json.reader.reach import Condition, Reached, hold, reached
 from grammars.json.reader.site import Scope, Site

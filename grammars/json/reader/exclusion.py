@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from grammars.json.reader.logic import Logic
 from grammars.json.node import (
     FALSE,
     TRUE,
-    TYPES,
     All,
     Any,
     Every,
@@ -21,12 +19,14 @@ from grammars.json.node import (
     Some,
     StringIn,
 )
+from grammars.json.reader.logic import EVERYTHING, Logic
 from grammars.regular.language import Language
 
 __all__ = ["Exclusion"]
 
 MAX_DEPTH = 4
 MAX_OPTIONS = 16
+MAX_LENGTH = 64
 COST = 4
 """What looking at one pair takes off the budget."""
 
@@ -39,7 +39,7 @@ class Facts:
     `only`: an object has no names but these. `choices`: one of the options holds.
     """
 
-    kinds: frozenset[JsonType] = frozenset(TYPES)
+    kinds: frozenset[JsonType] = EVERYTHING
     texts: frozenset[str] | None = None
     languages: list[Language] = field(default_factory=list)
     ranges: list[NumberIn] = field(default_factory=list)
@@ -55,16 +55,18 @@ class Exclusion:
     Args:
         nodes: the nodes to compare.
         logic: its budget is charged for every pair that is looked at.
+        kinds: the kinds of values that matter; others are no part of the comparison.
     """
 
-    def __init__(self, nodes: Sequence[Node], logic: Logic) -> None:
+    def __init__(self, nodes: Sequence[Node], logic: Logic, kinds: frozenset[JsonType] = EVERYTHING) -> None:
         self._logic = logic
+        self._kinds = kinds
         self._facts: dict[Node, Facts] = {}
         self._nodes = nodes
 
     def overlaps(self) -> list[list[int]]:
         """For each node the indices of the others that may hold together with it, ascending."""
-        facts = [self._of(node) for node in self._nodes]
+        facts = [replace(found, kinds=found.kinds & self._kinds) for found in map(self._of, self._nodes)]
         overlaps: list[list[int]] = [[] for _ in facts]
         if any(self._all_tagged(facts, name) for name in facts[0].required) if facts else True:
             return overlaps
@@ -114,7 +116,7 @@ class Exclusion:
         if isinstance(node, IsType):
             facts.kinds &= node.types
         elif isinstance(node, StringIn):
-            texts = self._logic.texts.get(node.language)
+            texts = self._texts(node.language)
             if texts is None:
                 facts.languages.append(node.language)
             else:
@@ -129,6 +131,13 @@ class Exclusion:
             self._learn_every(facts, node)
         elif isinstance(node, Any):
             self._learn_choice(facts, node)
+
+    def _texts(self, language: Language) -> frozenset[str] | None:
+        """The texts of a language made from constants, or of a pattern such as `^word$`."""
+        known = self._logic.texts
+        if language not in known and (text := _only_text(language)) is not None:
+            known[language] = frozenset((text,))
+        return known.get(language)
 
     @staticmethod
     def _learn_every(facts: Facts, node: Every) -> None:
@@ -199,6 +208,21 @@ class Exclusion:
     @staticmethod
     def _contains(keys: KeySet, name: str) -> bool:
         return name in keys.names or any(language.contains(name) for language in keys.patterns)
+
+
+def _only_text(language: Language) -> str | None:
+    """The text of a language that has just one, and a short one."""
+    chars: list[str] = []
+    while len(chars) <= MAX_LENGTH:
+        moves = language.moves()
+        if not moves:
+            return "".join(chars) if language.nullable else None
+        low, high, after = moves[0]
+        if language.nullable or len(moves) > 1 or low != high:
+            return None
+        chars.append(chr(low))
+        language = after
+    return None
 
 
 def _apart(one: NumberIn, other: NumberIn) -> bool:

@@ -48,7 +48,9 @@ def contains(site: Site) -> Node:
     schema, negated = site.schema["contains"], site.negated
     if low == 1 and high is None:
         if negated:
-            return site.demanding("array", site.builder.logic.every_item(0, None, site.inside(schema, "/contains", True)))
+            return site.demanding(
+                "array", site.builder.logic.every_item(0, None, site.inside(schema, "/contains", True))
+            )
         found = site.builder.logic.every_item(0, None, site.inside(schema, "/contains", False), True)
         return site.vacuous("array", found)
     if high is not None and high < low:

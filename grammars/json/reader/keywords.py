@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from grammars.json.reader.applicators import all_of, any_of, const, enum, if_, not_, one_of, reference
+from grammars.json.node import Node
+from grammars.json.reader.applicators import all_of, any_of, const, enum, if_, not_, one_of, outdated, reference
 from grammars.json.reader.evaluated import unevaluated_items, unevaluated_properties
 from grammars.json.reader.items import contains, count_items, items, unique_items
-from grammars.json.node import Node
 from grammars.json.reader.properties import (
     additional_properties,
     count_properties,
@@ -41,6 +41,7 @@ KEYWORDS: Mapping[str, Keyword] = {
     **dict.fromkeys(("$ref", "$dynamicRef", "$recursiveRef"), Keyword(reference, True)),
     **_keywords(True, type=type_, const=const, enum=enum, pattern=pattern, format=format_),
     **_keywords(True, allOf=all_of, anyOf=any_of, oneOf=one_of, not_=not_, if_=if_),
+    **_keywords(True, extends=outdated, disallow=outdated, divisibleBy=outdated),
     **_keywords(True, minLength=length, maxLength=length),
     **_keywords(False, minimum=bounds, maximum=bounds, exclusiveMinimum=bounds, exclusiveMaximum=bounds),
     **_keywords(False, multipleOf=multiple_of),

@@ -24,9 +24,10 @@ from grammars.json.node import (
 )
 from grammars.regular.language import Language, Languages
 
-__all__ = ["Logic"]
+__all__ = ["EVERYTHING", "Logic"]
 
-EVERYTHING = frozenset(TYPES)
+EVERYTHING: frozenset[JsonType] = frozenset(TYPES)
+"""All kinds of values."""
 
 
 @dataclass(slots=True)

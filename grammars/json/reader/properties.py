@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from grammars.json.reader.names import name_language
 from grammars.json.node import FALSE, TRUE, CountProperties, KeySet, Node
+from grammars.json.reader.names import name_language
 from grammars.json.reader.site import Site
 
 __all__ = [

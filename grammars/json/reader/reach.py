@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from grammars.json.reader.document import Target
 from grammars.json.node import Node
+from grammars.json.reader.document import Target
 from grammars.json.reader.site import Scope, Site
 
 __all__ = ["Condition", "Literal", "Reached", "hold", "reached"]
@@ -53,7 +53,7 @@ def _reached(site: Site, condition: Condition, path: tuple[str, ...]) -> Iterato
 def _applied(site: Site) -> Iterator[tuple[Target, Scope, Condition]]:
     """The subschemas one step away, each with the condition that the step adds."""
     scope = site.scope
-    for keyword in site.builder.references(site):
+    for keyword in site.references():
         yield *site.builder.locate(site, keyword), ()
     if site.only_reference:
         return

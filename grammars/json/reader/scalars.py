@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from grammars.json.node import FALSE, TRUE, TYPES, JsonType, MultipleOf, Node, NumberIn, StringIn, StringLength
+from grammars.json.node import FALSE, TRUE, JsonType, MultipleOf, Node, NumberIn, StringIn, StringLength
+from grammars.json.reader.logic import EVERYTHING
 from grammars.json.reader.site import Site
 from grammars.regular.language import Language
 
@@ -13,34 +14,36 @@ __all__ = ["bounds", "format_", "length", "multiple_of", "pattern", "type_"]
 KINDS: dict[str, tuple[JsonType, ...]] = {
     "null": ("null",),
     "boolean": ("false", "true"),
+    "integer": ("number",),
     "number": ("number",),
     "string": ("string",),
     "array": ("array",),
     "object": ("object",),
 }
+PARTIAL_FORMATS = ("hostname", "idn-hostname", "regex")
+"""Formats whose languages leave out some valid strings, which their complements then contain."""
 ONE = Decimal(1)
 
 
 def type_(site: Site) -> Node:
     """`type`, and OpenAPI's `nullable`."""
     value = site.schema["type"]
-    names = [value] if isinstance(value, str) else value
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+    names = (value,) if isinstance(value, str) else value
+    if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
         raise site.invalid("type", "a type or a list of types")
-    kinds: set[JsonType] = {"null"} if site.nullable else set()
-    for name in names:
-        if name != "integer":
-            if name not in KINDS:
-                raise site.invalid("type", f"one of {', '.join(KINDS)}, integer", name)
-            kinds.update(KINDS[name])
-    nodes, logic = site.builder.nodes, site.builder.logic
-    if "integer" not in names or "number" in kinds:
-        return logic.is_type(set(TYPES) - kinds if site.negated else kinds)
-    whole = nodes.make(MultipleOf, ONE, site.negated)
+    wrong = next((name for name in names if name not in KINDS), None)
+    if wrong is not None:
+        raise site.invalid("type", f"one of {', '.join(KINDS)}", wrong)
+    kinds = {kind for name in names for kind in KINDS[name]}
+    if site.nullable:
+        kinds.add("null")
+    logic = site.builder.logic
+    if "integer" not in names or "number" in names:
+        return logic.is_type(EVERYTHING - kinds if site.negated else kinds)
+    whole = site.builder.nodes.make(MultipleOf, ONE, site.negated)
     if not site.negated:
-        return logic.all_of((logic.is_type(kinds | {"number"}), whole))
-    fraction = logic.all_of((logic.is_type(("number",)), whole))
-    return logic.any_of((logic.is_type(set(TYPES) - kinds - {"number"}), fraction))
+        return logic.all_of((logic.is_type(kinds), whole))
+    return logic.any_of((logic.is_type(EVERYTHING - kinds), logic.all_of((logic.is_type(("number",)), whole))))
 
 
 def bounds(site: Site) -> Node:
@@ -104,6 +107,8 @@ def format_(site: Site) -> Node:
     language = site.builder.format(name, site.place)
     if language is None:
         return FALSE if site.negated else TRUE
+    if site.negated and name in PARTIAL_FORMATS:
+        site.builder.warn(f"format at {site.place or '/'}: what is no {name!r} here may be an unusual one")
     return _string_in(site, language)
 
 

@@ -10,8 +10,8 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from grammars.errors import InvalidSpec
-from grammars.json.reader.document import Resource, Target, escape
 from grammars.json.node import FALSE, TRUE, JsonType, Node
+from grammars.json.reader.document import Resource, Target, escape
 
 if TYPE_CHECKING:
     from grammars.json.reader.builder import Builder
@@ -25,6 +25,7 @@ Aspect: TypeAlias = Literal["value", "name"]
 
 SOLE: dict[object, JsonType] = {"string": "string", "number": "number", "integer": "number", "array": "array"}
 SOLE["object"] = "object"
+REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
 MAX_SHOWN = 60
 
 
@@ -54,6 +55,10 @@ class Site:
     def only_reference(self) -> bool:
         """Whether a reference is all that counts here: up to draft 7 what stands beside it is ignored."""
         return "$ref" in self.schema and (self.resource.draft or 2020) <= 7
+
+    def references(self) -> list[str]:
+        """The keywords here that refer to another schema for the same value."""
+        return ["$ref"] if self.only_reference else [keyword for keyword in REFERENCES if keyword in self.schema]
 
     @property
     def nullable(self) -> bool:

@@ -59,6 +59,12 @@ def languages() -> Languages:
 
 
 @pytest.fixture
+def recognises() -> Callable[[Rules, str], bool]:
+    """Whether a text is derived from rules."""
+    return lambda rules, text: Recogniser(rules, text).accepts()
+
+
+@pytest.fixture
 def accepts(languages: Languages) -> Callable[[Spec], Callable[[str], bool]]:
     """Compiles a spec to rules; what it returns tells whether a text is derived from them."""
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from grammars import Choice, Grammar, Matcher, Regex, Spec, UnsupportedConstraint, Vocabulary, compile_spec
+from grammars import Choice, Grammar, Matcher, Regex, Spec, UnsupportedConstraint, Vocabulary
 from grammars.engines.automaton_grammar import AutomatonGrammar
-from grammars.engines.outlines import automaton_of
+from grammars.engines.outlines import OutlinesEngine, automaton_of
 from grammars.engines.token_trie import TokenTrie
 from grammars.regular.pattern import parse_pattern
 
@@ -63,7 +63,7 @@ def test_masks_are_exactly_what_can_still_lead_to_a_match(pattern: str, vocabula
         for word in itertools.product(letters, repeat=size)
     }
     texts = {word.encode() for word in words if re.fullmatch(pattern, word, re.ASCII)}
-    viable, grammar = prefixes(texts), compile_spec(Regex(pattern), vocabulary)
+    viable, grammar = prefixes(texts), OutlinesEngine(vocabulary).compile(Regex(pattern))
     for prefix in random.Random(1).sample(sorted(viable), min(25, len(viable))):
         matcher = grammar.matcher()
         assert all(matcher.accept(byte) for byte in prefix)
@@ -81,7 +81,7 @@ def test_masks_are_exactly_what_can_still_lead_to_a_match(pattern: str, vocabula
     "pattern", [".{1,5}", r"\w+@\w+\.(com|org)", "[^a]*b", "(é|😀|[^\\x00-\\x7f]){2,3}", r"-?\d+(\.\d+)?"]
 )
 def test_random_walks_end_in_full_matches(pattern: str, vocabulary: Vocabulary) -> None:
-    grammar = compile_spec(Regex(pattern), vocabulary)
+    grammar = OutlinesEngine(vocabulary).compile(Regex(pattern))
     for seed in range(15):
         text = walk(grammar, vocabulary, seed).decode()
         assert re.fullmatch(pattern, text, re.ASCII), text
@@ -92,7 +92,7 @@ def test_random_walks_end_in_full_matches(pattern: str, vocabulary: Vocabulary) 
 def test_choices_allow_exactly_their_options(vocabulary: Vocabulary, options: list[str], data: st.DataObject) -> None:
     texts = {option.encode() for option in options}
     prefix = data.draw(st.sampled_from(sorted(prefixes(texts))))
-    matcher = compile_spec(Choice(tuple(options)), vocabulary).matcher()
+    matcher = OutlinesEngine(vocabulary).compile(Choice(tuple(options))).matcher()
     assert all(matcher.accept(byte) for byte in prefix)
     found = {vocabulary.tokens[token] for token in allowed(matcher, vocabulary) - vocabulary.end_tokens}
     assert found == {text for text in vocabulary.tokens if text and prefix + text in prefixes(texts)}
@@ -102,7 +102,7 @@ def test_choices_allow_exactly_their_options(vocabulary: Vocabulary, options: li
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.one_of(st.integers(0, 285), st.just("fork"), st.integers(-4, -1)), max_size=25), st.integers(0, 99))
 def test_rollback_and_fork_equal_a_fresh_replay(vocabulary: Vocabulary, steps: list[int | str], seed: int) -> None:
-    grammar = compile_spec(Regex("(?:ab|a|é|12|[b-d])*"), vocabulary)
+    grammar = OutlinesEngine(vocabulary).compile(Regex("(?:ab|a|é|12|[b-d])*"))
     rng, matcher, path = random.Random(seed), grammar.matcher(), list[int]()
     for step in steps:
         if step == "fork":
@@ -126,14 +126,14 @@ def test_rollback_and_fork_equal_a_fresh_replay(vocabulary: Vocabulary, steps: l
 
 
 def test_accept_agrees_with_the_mask(vocabulary: Vocabulary) -> None:
-    matcher = compile_spec(Regex("(ab|é|1)+"), vocabulary).matcher()
+    matcher = OutlinesEngine(vocabulary).compile(Regex("(ab|é|1)+")).matcher()
     matcher.accept(ord("1"))
     accepted = {token for token in range(-1, len(vocabulary) + 40) if matcher.fork().accept(token)}
     assert accepted == allowed(matcher, vocabulary)
 
 
 def test_end_tokens_end_and_nothing_follows_them(vocabulary: Vocabulary) -> None:
-    matcher = compile_spec(Regex("a*"), vocabulary).matcher()
+    matcher = OutlinesEngine(vocabulary).compile(Regex("a*")).matcher()
     end, other = sorted(vocabulary.end_tokens)
     assert matcher.is_complete()
     assert not matcher.is_exhausted()
@@ -146,7 +146,7 @@ def test_end_tokens_end_and_nothing_follows_them(vocabulary: Vocabulary) -> None
     matcher.rollback(2)
     assert matcher.accept(ord("a"))
     assert matcher.forced() == []
-    assert not compile_spec(Regex("ab"), vocabulary).matcher().accept(end)
+    assert not OutlinesEngine(vocabulary).compile(Regex("ab")).matcher().accept(end)
 
 
 def test_masks_beyond_the_budget_are_dropped_and_made_again(vocabulary: Vocabulary) -> None:
@@ -163,19 +163,19 @@ def test_masks_beyond_the_budget_are_dropped_and_made_again(vocabulary: Vocabula
 
 def test_what_the_vocabulary_cannot_spell_is_never_begun() -> None:
     vocabulary = Vocabulary([b"a", b"b", b"c", b"cd", b"ad", None], [5])
-    matcher = compile_spec(Regex("ab|cdx|a[ad]"), vocabulary).matcher()
+    matcher = OutlinesEngine(vocabulary).compile(Regex("ab|cdx|a[ad]")).matcher()
     assert allowed(matcher, vocabulary) == {0, 5} - {5}
     assert matcher.accept(0)
     assert allowed(matcher, vocabulary) == {0, 1}
     spec: Spec
     for spec in (Regex("x+"), Choice(("xa", "ax"))):
         with pytest.raises(UnsupportedConstraint, match="cannot spell"):
-            compile_spec(spec, vocabulary)
+            OutlinesEngine(vocabulary).compile(spec)
 
 
 @pytest.mark.corpus
 def test_a_real_vocabulary_walks_to_full_matches(smollm2: Vocabulary) -> None:
     pattern = "[A-Z][a-z]{2,8}, \\d{1,4}(é|😀)?"
-    grammar = compile_spec(Regex(pattern), smollm2)
+    grammar = OutlinesEngine(smollm2).compile(Regex(pattern))
     for seed in range(5):
         assert re.fullmatch(pattern, walk(grammar, smollm2, seed).decode())

@@ -169,7 +169,7 @@ formulas = st.recursive(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(formulas, st.integers(0, 2**32))
 def test_random_formulas_against_exact_fractions(formula: Formula, seed: int) -> None:
     check(formula, seed, 30)
@@ -182,8 +182,11 @@ def test_random_formulas_against_exact_fractions(formula: Formula, seed: int) ->
         (INTEGER, "1.0 1e2 1.5e1 -0 0 -0.0 12 -7 1.25E+02", "1.5 1e-1 1.25e1 0.1 01 1. .5 +1"),
         (between("0", None), "-0 -0.000 0 1e99 1e-99", "-1 -0.1 -1e-9 1e100"),
         (multiple("0.01"), "1.23 1.2 4.02 1 1.2300 1.23e1", "1.234 1e-3 1.239"),
-        (multiple("1000"), "1000 5e3 0 -27000 1.234567e6", "100 1500 5e2 1.2345e3"),
+        (multiple("1000"), "1000 5e3 0 -27000 1.234e6", "100 1500 5e2 1.2345e3"),
         (between("1e30", "1e30"), "1e30 1E+30", "1e31 1e29 1"),
+        (between("123456789012345678901234", "123456789012345678901234"), "123456789012345678901234", "1e23 1"),
+        (between("-1e308", "-1e308"), "-1e308 -1e+308 -1E+308", "1e308 -1e307 -1"),
+        (between("1.25e-30", "1.25e-30"), "1.25e-30 1.25E-30", "1.25e-3 1.250e-30 0"),
         (between("5", "5"), "5 5.0 5.000", "5.1 4 55 -5"),
         (between("0", "0"), "0 -0 0.0 -0.00", "1 0.01"),
         (("all",), "10e2 0e5 -12.50E-01 1e+21 0.1", "01 1. .1 +1 1e 1e100 --1"),
@@ -206,6 +209,7 @@ def test_spellings(formula: Formula, accepted: str, refused: str) -> None:
         ("all", INTEGER, multiple("0.5", True)),
         ("all", multiple("7"), between("8", "13")),
         between("1e200", None),
+        between("1e500", "1e500"),
         ("all", multiple("1e300"), between("1", None)),
     ],
 )
@@ -270,12 +274,12 @@ def test_a_set_of_many_numbers_stays_small() -> None:
     "formula",
     [
         ("all", *(("any", between(None, str(n), False, True), between(str(n), None, True)) for n in range(600))),
-        multiple("1e-400"),
+        multiple("1e-500"),
         between("1." + "3" * 2000, None),
     ],
 )
 def test_absurd_formulas_are_refused(formula: Formula) -> None:
-    with pytest.raises(GrammarLimit, match="number|multipleOf"):
+    with pytest.raises(GrammarLimit, match=r"number|multipleOf"):
         number_language(Languages(), formula)
 
 
