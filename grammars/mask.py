@@ -15,20 +15,31 @@ __all__ = ["fill_masks", "unpack"]
 def fill_masks(matchers: Sequence[Matcher | None], out: npt.NDArray[np.int32]) -> None:
     """Overwrites `out` with what may come next in each row; everything may where there is no matcher.
 
+    Rows of the project's own engine are filled in one call that releases the GIL.
+
     Args:
         matchers: one for each row.
         out: int32 [R, ceil(V / 32)], token t of a row is bit t % 32 of its word t // 32.
 
     Raises:
         ValueError: there are more or fewer rows than matchers.
+        GrammarLimit: a text has too many readings; other rows may not be filled then.
     """
     if len(matchers) != len(out):
         raise ValueError(f"out: {len(out)} rows for {len(matchers)} matchers")
-    for matcher, row in zip(matchers, out, strict=True):
+    from grammars.machine.batch import fill_batch
+    from grammars.machine.matcher import MachineMatcher
+
+    together: dict[object, list[tuple[MachineMatcher, int]]] = {}
+    for place, (matcher, row) in enumerate(zip(matchers, out, strict=True)):
         if matcher is None:
             row.fill(-1)
+        elif isinstance(matcher, MachineMatcher):
+            together.setdefault(matcher.machine.tables, []).append((matcher, place))
         else:
             matcher.mask_into(row)
+    for group in together.values():
+        fill_batch([matcher for matcher, _ in group], [place for _, place in group], out)
 
 
 def unpack(words: npt.NDArray[np.int32], vocab_size: int) -> npt.NDArray[np.bool_]:

@@ -56,13 +56,12 @@ class SchemaGraph:
 
     Attributes:
         root: the node of the whole.
-        negation: see `negate`.
         warnings: what was ignored although it looks as if it was meant to matter.
 
     Raises:
         InvalidSpec: a keyword has a value it cannot have, or a reference points to nothing or back to itself.
         UnsupportedConstraint: a reference to a document that is not in the registry, a pattern that is not regular.
-        GrammarLimit: the schema is too large or nested too deep.
+        GrammarLimit: the schema is too large or nested too deep, or the arena's deadline has passed.
     """
 
     def __init__(

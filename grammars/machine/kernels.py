@@ -47,7 +47,7 @@ HELPERS = [
 
 @dataclass(frozen=True, slots=True)
 class Kernels:
-    """The entries of `grammars.machine.walk`, with their arguments."""
+    """The entries of `grammars.machine.walk`, with their arguments; `fill_rows` is there only when compiled."""
 
     fill: Callable[..., int]
     fill_below: Callable[..., None]
@@ -57,6 +57,7 @@ class Kernels:
     completes: Callable[..., bool]
     goes_on: Callable[..., bool]
     reached_over: Callable[..., int]
+    fill_rows: Callable[..., None] | None
     is_compiled: bool
 
 
@@ -71,6 +72,7 @@ def plain_kernels() -> Kernels:
         tokens.completes,
         tokens.goes_on,
         tokens.reached_over,
+        None,
         False,
     )
 
@@ -86,11 +88,13 @@ def compiled_kernels() -> Kernels:
     except ImportError:
         _LOG.warning("numba is not installed: grammars run in plain Python")
         return plain_kernels()
-    for helper in HELPERS:
+    for helper in (*HELPERS, tokens.fill):
         register_jitable(helper)
+    from grammars.machine import batch_kernel
+
     ints, words = types.int32[::1], types.uint32[::1]
     threads, masks = types.int32[:, ::1], types.uint32[:, ::1]
-    integer = types.int64
+    integer, longs_by_row = types.int64, types.int64[:, ::1]
     return Kernels(
         _compiled(tokens.fill, integer(ints, ints, masks, masks, threads, words, ints)),
         _compiled(tokens.fill_below, types.void(ints, ints, ints, threads, integer, words)),
@@ -100,6 +104,9 @@ def compiled_kernels() -> Kernels:
         _compiled(tokens.completes, types.boolean(ints, ints, integer, integer, integer)),
         _compiled(tokens.goes_on, types.boolean(ints, ints, threads)),
         _compiled(tokens.reached_over, integer(ints, ints, ints, threads, types.uint8[::1], words, ints)),
+        _compiled(
+            batch_kernel.fill_rows, types.void(ints, masks, longs_by_row, types.int64[::1], threads, masks, ints, ints)
+        ),
         True,
     )
 

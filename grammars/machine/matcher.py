@@ -41,7 +41,7 @@ class MachineMatcher:
     @property
     def threads(self) -> Threads:
         """Where the text is; none behind an end token."""
-        return self._threads
+        return self._threads[:0] if self._ended else self._threads
 
     def mask_into(self, row: MaskRow) -> None:
         """Overwrites `row` (int32 [ceil(V / 32)]) with the tokens that may come next, end tokens included."""

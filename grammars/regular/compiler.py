@@ -32,6 +32,7 @@ MAX_COPIES = 5_000
 """How often parts with positions or lookaround in them are written out, in all."""
 AT_START = Position(Place.START)
 AT_END = Position(Place.END)
+AT_LAST_LINE_END = Position(Place.LAST_LINE_END)
 NEWLINE = CharSet.chars("\n")
 
 
@@ -91,8 +92,9 @@ class PatternCompiler:
         before = after = arena.everything if search else arena.epsilon
         if items and items[0] == AT_START:
             items, before = items[1:], arena.epsilon
-        if items and items[-1] == AT_END:
-            items, after = items[:-1], arena.epsilon
+        if items and items[-1] in (AT_END, AT_LAST_LINE_END):
+            newline = search and items[-1] == AT_LAST_LINE_END
+            items, after = items[:-1], arena.literals(["", "\n"]) if newline else arena.epsilon
         middle = self._translated(items[0] if len(items) == 1 else Concatenation(items))
         return None if middle is None else arena.concat(before, middle, after)
 
@@ -100,7 +102,7 @@ class PatternCompiler:
         """The node with `after` behind it, and anything before it when `search`."""
         before = self._arena.everything if search else self._arena.epsilon
         items = list(node.items if isinstance(node, Concatenation) else (node,))
-        while items and isinstance(items[0], Look) and items[0].behind and self._behind(items[0].item) is None:
+        while items and isinstance(items[0], Look) and items[0].behind and _looked_behind(items[0].item) is None:
             look = items.pop(0)
             assert isinstance(look, Look)
             ended = self._framed(look.item, self._arena.epsilon, search=True)
@@ -252,7 +254,7 @@ class PatternCompiler:
         if not node.behind:
             ahead = self._before(node.item, self._always(arena.everything)).fresh
             return self._both(rest, tuple(arena.complement(one) for one in ahead) if node.negated else ahead)
-        behind = self._behind(node.item)
+        behind = _looked_behind(node.item)
         if behind is None:
             raise UnsupportedConstraint(
                 "lookbehind", self._pattern, "only at one character, or where a searching pattern begins"
@@ -260,9 +262,6 @@ class PatternCompiler:
         at_start, chars = behind
         holds = [at_start, *(_within(one, chars) for one in self._classes)]
         return self._both(rest, tuple(arena.everything if one != node.negated else arena.nothing for one in holds))
-
-    def _behind(self, node: Node) -> tuple[bool, CharSet] | None:
-        return _looked_behind(node)
 
 
 def _looked_behind(node: Node) -> tuple[bool, CharSet] | None:

@@ -108,6 +108,7 @@ def _categories() -> dict[str, list[tuple[int, int]]]:
     return ranges
 
 
+@cache
 def _category(short: str) -> CharSet:
     if short == "LC":
         return _gathered(CASED)

@@ -69,11 +69,9 @@ def test_a_stop_cannot_be_held_to_behind_a_grammar(languages: Languages):
         rules_of(Stop((".",), WORDS), languages)
 
 
-@pytest.mark.parametrize("spec", [Regex("[^\\s\\S]a"), Stop(("a",), Regex("[^b]*a"))])
+@pytest.mark.parametrize("spec", [Regex("a(?!a)a"), Stop(("a",), Regex("a+")), AnyOf((Stop(("a",), Regex("a")),))])
 def test_specs_without_a_text_are_refused(spec: Spec, languages: Languages):
-    if isinstance(spec, Stop):
-        spec = Stop(("a",), Regex("a+"))
-    with pytest.raises(InvalidSpec):
+    with pytest.raises(InvalidSpec, match="no text can be derived"):
         rules_of(spec, languages)
 
 
@@ -82,7 +80,7 @@ def test_deep_specs_end_in_a_limit(languages: Languages):
     for _ in range(200):
         spec = Repeat(Sequence((spec, "b")))
     assert rules_of(spec, languages).productions
+    for _ in range(20_000):
+        spec = AnyOf((spec, Regex("c")))
     with pytest.raises(GrammarLimit, match="nested too deeply"):
-        for _ in range(100_000):
-            spec = AnyOf((spec, spec))
         rules_of(spec, languages)

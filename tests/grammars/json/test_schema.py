@@ -156,6 +156,11 @@ def test_limits() -> None:
         GraphLimits(depth=0)
 
 
+def test_the_deadline_of_the_arena_holds() -> None:
+    with pytest.raises(GrammarLimit, match="time limit"):
+        SchemaGraph({"type": "null"}, Languages(deadline=time.monotonic() - 1), Nodes())
+
+
 WIDE = {
     "anyOf": {"anyOf": [{"type": "object", "required": [f"n{n}"]} for n in range(10_000)]},
     "constants": {"oneOf": [{"const": f"n{n}", "title": "N"} for n in range(10_000)]},

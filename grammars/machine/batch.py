@@ -1,0 +1,51 @@
+"""The masks of many matchers in one call."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from grammars.machine.matcher import MachineMatcher
+
+__all__ = ["fill_batch"]
+
+
+def fill_batch(matchers: Sequence[MachineMatcher], places: Sequence[int], out: npt.NDArray[np.int32]) -> None:
+    """Overwrites row `places[i]` of `out` with what matcher i allows. The GIL is released meanwhile.
+
+    Args:
+        matchers: of one vocabulary; their grammars may differ.
+        places: rows of `out`, all different.
+        out: int32 [R, W].
+
+    Raises:
+        GrammarLimit: one of the texts has too many readings; the other rows may not be filled then.
+    """
+    tables = matchers[0].machine.tables
+    fill_rows = tables.kernels.fill_rows
+    rest = list(range(len(matchers)))
+    if fill_rows is not None:
+        machines = [matcher.machine for matcher in matchers]
+        # Held on to, so that no table that is replaced by a larger one meanwhile goes away.
+        heaps, masks = [machine.heap.data for machine in machines], [machine.masks for machine in machines]
+        threads = [matcher.threads for matcher in matchers]
+        counts = [len(own) for own in threads]
+        firsts = np.concatenate([[0], np.cumsum(counts[:-1])])
+        grammars = np.array(
+            [
+                (heap.ctypes.data, len(heap), slots.ctypes.data, len(slots), first, count)
+                for heap, slots, first, count in zip(heaps, masks, firsts.tolist(), counts, strict=True)
+            ],
+            np.int64,
+        )
+        status = np.empty(len(matchers), np.int32)
+        scratch = tables.take_scratch()
+        words = out.view(np.uint32)
+        where = np.array(places, np.int64)
+        fill_rows(tables.trie, tables.shared, grammars, where, np.concatenate(threads), words, scratch, status)
+        tables.give_scratch(scratch)
+        rest = np.flatnonzero(status).tolist()
+    for index in rest:
+        matchers[index].mask_into(out[places[index]])
