@@ -89,23 +89,31 @@ def instances(corpus: Path, limit: int) -> Iterator[tuple[Any, list[Any]]]:
         yield entry["schema"], [test["data"] for test in entry["tests"] if test["valid"]]
 
 
+def spelled(ids: list[int], tokens: list[bytes | None]) -> bytes:
+    """The bytes of tokens."""
+    return b"".join(tokens[token] or b"" for token in ids)
+
+
 def follow(matcher: Followed, ids: list[int], tokens: list[bytes | None], tally: Tally) -> None:
     """One text, forced tokens taken as they come."""
     at = 0
     tally.texts += 1
     tally.tokens += len(ids)
-    tally.bytes += sum(len(tokens[token] or b"") for token in ids)
+    tally.bytes += len(spelled(ids, tokens))
     while at < len(ids):
         begin = time.perf_counter()
         forced = matcher.ff_tokens()
         tally.microseconds.append((time.perf_counter() - begin) * 1e6)
         if forced:
             tally.calls += 1
+            if not spelled(ids[at:], tokens).startswith(spelled(forced, tokens)):
+                tally.stopped += 1
+                return
             if forced != ids[at : at + len(forced)]:
                 tally.strange += 1
                 forced = []
             tally.forced += len(forced)
-            tally.forced_bytes += sum(len(tokens[token] or b"") for token in forced)
+            tally.forced_bytes += len(spelled(forced, tokens))
         for token in forced or ids[at : at + 1]:
             if not matcher.accept(token):
                 tally.stopped += 1

@@ -191,8 +191,14 @@ class Engine:
         }
 
     def describe(self) -> dict[str, str]:
-        """What runs: model, weight format, attention, and the settings with the reason for each."""
-        described = {"model": self._assembled.model_name, **self._assembled.runner.describe()}
+        """What runs: model, weight format, attention, grammars, and the settings with the reason for each."""
+        grammar = self.config.grammar
+        described = {
+            "model": self._assembled.model_name,
+            **self._assembled.runner.describe(),
+            "grammar_engine": grammar.grammar_engine,
+            "jump_forward": "on" if grammar.jump_forward else "off",
+        }
         budget = self._core.budget
         return {**described, **{name: f"{getattr(budget, name)} ({why})" for name, why in budget.reasons}}
 

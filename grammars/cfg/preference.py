@@ -26,9 +26,9 @@ MAX_WAYS = 5_000
 """Ways to go on that one state may have, and steps to find them."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class OneOf:
-    """One character out of some ranges."""
+    """One character out of some ranges. Two are equal only if they are the same, for there may be many ranges."""
 
     ranges: Ranges
 
@@ -118,27 +118,34 @@ class Preferred:
     def moves(self) -> tuple[tuple[int, int, Preferred], ...]:
         """Ascending, disjoint ranges of characters and the state behind each, where a match can still be reached."""
         if self._moves is None:
-            states: dict[Preferred, Preferred | None] = {}
+            lives: dict[Preferred, bool] = {}
             moves: list[tuple[int, int, Preferred]] = []
-            for low, high in self._pieces():
-                state = self._after(low)
-                if state not in states:
-                    states[state] = state if state._lives() else None
-                found = states[state]
-                if found is None:
+            for low, high, state in self._successors():
+                if state not in lives:
+                    lives[state] = state._lives()
+                if not lives[state]:
                     continue
-                if moves and moves[-1][1] == low - 1 and moves[-1][2] is found:
-                    moves[-1] = (moves[-1][0], high, found)
+                if moves and moves[-1][1] == low - 1 and moves[-1][2] is state:
+                    moves[-1] = (moves[-1][0], high, state)
                 else:
-                    moves.append((low, high, found))
+                    moves.append((low, high, state))
             self._moves = tuple(moves)
         return self._moves
 
-    def _after(self, code: int) -> Preferred:
-        """The state behind a character, which may be one without a way to go on."""
-        ways = tuple(dict.fromkeys(rest for ranges, rest in self._steps if _holds(ranges, code)))
-        known = frozenset(number for number, ranges in enumerate(self._behind) if _holds(ranges, code))
-        return Preferred(ways, known, self._behind)
+    def _successors(self) -> Iterator[tuple[int, int, Preferred]]:
+        """The characters that can be read, and the states behind them, from which there may be no way to go on."""
+        sets = [*(ranges for ranges, _ in self._steps), *self._behind]
+        ordered = sorted({cut for ranges in sets for low, high in ranges for cut in (low, high + 1)})
+        states: dict[tuple[int, ...], Preferred] = {}
+        for low, after in pairwise(ordered):
+            held = tuple(index for index, ranges in enumerate(sets) if _holds(ranges, low))
+            if not held or held[0] >= len(self._steps):
+                continue
+            if held not in states:
+                ways = dict.fromkeys(self._steps[index][1] for index in held if index < len(self._steps))
+                known = frozenset(index - len(self._steps) for index in held if index >= len(self._steps))
+                states[held] = Preferred(tuple(ways), known, self._behind)
+            yield low, after - 1, states[held]
 
     def _lives(self) -> bool:
         """Whether a match can be reached: always, unless places that look back can prevent it."""
@@ -149,24 +156,10 @@ class Preferred:
                 return True
             if len(seen) > MAX_WAYS:
                 raise GrammarLimit(f"regex: more than {MAX_WAYS} states looked at behind a lookbehind")
-            following = {state._after(low) for low, _ in state._pieces()} - seen
+            following = {after for _, _, after in state._successors()} - seen
             seen |= following
             agenda.extend(following)
         return False
-
-    def _pieces(self) -> Iterator[tuple[int, int]]:
-        """The characters that can be read, in ranges that none of the sets in play tells apart."""
-        cuts = {
-            cut
-            for ranges in (*(ranges for ranges, _ in self._steps), *self._behind)
-            for low, high in ranges
-            for cut in (low, high + 1)
-        }
-        ordered = sorted(cuts)
-        readable = tuple(ranges for ranges, _ in self._steps)
-        for low, after in pairwise(ordered):
-            if any(_holds(ranges, low) for ranges in readable):
-                yield low, after - 1
 
     def _ordered_steps(self) -> tuple[tuple[tuple[Ranges, Way], ...], bool]:
         """What may be read next and the way behind it, best first; and whether the text is complete behind these."""

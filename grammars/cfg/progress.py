@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from grammars.cfg.components import components
 from grammars.cfg.ebnf import MAX_SYMBOLS, Ebnf, Lowering
+from grammars.cfg.factor import factored
 from grammars.cfg.rules import Call, Production, Rules, Symbol, Terminal
 from grammars.errors import GrammarLimit, InvalidSpec
 
@@ -41,6 +42,7 @@ def rules_of_ebnf(ebnf: Ebnf, languages: Languages) -> Rules:
         raise InvalidSpec(f"grammar: no text can be derived from rule {ebnf.start}")
     progress = _Progress(_reachable(productive, ebnf.start), ebnf.start, languages)
     table = _reachable(_productive(progress.table(), languages), ebnf.start)
+    table = _reachable(factored(_collapsed(table, ebnf.start)), ebnf.start)
     return Rules(ebnf.start, _collapsed(table, ebnf.start), ebnf.warnings)
 
 

@@ -16,12 +16,15 @@ if TYPE_CHECKING:
 
 __all__ = ["ArraySearch"]
 
+_FEW = 17
+"""Of items with fewer values than that, it is looked at which are used up."""
+
 
 class ArraySearch:
     """A search over the items that may be read next.
 
-    Arrays whose items must be distinct are followed exactly as long as few scalars may be items; that there are enough
-    different arrays and objects is taken for granted.
+    Where items must be distinct, they are counted as long as few scalars may be items; that there are enough different
+    arrays and objects is taken for granted.
 
     Args:
         shape: the shape the array has.
@@ -101,7 +104,15 @@ class ArraySearch:
         if (yield item):
             return []
         found: list[ArrayResidual] = []
+        values = shapes.scalars.few_values(item, _FEW) if shape.distinct else None
         for left, extra in shape.advance(here):
-            if left != here and not (extra and (yield shapes.merge.all_of((item, *extra)))):
+            if left == here:
+                continue
+            node = shapes.merge.all_of((item, *extra))
+            if values is not None:
+                for value in values:
+                    if not (yield shapes.merge.all_of((node, shapes.values.equal(value)))):
+                        found.append(left._replace(taken=left.taken | {value}))
+            elif not extra or not (yield node):
                 found.append(left)
         return found[::-1]

@@ -181,8 +181,11 @@ class ArrayShape:
             raise GrammarLimit(f"json_schema: more than {limit} ways to go on after one item")
         for step, (counters, counted), (equal, unlike) in product(steps, counts, rivals):
             extra = (*step.extra, *counted, *unlike)
+            taken = residual.taken
+            if self.distinct:
+                taken = taken.union(rival.items[index] for rival in equal)
             for twin, chosen in self._pair(residual.twin, index, extra):
-                left = self.settled(ArrayResidual(after, step.clauses, counters, equal, residual.taken, twin))
+                left = self.settled(ArrayResidual(after, step.clauses, counters, equal, taken, twin))
                 if left is not None:
                     yield left, (*extra, *chosen)
 

@@ -150,10 +150,10 @@ class JsonFrames:
             )
         return self._machine.push(lexemes.state(form.language), ())
 
-    def _clipped(self, chars: CharState) -> CharState:
+    def _clipped(self, chars: CharState, limit: int) -> CharState:
         if not isinstance(chars, Language):
             raise TypeError(f"{chars!r} is no language")
-        return self._languages.clipped(chars, self._machine.tables.longest)
+        return self._languages.clipped(chars, limit)
 
     def _array_moves(self, forms: Forms) -> list[int]:
         moves = []

@@ -1,8 +1,8 @@
 """The constraint graph: JSON Schema in negation normal form.
 
-Every node is immutable and made by `Nodes`, so equal nodes are the same object. A keyword that is about one type holds vacuously for the other types
-(`StringIn`, `NumberIn`, `MultipleOf`, `Every`, `CountProperties`, `EveryItem`, `CountItems`, `CountMatching`,
-`Distinct`); the duals `Some` and `SomeItem` hold only for objects and arrays. There is no negation node: negating
+Every node is immutable and made by `Nodes`, so equal nodes are the same object. A keyword that is about one type holds
+vacuously for the other types (`StringIn`, `NumberIn`, `MultipleOf`, `WrittenWhole`, `Every`, `CountProperties`,
+`EveryItem`, `CountItems`, `CountMatching`, `Distinct`); the duals `Some` and `SomeItem` hold only for objects and arrays. There is no negation node: negating
 happens while the graph is built, so `Every` turns into `Some`, `All` into `Any`, and so on.
 """
 
@@ -40,6 +40,7 @@ __all__ = [
     "SomeItem",
     "StringIn",
     "StringLength",
+    "WrittenWhole",
 ]
 
 JsonType: TypeAlias = Literal["null", "false", "true", "number", "string", "array", "object"]
@@ -102,6 +103,13 @@ class MultipleOf:
     """A number is a whole multiple of `step` (> 0); is not, when `negated`. Integers are multiples of 1."""
 
     step: Decimal
+    negated: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WrittenWhole:
+    """A number is written without fraction and exponent, as integers are up to draft 4; with one, when `negated`."""
+
     negated: bool = False
 
 
@@ -207,6 +215,7 @@ Node: TypeAlias = (
     | StringLength
     | NumberIn
     | MultipleOf
+    | WrittenWhole
     | Every
     | Some
     | CountProperties

@@ -1,4 +1,4 @@
-"""Sets of numbers as unions of pieces: an interval, a step its numbers are multiples of, and steps they are not."""
+"""Sets of numbers as unions of pieces: intervals, less some numbers, and what their numbers are multiples of."""
 
 from __future__ import annotations
 
@@ -6,16 +6,17 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from enum import Flag, auto
 from fractions import Fraction
 from typing import TypeAlias, cast
 
 from grammars.errors import GrammarLimit
-from grammars.json.node import MultipleOf, NumberIn
+from grammars.json.node import MultipleOf, NumberIn, WrittenWhole
 
-__all__ = ["ANY_NUMBER", "MAX_PIECES", "Bound", "Formula", "NumberPiece", "pieces_of", "power_of_ten"]
+__all__ = ["ANY_NUMBER", "MAX_PIECES", "Bound", "Formula", "NumberPiece", "Written", "pieces_of", "power_of_ten"]
 
-Formula: TypeAlias = NumberIn | MultipleOf | tuple[object, ...]
-"""`NumberIn`, `MultipleOf`, or `("all", formula, …)` and `("any", formula, …)`, nested; the formulas may also come as
+Formula: TypeAlias = NumberIn | MultipleOf | WrittenWhole | tuple[object, ...]
+"""`NumberIn`, `MultipleOf`, `WrittenWhole`, or `("all", formula, …)` and `("any", formula, …)`, nested; the formulas may also come as
 one tuple: `("all", (formula, …))`."""
 
 MAX_PIECES = 512
@@ -38,14 +39,27 @@ class Bound:
     is_open: bool
 
 
+class Written(Flag):
+    """How a number is spelled: `WHOLE` without fraction and exponent, `PARTED` with one of them."""
+
+    WHOLE = auto()
+    PARTED = auto()
+    ANYHOW = WHOLE | PARTED
+
+
 @dataclass(frozen=True, slots=True)
 class NumberPiece:
-    """Numbers from `low` to `high` (None: no end), multiples of `step` (None: any) and of none of `excluded`."""
+    """Numbers from `low` to `high` (None: no end), multiples of `step` (None: any) and of none of `excluded`.
+
+    None of `holes` is in it; only spellings as `written` says are. A piece of whole spellings has a whole step.
+    """
 
     low: Bound | None = None
     high: Bound | None = None
     step: Fraction | None = None
     excluded: frozenset[Fraction] = frozenset()
+    holes: frozenset[Fraction] = frozenset()
+    written: Written = Written.ANYHOW
 
     @property
     def point(self) -> Fraction | None:
@@ -58,6 +72,8 @@ class NumberPiece:
             low, high = self.low, self.high
             if low.value > high.value or (low.value == high.value and (low.is_open or high.is_open)):
                 return True
+        if not self.written or (self.holes and self.point in self.holes):
+            return True
         return self.step is not None and any(self.step % other == 0 for other in self.excluded)
 
     def is_apart(self, other: NumberPiece) -> bool:
@@ -72,6 +88,8 @@ class NumberPiece:
             _tighter(self.high, other.high, -1),
             _common_multiple(steps) if steps else None,
             self.excluded | other.excluded,
+            self.holes | other.holes,
+            self.written & other.written,
         )
 
     def covers(self, other: NumberPiece) -> bool:
@@ -81,10 +99,13 @@ class NumberPiece:
             and _tighter(self.high, other.high, -1) == other.high
             and (self.step is None or (other.step is not None and other.step % self.step == 0))
             and all(any(step % kept == 0 for kept in other.excluded) for step in self.excluded)
+            and self.holes <= other.holes
+            and other.written in self.written
         )
 
 
 ANY_NUMBER = NumberPiece()
+WHOLE_NUMBER = NumberPiece(step=Fraction(1), written=Written.WHOLE)
 
 
 def pieces_of(formula: Formula) -> tuple[NumberPiece, ...]:
@@ -97,9 +118,14 @@ def pieces_of(formula: Formula) -> tuple[NumberPiece, ...]:
         return _kept([_between(formula)])
     if isinstance(formula, MultipleOf):
         return _multiples(formula)
+    if isinstance(formula, WrittenWhole):
+        return (NumberPiece(written=Written.PARTED) if formula.negated else WHOLE_NUMBER,)
     kind, *items = formula
     if len(items) == 1 and isinstance(items[0], tuple) and (not items[0] or not isinstance(items[0][0], str)):
         items = list(items[0])
+    hole = _hole(items) if kind == "any" else None
+    if hole is not None:
+        return (NumberPiece(holes=frozenset((hole,))),)
     parts = [pieces_of(cast(Formula, item)) for item in items]
     if kind == "any":
         return _kept([piece for part in parts for piece in part])
@@ -139,6 +165,19 @@ def _kept(pieces: Sequence[NumberPiece]) -> tuple[NumberPiece, ...]:
 
 def _is_below(high: Bound | None, low: Bound | None) -> bool:
     return high is not None and low is not None and high.value < low.value
+
+
+def _hole(items: Sequence[object]) -> Fraction | None:
+    """The one number that is neither below nor above, as `not` of a constant says it; None for anything else."""
+    if len(items) != 2 or not all(isinstance(item, NumberIn) for item in items):
+        return None
+    below, above = cast(Sequence[NumberIn], items if items[0].low is None else items[::-1])
+    if below.low is not None or above.high is not None or below.high is None or below.high != above.low:
+        return None
+    _check_size(below.high)
+    if not (below.high_open and above.low_open) or (below.high and abs(below.high.adjusted()) > FARTHEST):
+        return None
+    return Fraction(below.high)
 
 
 def _between(node: NumberIn) -> NumberPiece:

@@ -22,6 +22,7 @@ from grammars.json.node import (
     SomeItem,
     StringIn,
     StringLength,
+    WrittenWhole,
 )
 from grammars.json.numbers import Formula, number_language
 from grammars.json.samples import few_texts
@@ -150,8 +151,10 @@ class Scalars:
                 return False
             return self._languages.accepts(form.language, value)
         if isinstance(value, Decimal):
-            number = self.number(node)
-            return number is not None and self._languages.accepts(number, format(value, "f"))
+            number, text = self.number(node), format(value, "f")
+            # An integer may be spelled with a fraction, which `WrittenWhole` tells apart.
+            spellings = (text,) if "." in text else (text, text + ".0")
+            return number is not None and all(self._languages.accepts(number, each) for each in spellings)
         return any(self.kinds(node) & BITS[kind] for kind, held in CONSTANTS.items() if held == value)
 
     def bounded_string(self, node: Node) -> Language | None:
@@ -247,7 +250,7 @@ class Scalars:
 
     def _fold_numbers(self, node: Node) -> Formula:
         match node:
-            case NumberIn() | MultipleOf():
+            case NumberIn() | MultipleOf() | WrittenWhole():
                 return node
             case IsType(types):
                 return ("all",) if "number" in types else ("any",)

@@ -43,8 +43,8 @@ def fill_batch(matchers: Sequence[MachineMatcher], places: Sequence[int], out: n
         status = np.empty(len(matchers), np.int32)
         scratch = tables.take_scratch()
         words = out.view(np.uint32)
-        where = np.array(places, np.int64)
-        fill_rows(tables.trie, tables.shared, grammars, where, np.concatenate(threads), words, scratch, status)
+        where, spare = np.array(places, np.int64), np.empty(tables.num_words, np.uint32)
+        fill_rows(tables.trie, tables.shared, grammars, where, np.concatenate(threads), words, scratch, spare, status)
         tables.give_scratch(scratch)
         rest = np.flatnonzero(status).tolist()
     for index in rest:

@@ -39,11 +39,13 @@ def _words_at(typing: Any, address: Any) -> Any:
     return types.CPointer(types.uint32)(types.int64), generate
 
 
-def fill_rows(v: Any, shared: Any, grammars: Any, places: Any, threads: Any, out: Any, x: Any, status: Any) -> None:
+def fill_rows(
+    v: Any, shared: Any, grammars: Any, places: Any, threads: Any, out: Any, x: Any, spare: Any, status: Any
+) -> None:
     """Fills rows of masks; `grammars.machine.walk.fill` for each.
 
     Args:
-        v, shared, x: as in `fill`.
+        v, shared, x, spare: as in `fill`.
         grammars: int64 [R, GRAMMAR_FIELDS].
         places: int64 [R], the row of `out` to fill.
         threads: int32 [T, 3], those of all rows.
@@ -54,5 +56,5 @@ def fill_rows(v: Any, shared: Any, grammars: Any, places: Any, threads: Any, out
         heap = carray(_ints_at(grammars[row, 0]), (grammars[row, 1],))
         masks = carray(_words_at(grammars[row, 2]), (grammars[row, 3], out.shape[1]))
         first = grammars[row, 4]
-        fill(heap, v, masks, shared, threads[first : first + grammars[row, 5]], out[places[row]], x)
+        fill(heap, v, masks, shared, threads[first : first + grammars[row, 5]], out[places[row]], x, spare)
         status[row] = 1 if x[MISSES_USED] + x[OVERFLOW] + x[HITS_USED] > 0 else 0

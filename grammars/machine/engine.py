@@ -106,8 +106,7 @@ class MachineEngine:
     def _lexeme(self, machine: Machine, languages: Languages, language, what: str) -> MachineGrammar:
         if languages.is_empty(language):
             raise InvalidSpec(f"{what}: no text matches it")
-        longest = self.tables.longest
-        lexemes = Lexemes(machine, "plain", twin=lambda chars: languages.clipped(chars, longest))
+        lexemes = Lexemes(machine, "plain", twin=languages.clipped)
         return MachineGrammar(machine, lexemes.state(language), ())
 
     def _document(

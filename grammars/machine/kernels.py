@@ -30,6 +30,11 @@ HELPERS = [
     one_byte.step,
     tokens.begin_call,
     tokens.set_tokens,
+    tokens.set_subtree,
+    tokens.clear_subtree,
+    tokens.child_of,
+    tokens.stays,
+    tokens.has_room,
     tokens.note_hit,
     tokens.add_work,
     tokens.walk,
@@ -39,6 +44,8 @@ HELPERS = [
     tokens.cache_of,
     tokens.walk_from_root,
     tokens.walk_behind,
+    tokens.correct_names,
+    tokens.fill_thread,
     tokens._same_stack,
     tokens._gather,
     tokens._enlist,
@@ -96,7 +103,7 @@ def compiled_kernels() -> Kernels:
     threads, masks = types.int32[:, ::1], types.uint32[:, ::1]
     integer, longs_by_row = types.int64, types.int64[:, ::1]
     return Kernels(
-        _compiled(tokens.fill, integer(ints, ints, masks, masks, threads, words, ints)),
+        _compiled(tokens.fill, integer(ints, ints, masks, masks, threads, words, ints, words)),
         _compiled(tokens.fill_below, types.void(ints, ints, ints, threads, integer, words)),
         _compiled(tokens.inner, integer(ints, ints, ints, integer, integer, words, ints)),
         _compiled(tokens.advance, integer(ints, ints, threads, ints, integer, integer)),
@@ -105,7 +112,8 @@ def compiled_kernels() -> Kernels:
         _compiled(tokens.goes_on, types.boolean(ints, ints, threads)),
         _compiled(tokens.reached_over, integer(ints, ints, ints, threads, types.uint8[::1], words, ints)),
         _compiled(
-            batch_kernel.fill_rows, types.void(ints, masks, longs_by_row, types.int64[::1], threads, masks, ints, ints)
+            batch_kernel.fill_rows,
+            types.void(ints, masks, longs_by_row, types.int64[::1], threads, masks, ints, words, ints),
         ),
         True,
     )

@@ -7,6 +7,7 @@ State (`STATE_SIZE` ints)          what reads the next byte
     ELSE                           the state asked where neither edge nor row answers, or 0
     LOW, HIGH, LABELS              a key state: the labels low .. high - 1 and a list [n, label…] it can still end in
     CACHE                          what `inner` found out about the state (see `grammars.machine.inner`), or 0
+    LOOPS, LOOPS + 1               classes of bytes (`grammars.machine.trie`) on which the state stays itself
     LEAST_LEFT, MOST_LEFT          a counted state: fewest and most characters still to come (-1: no most)
     LEAST, MOST                    a counted state: fewest and most characters in all (-1: no most)
 
@@ -38,11 +39,12 @@ from __future__ import annotations
 
 __all__: list[str] = []
 
-STATE_SIZE = 11
+STATE_SIZE = 13
 FLAGS, EDGES, EDGE_AT, ROW, ELSE, LOW, HIGH, LABELS, CACHE = range(9)
 LEAST_LEFT, MOST_LEFT = 6, 5
 """A key state is not counted, so the two share their places."""
 LEAST, MOST = 9, 10
+LOOPS = 11
 
 EXPANDED = 1
 """Edges and row are filled in."""

@@ -70,7 +70,7 @@ class Lexemes:
         ending: the move of the closing quote behind a nullable character state; RETURN by default.
         counts: bounds on the number of characters.
         shared: a name under which the masks are kept for all grammars, of an automaton that has a single state.
-        twin: of a character state, the one that allows the same tokens.
+        twin: of a character state, one that does the same for whoever reads so many characters at most.
         decorate: called with every new state and the character states that may follow it.
     """
 
@@ -84,7 +84,7 @@ class Lexemes:
         ending: Callable[[CharState], int] | None = None,
         counts: Counts | None = None,
         shared: str = "",
-        twin: Callable[[CharState], CharState] | None = None,
+        twin: Callable[[CharState, int], CharState] | None = None,
         decorate: Callable[[int, Sequence[CharState]], None] | None = None,
     ) -> None:
         self._machine = machine
@@ -115,7 +115,7 @@ class Lexemes:
             self._machine.heap.data[state + CACHE] = block
         elif self._twin is not None:
             twin = self._twin
-            self._machine.twin(state, lambda: self.state(twin(chars)))
+            self._machine.twin(state, lambda limit: self.state(twin(chars, limit)))
         return state
 
     def _describe(self, state: int, following: Sequence[CharState], begun: int, name: tuple[object, ...]) -> None:

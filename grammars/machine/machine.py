@@ -28,6 +28,7 @@ from grammars.machine.layout import (
     JUMPS,
     LABEL,
     LEAST,
+    LOOPS,
     MOST,
     MULTI,
     PUSH,
@@ -37,13 +38,19 @@ from grammars.machine.layout import (
     STATE_SIZE,
     UNKNOWN,
 )
-from grammars.machine.scratch import MISSES, MISSES_USED, OVERFLOW
+from grammars.machine.scratch import DEEPEST, MISSES, MISSES_USED, OVERFLOW
 from grammars.machine.tables import Behind, VocabularyTables
+from grammars.machine.trie import BYTE_CLASSES
 
 __all__ = ["MOST_EDGES", "Machine", "goto", "label_move"]
 
 MOST_EDGES = 18
 """States with more edges get a row of 256 moves."""
+
+TWIN_LIMITS = (16, 64)
+"""Characters within which states are compared first: few tokens read more from any one place."""
+BYTES_BY_CLASS = np.argsort(BYTE_CLASSES, kind="stable")
+CLASS_STARTS = np.searchsorted(BYTE_CLASSES[BYTES_BY_CLASS], np.arange(BYTE_CLASSES.max() + 1))
 
 Ints: TypeAlias = npt.NDArray[np.int32]
 Jump: TypeAlias = Callable[[int], Sequence[tuple[int, int]]]
@@ -62,6 +69,13 @@ def label_move(label: int) -> int:
     return label << 3 | LABEL
 
 
+def _loops(stays: npt.NDArray[np.bool_]) -> tuple[int, int]:
+    """The classes of which every byte is in `stays` (bool [256]), as two ints of 31 bits."""
+    by_class = np.logical_and.reduceat(stays[BYTES_BY_CLASS], CLASS_STARTS)
+    bits = sum(1 << number for number in np.flatnonzero(by_class).tolist())
+    return bits & 0x7FFFFFFF, bits >> 31
+
+
 class Machine:
     """The tables of one grammar, made where kernels miss something. Threads may share it.
 
@@ -78,7 +92,8 @@ class Machine:
         self._num_masks = 0
         self._expanders: dict[int, Callable[[], None]] = {}
         self._jumpers: dict[int, Jump] = {}
-        self._twins: dict[int, Callable[[], int]] = {}
+        self._twins: dict[int, Callable[[int], int]] = {}
+        self._reach: dict[int, int] = {}
         self._names: dict[int, object] = {}
         self._cells: dict[tuple[int, int], int] = {}
         self._moves: dict[tuple[int, ...], int] = {}
@@ -106,8 +121,8 @@ class Machine:
         """Says that a lexeme's state is the same in every grammar, so its mask is found out once for a vocabulary."""
         self._names[state] = name
 
-    def twin(self, state: int, find: Callable[[], int]) -> None:
-        """Says that a lexeme's state allows the same tokens as another one, which `find` gives."""
+    def twin(self, state: int, find: Callable[[int], int]) -> None:
+        """Says which state does as a lexeme's state does for whoever reads so many characters at most."""
         self._twins[state] = find
 
     def set_edges(self, state: int, moves: dict[int, int], otherwise: int = 0) -> None:
@@ -132,6 +147,7 @@ class Machine:
         data = self.heap.data
         data[address : address + 256] = row
         data[state + ROW] = address
+        data[state + LOOPS : state + LOOPS + 2] = _loops(row == goto(state))
         data[state + FLAGS] |= EXPANDED
 
     def moves_of(self, state: int) -> dict[int, int]:
@@ -298,14 +314,21 @@ class Machine:
         if counted:
             block = self._found_out(state, self._count_for(state, index), None if name is None else (name, index))
         else:
-            find = self._twins.get(state)
-            twin = state if find is None else find()
-            if twin != state:
-                self._make_cache(twin, 0)
-                block = int(self.heap.data[twin + CACHE])
-            else:
-                block = self._found_out(state, 0, name)
+            block = self._twin_cache(state) or self._found_out(state, 0, name)
         self.heap.data[at] = block
+
+    def _twin_cache(self, state: int) -> int:
+        """The cache of a state that does the same for whatever a token can read from there; 0 where there is none."""
+        find = self._twins.get(state)
+        for limit in TWIN_LIMITS if find is not None else ():
+            twin = find(limit)
+            if twin == state:
+                return 0
+            self._make_cache(twin, 0)
+            if self._reach.get(twin, limit + 1) <= limit:
+                self._reach[state] = self._reach[twin]
+                return int(self.heap.data[twin + CACHE])
+        return 0
 
     def _count_for(self, state: int, index: int) -> int:
         """A number of characters read that is served by a counted state's cache of that index."""
@@ -340,6 +363,7 @@ class Machine:
             if not scratch[MISSES_USED]:
                 break
             self.resolve(scratch)
+        self._reach[state] = int(scratch[DEEPEST])
         tables.give_scratch(scratch)
         return mask, tables.grouped(pairs[: 2 * found].reshape(-1, 2))
 

@@ -52,7 +52,8 @@ class MachineMatcher:
         words = row.view(np.uint32)
         scratch = tables.take_scratch()
         fill, trie = tables.kernels.fill, tables.trie
-        while fill(machine.heap.data, trie, machine.masks, tables.shared, self._threads, words, scratch):
+        spare = words if len(self._threads) < 2 else np.empty_like(words)
+        while fill(machine.heap.data, trie, machine.masks, tables.shared, self._threads, words, scratch, spare):
             machine.resolve(scratch)
         machine.check_room(scratch)
         hits = scratch[HITS : HITS + scratch[HITS_USED]].tolist()

@@ -21,7 +21,7 @@ __all__ = ["Behind", "VocabularyTables"]
 
 _LOG = logging.getLogger(__name__)
 
-FORMAT = "1"
+FORMAT = "2"
 """Part of the file name: changed whenever the trie's layout is."""
 
 Behind: TypeAlias = tuple[tuple[int, int, tuple[int, ...]], ...]

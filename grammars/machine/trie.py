@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 import numpy as np
 import numpy.typing as npt
 
@@ -10,17 +12,37 @@ from grammars.vocabulary import Vocabulary
 
 __all__ = ["SPECIAL", "build_trie", "special_bytes", "token_bytes"]
 
-HEADER = 10
-NODES, BYTE_AT, DEPTH_AT, SKIP_AT, FIRST_AT, TOKEN_AT, START_AT, TEXT_AT, ENDS_AT, LONGEST = range(HEADER)
+HEADER = 12
+NODES, BYTE_AT, DEPTH_AT, SKIP_AT, FIRST_AT, TOKEN_AT, START_AT, TEXT_AT, ENDS_AT, WITHIN_AT, DEEPEST_AT, LONGEST = range(
+    HEADER
+)
 """Header: number of nodes; where each node's byte, depth, next node outside the subtree and first token lie; where the
 tokens lie in the order of their nodes; where each token's text starts (V + 1 ints, counted from TEXT_AT); where the
-texts lie; where the end tokens lie ([n, token…]); length of the longest token in characters."""
+texts lie; where the end tokens lie ([n, token…]); where the classes of the bytes of every node and those below it lie
+(two ints, a bit for each of `BYTE_CLASSES`); where each subtree's greatest depth lies; length of the longest token in
+characters."""
 CHILDREN = HEADER
 """256 ints behind the header: the root's child by byte, 0 for none."""
 SPECIAL = 0xFF
 """No UTF-8 text has this byte: special tokens are spelled with it, so that grammars can ask for them like for text."""
 
-Ints = npt.NDArray[np.int32]
+Ints: TypeAlias = npt.NDArray[np.int32]
+
+
+def _classes() -> Ints:
+    """For each byte its class: letters, digits and bytes beyond ASCII together, all other characters by themselves."""
+    classes = np.zeros(256, np.int32)
+    groups = ["abcdef", "ghijklmnopqrstuvwxyz", "ABCDEF", "GHIJKLMNOPQRSTUVWXYZ", "0123456789", "\t\n\r"]
+    groups += [char for char in map(chr, range(0x20, 0x80)) if not char.isalnum()]
+    for number, group in enumerate(groups, 1):
+        classes[list(group.encode())] = number
+    classes[0x80:0xC0] = len(groups) + 1
+    classes[0xC0:] = len(groups) + 2
+    return classes
+
+
+BYTE_CLASSES = _classes()
+"""int32 [256], less than 62; 0 for control characters."""
 
 
 def special_bytes(token: int) -> bytes:
@@ -90,10 +112,11 @@ def _laid_out(
         starts,
         np.frombuffer(b"".join(texts), np.uint8).astype(np.int32),
         np.array([len(ends), *ends], np.int32),
+        *_summaries(bytes_of, depths),
     ]
     places = np.cumsum([HEADER] + [len(part) for part in parts])
     longest = max((sum(byte & 0xC0 != 0x80 for byte in text) for text in texts), default=0)
-    header = [count, *places[1:9], longest]
+    header = [count, *places[1:9], places[9], places[10], longest]
     return np.concatenate([np.array(header, np.int32), *parts]).astype(np.int32)
 
 
@@ -106,3 +129,19 @@ def _skips(depths: list[int]) -> Ints:
             skips[open_nodes.pop()] = node
         open_nodes.append(node)
     return skips
+
+
+def _summaries(bytes_of: list[int], depths: list[int]) -> tuple[Ints, Ints]:
+    """For every node the classes of the bytes in its subtree, two ints each, and the subtree's greatest depth."""
+    within = [1 << int(BYTE_CLASSES[byte]) for byte in bytes_of]
+    deepest = depths.copy()
+    path: list[int] = []
+    for node, depth in enumerate([*depths, 0]):
+        while path and depths[path[-1]] >= depth:
+            done = path.pop()
+            if path:
+                within[path[-1]] |= within[done]
+                deepest[path[-1]] = max(deepest[path[-1]], deepest[done])
+        path.append(node)
+    low, high = [bits & 0x7FFFFFFF for bits in within], [bits >> 31 for bits in within]
+    return np.array([low, high], np.int32).T.reshape(-1), np.array(deepest, np.int32)

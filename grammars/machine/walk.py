@@ -25,14 +25,18 @@ from grammars.machine.layout import (
     GOTO,
     KEY,
     LEAST,
+    LEAST_LEFT,
     LEXEME,
+    LOOPS,
     MOST,
+    MOST_LEFT,
     RESUME,
     RETURN,
     ROW,
 )
 from grammars.machine.scratch import (
     CELLS_USED,
+    DEEPEST,
     HIT,
     HITS,
     HITS_USED,
@@ -49,7 +53,18 @@ from grammars.machine.scratch import (
     WORK,
 )
 from grammars.machine.step import apply, below, frame_of, is_counted_out, lookup, miss, step
-from grammars.machine.trie import BYTE_AT, CHILDREN, DEPTH_AT, ENDS_AT, FIRST_AT, NODES, SKIP_AT, TOKEN_AT
+from grammars.machine.trie import (
+    BYTE_AT,
+    CHILDREN,
+    DEEPEST_AT,
+    DEPTH_AT,
+    ENDS_AT,
+    FIRST_AT,
+    NODES,
+    SKIP_AT,
+    TOKEN_AT,
+    WITHIN_AT,
+)
 
 __all__ = ["advance", "completes", "fill", "fill_below", "forced", "goes_on", "inner", "reached_over"]
 
@@ -69,6 +84,49 @@ def set_tokens(v: Any, row: Any, node: int) -> None:
     for index in range(v[TOKEN_AT] + v[first], v[TOKEN_AT] + v[first + 1]):
         token = v[index]
         row[token >> 5] |= 1 << (token & 31)
+
+
+def set_subtree(v: Any, row: Any, node: int) -> None:
+    """Allows all tokens that end at a node or below it."""
+    first = v[FIRST_AT]
+    for index in range(v[TOKEN_AT] + v[first + node], v[TOKEN_AT] + v[first + v[v[SKIP_AT] + node]]):
+        token = v[index]
+        row[token >> 5] |= 1 << (token & 31)
+
+
+def clear_subtree(v: Any, row: Any, node: int) -> None:
+    """Forbids all tokens that end at a node or below it."""
+    first = v[FIRST_AT]
+    for index in range(v[TOKEN_AT] + v[first + node], v[TOKEN_AT] + v[first + v[v[SKIP_AT] + node]]):
+        token = v[index]
+        row[token >> 5] &= ~(1 << (token & 31)) & 0xFFFFFFFF
+
+
+def child_of(v: Any, node: int, byte: int) -> int:
+    """The child of a trie node by its byte, 0 for none."""
+    if node == 0:
+        return v[CHILDREN + byte]  # type: ignore[no-any-return]
+    child = node + 1
+    after = v[v[SKIP_AT] + node]
+    while child < after:
+        if v[v[BYTE_AT] + child] == byte:
+            return child
+        child = v[v[SKIP_AT] + child]
+    return 0
+
+
+def stays(h: Any, v: Any, s: int, node: int) -> bool:
+    """Whether a state stays itself whatever is read from a node on downwards."""
+    within = v[WITHIN_AT] + 2 * node
+    return v[within] & ~h[s + LOOPS] == 0 and v[within + 1] & ~h[s + LOOPS + 1] == 0  # type: ignore[no-any-return]
+
+
+def has_room(h: Any, v: Any, s: int, n: int, node: int) -> bool:
+    """Whether a counted state has room for all that can be read from a node on downwards."""
+    longest = v[v[DEEPEST_AT] + node] - v[v[DEPTH_AT] + node] + 1
+    if h[s + MOST_LEFT] >= 0:
+        return False
+    return h[s + MOST] < 0 or n + longest + h[s + LEAST_LEFT] <= h[s + MOST]  # type: ignore[no-any-return]
 
 
 def add_work(v: Any, x: Any, pending: int, node: int, threads: int, count: int) -> int:
@@ -118,6 +176,10 @@ def walk(h: Any, v: Any, x: Any, row: Any, pending: int) -> None:
             path = PATH + 3 * (v[depth_at + i] - 1)
             s = x[path]
             table = h[s + ROW]
+            if table != 0 and not h[s + FLAGS] & COUNTED and stays(h, v, s, i):
+                set_subtree(v, row, i)
+                i = v[skip_at + i]
+                continue
             if table != 0 and h[s + FLAGS] & (EXPANDED | FINAL) == EXPANDED and h[s + EDGES] == 0:
                 move = h[table + v[byte_at + i]]
                 if move == 0:
@@ -273,7 +335,60 @@ def walk_behind(h: Any, v: Any, x: Any, row: Any, cache: int, cell: int) -> None
             walk(h, v, x, row, pending)
 
 
-def fill(h: Any, v: Any, masks: Any, shared: Any, threads: Any, row: Any, x: Any) -> int:
+def correct_names(h: Any, v: Any, x: Any, row: Any, s: int, cell: int) -> None:
+    """Puts right what a state's own edges say otherwise than the state that answers for the other bytes.
+
+    `row` holds the tokens of the latter. Own edges lead to states of the same kind, or end the lexeme by a label.
+    """
+    x[LIST] = 0
+    x[LIST + 1] = s
+    top = 1
+    while top > 0:
+        top -= 1
+        node = x[LIST + 2 * top]
+        s = x[LIST + 2 * top + 1]
+        pairs = h[s + EDGE_AT]
+        for index in range(h[s + EDGES]):
+            byte = h[pairs + 2 * index]
+            move = h[pairs + 2 * index + 1]
+            child = child_of(v, node, byte)
+            if child == 0:
+                continue
+            if move & 7 == GOTO:
+                if top < MAX_THREADS:
+                    x[LIST + 2 * top] = child
+                    x[LIST + 2 * top + 1] = move >> 3
+                    top += 1
+                else:
+                    x[OVERFLOW] = 1
+                continue
+            clear_subtree(v, row, child)
+            count = apply(h, x, 0, move, 0, 0, cell)
+            if count > 0:
+                set_tokens(v, row, child)
+                walk(h, v, x, row, add_work(v, x, 0, child, OUT, count))
+
+
+def fill_thread(h: Any, v: Any, masks: Any, shared: Any, x: Any, row: Any, thread: Any) -> None:
+    """Overwrites `row` with the tokens one thread can read."""
+    s = thread[0]
+    n = thread[1]
+    cell = thread[2]
+    other = h[s + ELSE]
+    has_names = other != 0 and h[other + FLAGS] & LEXEME and h[other + ROW] != 0
+    cache = cache_of(h, x, other if has_names else s, n)
+    if cache == 0:
+        row[:] = 0
+        walk_from_root(h, v, x, row, s, n, cell)
+        return
+    slot = h[cache]
+    row[:] = masks[slot] if slot >= 0 else shared[-1 - slot]
+    walk_behind(h, v, x, row, cache, cell)
+    if has_names:
+        correct_names(h, v, x, row, s, cell)
+
+
+def fill(h: Any, v: Any, masks: Any, shared: Any, threads: Any, row: Any, x: Any, spare: Any) -> int:
     """Overwrites `row` with the tokens that any of the threads can read, end tokens included.
 
     Args:
@@ -283,35 +398,23 @@ def fill(h: Any, v: Any, masks: Any, shared: Any, threads: Any, row: Any, x: Any
         threads: int32 [T, 3].
         row: uint32 [W].
         x: int32 scratch memory.
+        spare: uint32 [W], scratch memory.
 
     Returns:
         Whether nothing was missing; otherwise the misses in `x` are to be made and the row filled again.
     """
     begin_call(x)
-    clear = True
     ends = False
-    for index in range(len(threads)):
-        s = threads[index, 0]
-        n = threads[index, 1]
-        cell = threads[index, 2]
-        cache = cache_of(h, x, s, n)
-        if clear and cache == 0:
-            row[:] = 0
-        if cache != 0:
-            slot = h[cache]
-            mask = masks[slot] if slot >= 0 else shared[-1 - slot]
-            if clear:
-                row[:] = mask
-            else:
-                for word in range(len(row)):
-                    row[word] |= mask[word]
-            walk_behind(h, v, x, row, cache, cell)
-        else:
-            walk_from_root(h, v, x, row, s, n, cell)
-        clear = False
-        ends = ends or completes(h, x, s, n, cell)
-    if clear:
+    if len(threads) == 0:
         row[:] = 0
+    for index in range(len(threads)):
+        if index == 0:
+            fill_thread(h, v, masks, shared, x, row, threads[index])
+        else:
+            fill_thread(h, v, masks, shared, x, spare, threads[index])
+            for word in range(len(row)):
+                row[word] |= spare[word]
+        ends = ends or completes(h, x, threads[index, 0], threads[index, 1], threads[index, 2])
     if ends:
         for index in range(v[ENDS_AT] + 1, v[ENDS_AT] + 1 + v[v[ENDS_AT]]):
             row[v[index] >> 5] |= 1 << (v[index] & 31)
@@ -331,6 +434,7 @@ def inner(h: Any, v: Any, x: Any, s: int, n: int, row: Any, behind: Any) -> int:
         Number of pairs in `behind`.
     """
     x[MISSES_USED] = 0
+    x[DEEPEST] = 0
     byte_at = v[BYTE_AT]
     depth_at = v[DEPTH_AT]
     skip_at = v[SKIP_AT]
@@ -348,7 +452,14 @@ def inner(h: Any, v: Any, x: Any, s: int, n: int, row: Any, behind: Any) -> int:
             i = v[skip_at + i]
             continue
         table = h[s + ROW]
+        if table != 0 and stays(h, v, s, i) and (not flags & COUNTED or has_room(h, v, s, n, i)):
+            set_subtree(v, row, i)
+            x[DEEPEST] = max(x[DEEPEST], v[v[DEEPEST_AT] + i])
+            i = v[skip_at + i]
+            continue
         move = h[table + v[byte_at + i]] if table != 0 else lookup(h, s, v[byte_at + i])
+        if move != 0:
+            x[DEEPEST] = max(x[DEEPEST], v[depth_at + i])
         enough = not flags & COUNTED or n >= h[s + LEAST]
         if flags & FINAL and enough and (move == 0 or flags & FORK):
             behind[2 * count] = RETURN
@@ -506,14 +617,7 @@ def reached_over(h: Any, v: Any, x: Any, threads: Any, text: Any, row: Any, out:
         node = v[CHILDREN + text[start]]
         position = start + 1
         while node > 0 and position < len(text):
-            child = node + 1
-            after = v[v[SKIP_AT] + node]
-            node = 0
-            while child < after:
-                if v[v[BYTE_AT] + child] == text[position]:
-                    node = child
-                    break
-                child = v[v[SKIP_AT] + child]
+            node = child_of(v, node, text[position])
             position += 1
         if node <= 0:
             continue

@@ -115,7 +115,7 @@ class LeafTerm(Language):
 
     def derive(self) -> Moves:
         """The automaton's own moves."""
-        return joined((low, high, self.arena.leaf(after)) for low, high, after in self.leaf.moves())
+        return joined((low, high, self.arena.make_leaf(after)) for low, high, after in self.leaf.moves())
 
 
 class Concat(Language):

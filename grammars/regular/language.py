@@ -28,6 +28,9 @@ from grammars.regular.term import Language, Leaf
 
 __all__ = ["Language", "Languages", "Leaf"]
 
+FEW = 64
+"""So many texts are looked at to see whether one character is left of each."""
+
 _Kind = TypeVar("_Kind", bound=Language)
 
 
@@ -114,13 +117,15 @@ class Languages:
             if depth and rest <= 32:
                 # Short endings are shared between the texts that have them.
                 return self.literal(text[depth:])
+        elif high - low <= FEW and all(len(text) == depth + 1 for text in texts.texts[low:high]):
+            return self.ranges((ord(text[-1]), ord(text[-1])) for text in texts.texts[low:high])
         return self._make(Texts, texts, low, high, depth)
 
     def leaf(self, leaf: Leaf) -> Language:
         """What an automaton accepts from a state."""
         if not leaf.nullable and not leaf.moves():
             return self.nothing
-        return self._make(LeafTerm, leaf)
+        return self.make_leaf(leaf)
 
     def loop(self, key: Hashable, nullable: bool) -> Loop:
         """The language with that key, which the caller goes on to give its definition."""
@@ -206,6 +211,10 @@ class Languages:
         if len(ordered) < 2:
             return ordered[0] if ordered else self.everything
         return self._make(Intersection, ordered)
+
+    def make_leaf(self, leaf: Leaf) -> Language:
+        """What an automaton accepts from a state from which it accepts some text, as those in `moves` are."""
+        return self._make(LeafTerm, leaf)
 
     def make_complement(self, item: Language) -> Language:
         """That complement as it stands; for `simplify`."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
+import numpy as np
 from typing_extensions import override
 
-from grammars import MaskRow, Matcher, unpack
+from grammars import MaskRow, Matcher
 from runtime.constraint.staged import OVER, Staged
 from runtime.token_prefixes import TokenPrefixes
 
@@ -42,6 +43,9 @@ def num_to_heal(
 class Healing(Staged):
     """Restricts the first tokens to those that spell the text taken back, and whatever follows in the last of them.
 
+    Under a grammar a token is left out where what follows is no one or two tokens itself, to bound the work; the texts
+    it begins can be spelled without it.
+
     Args:
         pending: the bytes taken back, not empty.
         token_bytes: the bytes of every token; None for those that stand for no text.
@@ -68,58 +72,51 @@ class Healing(Staged):
             return OVER if state == len(self._pending) else state, ()
         if not data.startswith(left):
             return None
-        pieces = self._spelled(data[len(left) :])
+        pieces = () if self.rest is None else self._split(data[len(left) :])
         return None if pieces is None else (OVER, pieces)
 
-    def _spelled(self, data: bytes) -> list[int] | None:
-        """The bytes as tokens of one byte each, for the grammar; none without a grammar, None where one is missing."""
-        if self.rest is None:
-            return []
-        pieces = [self._prefixes.find(bytes([byte])) for byte in data]
-        return [piece for piece in pieces if piece is not None] if None not in pieces else None
+    def _split(self, text: bytes) -> tuple[int, ...] | None:
+        """A text as one token, or else as two, the first as short as can be."""
+        find = self._prefixes.find
+        whole = find(text)
+        if whole is not None:
+            return (whole,)
+        for place in range(1, len(text)):
+            head = find(text[:place])
+            tail = None if head is None else find(text[place:])
+            if head is not None and tail is not None:
+                return head, tail
+        return None
 
     @override
     def _fill(self, row: MaskRow) -> None:
         left, rest = self._pending[self._state :], self.rest
         longer = self._prefixes.extending(left)
-        if rest is None:
-            tokens = [token for _, token in longer]
-        else:
-            rest.mask_into(row)
-            allowed = unpack(row[None], 32 * len(row))[0].tolist()
-            tokens = list(self._continuing(longer, allowed, rest.fork()))
+        tokens = [token for _, token in longer] if rest is None else self._continuing(longer, rest.fork(), row)
+        tokens += self._prefixes.within(left)
         row.fill(0)
-        for token in (*self._prefixes.within(left), *tokens):
+        for token in tokens:
             row[token >> 5] |= _BITS[token & 31]
 
-    def _continuing(
-        self, longer: Sequence[tuple[bytes, int]], allowed: Sequence[bool], matcher: Matcher
-    ) -> Iterator[int]:
-        """Those of `longer` (texts behind `pending`, ascending, and tokens) whose text the grammar may begin with.
+    def _continuing(self, longer: Sequence[tuple[bytes, int]], matcher: Matcher, row: MaskRow) -> list[int]:
+        """Those of `longer` (texts behind `pending`, and tokens) whose text the grammar may begin with.
 
-        A text that is a token itself is looked up in the grammar's mask; the others are read byte by byte.
+        One mask answers for all texts that are tokens themselves, and one for all that begin with the same token.
+        `row` is written on.
         """
-        path = b""  # what `matcher` has read
-        dead: bytes | None = None  # no text may begin so
+        grouped: dict[tuple[int, ...], list[tuple[int, int]]] = {}
         for text, token in longer:
-            known = self._prefixes.find(text)
-            if known is not None:
-                if allowed[known]:
-                    yield token
-                continue
-            if dead is not None and text.startswith(dead):
-                continue
-            common = next((i for i, pair in enumerate(zip(path, text, strict=False)) if pair[0] != pair[1]), len(path))
-            matcher.rollback(len(path) - common)
-            path = text[:common]
-            for byte in text[common:]:
-                piece = self._prefixes.find(bytes([byte]))
-                if piece is None or not matcher.accept(piece):
-                    dead = path + bytes([byte])
-                    break
-                path += bytes([byte])
-            else:
-                yield token
+            pieces = self._split(text)
+            if pieces is not None:
+                grouped.setdefault(pieces[:-1], []).append((pieces[-1], token))
+        found: list[int] = []
+        for head, pairs in grouped.items():
+            if all(matcher.accept(piece) for piece in head):
+                matcher.mask_into(row)
+                tails, tokens = np.array(pairs).T
+                found += tokens[row[tails >> 5] >> (tails & 31) & 1 == 1].tolist()
+                matcher.rollback(len(head))
+        return found
 
 
 _BITS = tuple(1 << bit if bit < 31 else -(1 << 31) for bit in range(32))

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
+from types import MappingProxyType
 from typing import Any
 
 from grammars import Choice, JsonSchema, Regex, Spec
+from grammars.spec import Gbnf, Lark, StructuralTag
 from runtime.errors import InvalidParameter
 
 __all__ = ["SamplingParams"]
@@ -112,7 +114,9 @@ class SamplingParams:
 
     @classmethod
     def parse(cls, values: Mapping[str, Any] | None) -> SamplingParams:
-        """Reads SGLang's dictionary form: `regex`, `json_schema`, `choice`, a single `stop` string, `sampling_seed`.
+        """Reads SGLang's dictionary form: a single `stop` string, `sampling_seed`, and constraints by name.
+
+        Those names are `regex`, `json_schema`, `choice`, `ebnf`, `lark` and `structural_tag`.
 
         Raises:
             InvalidParameter: an unknown key, or more than one constraint.
@@ -137,7 +141,16 @@ class SamplingParams:
 
 
 _NULLABLE = frozenset({"max_new_tokens", "seed", "constraint", "constraint_after", "stop_regex"})
-_SPECS = {"regex": Regex, "json_schema": JsonSchema.of, "choice": lambda options: Choice(_listed("choice", options))}
+_SPECS: Mapping[str, Callable[[Any], Spec]] = MappingProxyType(
+    {
+        "regex": Regex,
+        "json_schema": JsonSchema.of,
+        "choice": lambda options: Choice(_listed("choice", options)),
+        "ebnf": Gbnf,
+        "lark": Lark,
+        "structural_tag": StructuralTag.of,
+    }
+)
 _MAX_BIAS = 1e30  # far above any logit, far below float32's infinity
 
 
@@ -166,7 +179,7 @@ def _constraint(given: dict[str, Any]) -> Spec | None:
         raise InvalidParameter(named[1], specs.get(named[1]), f"at most one constraint ({named[0]} is given too)")
     if not named or named == ["constraint"]:
         return given.get("constraint")
-    return _SPECS[named[0]](specs[named[0]])  # type: ignore[operator, no-any-return]
+    return _SPECS[named[0]](specs[named[0]])
 
 
 def _boolean(field_name: str, value: object) -> None:

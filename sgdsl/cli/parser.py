@@ -19,6 +19,11 @@ by name or by position:
   sgdsl run triage.py -- --help
 """
 
+CHECK_NOTES = """\
+The kind is told by the name of the file: .json is a JSON schema or a structural tag, .lark a Lark grammar, .gbnf and
+.ebnf a GBNF grammar, .regex and .txt a regex. The exit code is 1 when TEXT is not accepted.
+"""
+
 
 def split(argv: Sequence[str]) -> tuple[list[str], list[str]]:
     """Our own words, and those after the first `--`."""
@@ -43,6 +48,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     _add_run(commands)
+    _add_grammars(commands)
     _add_info(commands)
     return parser
 
@@ -75,6 +81,29 @@ def _add_run(commands: argparse._SubParsersAction[_Parser]) -> None:
     run.set_defaults(command=_run)
 
 
+def _add_grammars(commands: argparse._SubParsersAction[_Parser]) -> None:
+    grammars = commands.add_parser(
+        "grammars", help="look into what constrains a text", description="Looks into what constrains a text."
+    )
+    actions = grammars.add_subparsers(metavar="ACTION", required=True)
+    check = actions.add_parser(
+        "check",
+        help="compile a grammar; show what it warns of, texts it allows, and why it refuses one",
+        description="Compiles a grammar for single bytes, no model being needed, and shows what it does.",
+        epilog=CHECK_NOTES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    check.add_argument("file", metavar="FILE", help="a JSON schema, a Lark or GBNF grammar, or a regex")
+    check.add_argument("--sample", metavar="N", type=int, default=0, help="print N random texts that it allows")
+    check.add_argument("--seed", metavar="N", type=int, default=0, help="other numbers draw other texts (default: 0)")
+    check.add_argument("--explain", metavar="TEXT", help="where TEXT leaves the grammar, and what was allowed there")
+    check.add_argument("--whitespace", choices=("fixed", "compact", "flexible"), help="of a schema (default: fixed)")
+    check.add_argument("--key-order", choices=("schema", "any"), help="of a schema (default: schema)")
+    check.add_argument("--engine", metavar="NAME", help="sgdsl, outlines, llguidance or xgrammar (default: sgdsl)")
+    check.add_argument("--json", action="store_true", help="as one JSON object")
+    check.set_defaults(command=_check_grammar)
+
+
 def _add_info(commands: argparse._SubParsersAction[_Parser]) -> None:
     info = commands.add_parser(
         "info", help="print versions, machine and models", description="Prints versions, machine and models."
@@ -97,6 +126,12 @@ def _run(options: argparse.Namespace) -> int:
     from sgdsl.cli.run import run
 
     return run(options)
+
+
+def _check_grammar(options: argparse.Namespace) -> int:
+    from sgdsl.cli.grammars import check
+
+    return check(options)
 
 
 def _info(options: argparse.Namespace) -> int:

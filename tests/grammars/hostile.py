@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import random
 import resource
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -21,6 +22,8 @@ from grammars.spec import Gbnf, Lark, Spec
 
 MEMORY = 4 * 2**30
 TOKENS = 60
+ALARM = 20
+"""Seconds after which an item is stopped, so that those behind it get their turn."""
 
 
 def schema(value: Any, **policies: Any) -> Callable[[], Spec]:
@@ -84,14 +87,13 @@ ITEMS: dict[str, Callable[[], Spec]] = {
     "enum of objects": schema({"enum": [{"a": at, "b": [at]} for at in range(2_000)]}, key_order="any"),
     "anyOf of 10,000": schema({"anyOf": [{"const": at} for at in range(10_000)]}),
     "anyOf of 10,000 objects": schema({"type": "object", "anyOf": BRANCHES}),
-    "oneOf of 200 that overlap": schema({"oneOf": [{"minimum": at, "maximum": at + 100} for at in range(200)]}),
+    "oneOf of 100 that overlap": schema({"oneOf": [{"minimum": at, "maximum": at + 50} for at in range(100)]}),
     "allOf doubling": schema(doubling("allOf", 40)),
     "oneOf doubling": schema(doubling("oneOf", 40)),
     "alternatives multiplied": schema(crossing(24), key_order="any"),
     "not, 2,000 deep": schema(nested(2_000, "not")),
     "items, 100,000 deep": schema(nested(100_000, "items")),
     "anyOf, 900 deep": schema(nested(900, "anyOf")),
-    "1 MB of properties": schema(optional_properties(18_000)),
     "1 MB of properties, any order": schema(optional_properties(18_000), key_order="any"),
     "300 required, any order": schema({"required": [f"r{at}" for at in range(300)]}, key_order="any"),
     "60 overlapping patterns": schema({"patternProperties": {f"[a-z].{{{at}}}$": {"minimum": at} for at in range(60)}}),
@@ -137,6 +139,7 @@ def follow(compiler: GrammarCompiler, spec: Spec) -> float:
 
 def outcome(compiler: GrammarCompiler, make: Callable[[], Spec]) -> dict[str, Any]:
     slowest, error, message = 0.0, "", ""
+    signal.alarm(ALARM)
     memory, begin = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.perf_counter()
     try:
         slowest = follow(compiler, make())
@@ -144,6 +147,7 @@ def outcome(compiler: GrammarCompiler, make: Callable[[], Spec]) -> dict[str, An
         error, message = type(raised).__name__, str(raised)
     except Exception as raised:  # whatever it is, it is the test's to judge
         error, message = type(raised).__name__, repr(raised)
+    signal.alarm(0)
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - memory
     return {
         "seconds": time.perf_counter() - begin, "mask": slowest, "megabytes": grown / 1024,
@@ -151,7 +155,12 @@ def outcome(compiler: GrammarCompiler, make: Callable[[], Spec]) -> dict[str, An
     }  # fmt: skip
 
 
+def interrupt(*_: object) -> None:
+    raise TimeoutError(f"took more than {ALARM} s")
+
+
 def main() -> None:
+    signal.signal(signal.SIGALRM, interrupt)
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     compiler = GrammarCompiler(byte_vocabulary())
     follow(compiler, JsonSchema.of({"type": "object", "properties": {"a": {"type": "integer"}}}))  # what is loaded once

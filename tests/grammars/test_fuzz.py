@@ -32,7 +32,7 @@ SHALLOW: list[Schema] = [True, {}, {"type": "integer"}, {"const": "a"}, {"type":
 LEAVES = [None, True, False, *NUMBERS, *TEXTS]
 SEPARATORS = {"fixed": (", ", ": "), "compact": (",", ":"), "flexible": (" ,\n", " : ")}
 FUZZ = settings(
-    max_examples=150,
+    max_examples=100,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.function_scoped_fixture],
@@ -270,4 +270,4 @@ def test_what_llguidance_draws_is_accepted(
     text = walk(theirs, random.Random(seed))
     # Of numbers with an exponent, or with more digits than can be meant, only some spellings are accepted here.
     assume(valid(schema, text) and not re.search(r"\d[eE]|\d{17}", text))
-    assert accepts(compiled(schema, compiler), text)
+    assert accepts(compiled(schema, compiler, "flexible"), text)  # which takes every spelling of a character

@@ -17,7 +17,7 @@ import pytest
 from grammars import GrammarCompiler, GrammarError, GrammarLimit, InvalidSpec, JsonSchema, Regex, Vocabulary
 
 PROGRAM = Path(__file__).parent / "hostile.py"
-SECONDS = 10
+SECONDS = 15
 """For compiling and for sixty masks; most take milliseconds."""
 MASK_SECONDS = 1
 MEGABYTES = 500

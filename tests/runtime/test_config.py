@@ -13,6 +13,10 @@ def test_flat_names_find_their_group() -> None:
     assert (config.model.model, config.memory.page_size, config.scheduler.policy) == ("tiny", 1, "fcfs")
     assert (config.audit, config.model.attention) == ("step", "torch")
     assert EngineConfig.of({}) == EngineConfig()
+    grammar = EngineConfig.of(
+        {"jump_forward": False, "grammar_compile_seconds": 2, "grammar_engine": "outlines"}
+    ).grammar
+    assert (grammar.jump_forward, grammar.grammar_compile_seconds, grammar.grammar_engine) == (False, 2, "outlines")
 
 
 @pytest.mark.parametrize(
@@ -30,6 +34,10 @@ def test_flat_names_find_their_group() -> None:
         ({"policy": "lifo"}, "policy='lifo' .* fcfs, lpm"),
         ({"max_running_requests": 0}, "max_running_requests=0"),
         ({"chunked_prefill_size": -1}, "chunked_prefill_size=-1"),
+        ({"jump_forward": 1}, "jump_forward=1 .* True or False"),
+        ({"grammar_engine": "none"}, "grammar_engine='none' .* sgdsl, outlines"),
+        ({"grammar_compile_seconds": 0}, "grammar_compile_seconds=0 .* above 0"),
+        ({"grammar_compile_seconds": float("inf")}, "grammar_compile_seconds=inf"),
         ({"audit": "never"}, "audit='never' .* idle, step"),
     ],
 )

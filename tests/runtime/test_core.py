@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 import torch
 
-from grammars import Regex
+from grammars import GrammarLimit, Regex
 from runtime.engine import Engine
-from runtime.errors import EngineClosed, LedgerError, RequestError, StepFailed
+from runtime.errors import EngineClosed, LedgerError, RequestCancelled, RequestError, StepFailed
 from runtime.ledger import Owner
 from runtime.sampling.params import SamplingParams
 
@@ -135,6 +135,60 @@ def test_a_grammar_that_does_not_compile_fails_its_request_alone(engine: Engine,
     with pytest.raises(ValueError, match="unclosed"):
         failing.result(timeout=20)
     assert_nothing_held(engine)
+
+
+def test_a_constraint_that_takes_too_long_to_compile_fails_its_request_alone(
+    make_engine: MakeEngine, assert_nothing_held: Clean
+) -> None:
+    engine = make_engine(grammar_compile_seconds=0.2)
+    compiler, release = engine._core._compilation._compiler, threading.Event()
+    real = compiler.compile
+
+    def compile_slowly(spec: Any) -> Any:
+        if spec == Regex("slow"):
+            release.wait(20)
+        return real(spec)
+
+    compiler.compile = compile_slowly  # type: ignore[method-assign]
+    compiler.compile(Regex("[ab]{3}"))  # kept: no load of this machine shall make it late
+    slow, good = engine.open(), engine.open()
+    failing = slow.generate(greedy(5, constraint=Regex("slow")))
+    fine = good.generate(greedy(5, constraint=Regex("[ab]{3}")))
+    slow.close()
+    good.close()
+    assert len(fine.result(timeout=20).text) == 3
+    with pytest.raises(GrammarLimit, match="grammar_compile_seconds"):
+        failing.result(timeout=20)
+    stats = engine.stats()
+    assert (stats["grammar_failures"], stats["grammar_cache_hits"]) == (1, 1)
+    assert stats["grammar_mask_seconds"] > 0
+    assert_nothing_held(engine)
+    release.set()
+
+
+def test_cancelling_takes_its_compilation_out_of_the_queue(engine: Engine, assert_nothing_held: Clean) -> None:
+    compiler, release, begun = engine._core._compilation._compiler, threading.Event(), []
+
+    def compile_slowly(spec: Any) -> Any:
+        begun.append(spec)
+        release.wait(20)
+        raise ValueError("let go")
+
+    compiler.compile = compile_slowly  # type: ignore[method-assign]
+    sessions = [engine.open() for _ in range(3)]
+    handles = [session.generate(greedy(5, constraint=Regex(p))) for session, p in zip(sessions, "abc", strict=True)]
+    for session in sessions:
+        session.flush()
+    sessions[2].cancel()
+    with pytest.raises(RequestCancelled):
+        handles[2].result(timeout=20)
+    release.set()
+    for session, handle in zip(sessions, handles, strict=True):
+        session.close()
+        with pytest.raises((ValueError, RequestCancelled)):
+            handle.result(timeout=20)
+    assert_nothing_held(engine)
+    assert Regex("c") not in begun
 
 
 def test_a_constraint_nothing_can_follow_fails_its_request_alone(engine: Engine, assert_nothing_held: Clean) -> None:

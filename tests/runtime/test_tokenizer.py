@@ -115,6 +115,17 @@ def test_special_tokens_are_recognised_and_have_no_bytes(tokenizer: Tokenizer) -
     assert tokenizer.token_names == {"bos_token": "<s>", "eos_token": "</s>"}
 
 
+def test_names_of_special_tokens_can_be_plain_text(tokenizer: Tokenizer) -> None:
+    text = "the <s> and </s>"
+    ids = tokenizer.encode_plain(text)
+    assert b"".join(tokenizer.token_bytes[token] or b"" for token in ids) == text.encode()
+    assert tokenizer.encode_plain("the theatre") == tokenizer.encode("the theatre")
+    assert 1 in tokenizer.encode(text)  # and nothing has changed for those who mean the tokens
+    assert tokenizer.vocabulary.encode is not None
+    assert tokenizer.vocabulary.encode(text) == ids
+    assert tokenizer.vocabulary.special == tokenizer.special_tokens
+
+
 def test_padding_fills_up_to_the_models_size(tokenizer: Tokenizer) -> None:
     assert tokenizer.vocab_size == len(tokenizer.token_bytes) == len(tokenizer.vocabulary) == 448
     assert set(tokenizer.token_bytes[420:]) == {None}

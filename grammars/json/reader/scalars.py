@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from grammars.json.node import FALSE, TRUE, JsonType, MultipleOf, Node, NumberIn, StringIn, StringLength
+from grammars.json.node import (
+    FALSE,
+    TRUE,
+    JsonType,
+    MultipleOf,
+    Node,
+    NumberIn,
+    StringIn,
+    StringLength,
+    WrittenWhole,
+)
 from grammars.json.reader.logic import EVERYTHING
 from grammars.json.reader.site import Site
 from grammars.regular.language import Language
@@ -23,6 +33,8 @@ KINDS: dict[str, tuple[JsonType, ...]] = {
 PARTIAL_FORMATS = ("hostname", "idn-hostname", "regex")
 """Formats whose languages leave out some valid strings, which their complements then contain."""
 ONE = Decimal(1)
+SPELLED_INTEGERS = (3, 4)
+"""Drafts in which 1.0 is no integer."""
 
 
 def type_(site: Site) -> Node:
@@ -40,10 +52,18 @@ def type_(site: Site) -> Node:
     logic = site.builder.logic
     if "integer" not in names or "number" in names:
         return logic.is_type(EVERYTHING - kinds if site.negated else kinds)
-    whole = site.builder.nodes.make(MultipleOf, ONE, site.negated)
+    whole = _whole(site)
     if not site.negated:
         return logic.all_of((logic.is_type(kinds), whole))
     return logic.any_of((logic.is_type(EVERYTHING - kinds), logic.all_of((logic.is_type(("number",)), whole))))
+
+
+def _whole(site: Site) -> Node:
+    """A number is an integer, in the site's sign: a matter of its value since draft 6, of its spelling before."""
+    make = site.builder.nodes.make
+    if site.resource.draft in SPELLED_INTEGERS:
+        return make(WrittenWhole, site.negated)
+    return make(MultipleOf, ONE, site.negated)
 
 
 def bounds(site: Site) -> Node:

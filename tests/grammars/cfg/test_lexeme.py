@@ -54,10 +54,10 @@ def random_regex(rng: random.Random, depth: int, behind: bool) -> str:
 
 
 @pytest.mark.parametrize("behind", [False, True])
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_the_longest_match_is_what_re_takes(seed: int, behind: bool):
     rng = random.Random(seed)
-    for _ in range(250):
+    for _ in range(130):
         regex = random_regex(rng, 4, behind)
         try:
             language = lexeme_language(Languages(), regex)
@@ -74,7 +74,7 @@ def test_the_longest_match_is_what_re_takes(seed: int, behind: bool):
 def test_the_short_way_for_plain_regexes_agrees_with_the_long_one(seed: int, monkeypatch: pytest.MonkeyPatch):
     rng = random.Random(seed)
     num_plain = 0
-    for _ in range(250):
+    for _ in range(130):
         regex = random_regex(rng, 3, False)
         plain = lexeme_language(Languages(), regex)
         with monkeypatch.context() as patch:
@@ -84,7 +84,7 @@ def test_the_short_way_for_plain_regexes_agrees_with_the_long_one(seed: int, mon
         for _ in range(6):
             text = "".join(rng.choices("abcd", k=rng.randrange(8)))
             assert longest(plain, text) == longest(stepped, text), (regex, text)
-    assert num_plain > 50
+    assert num_plain > 20
 
 
 @pytest.mark.parametrize(

@@ -77,7 +77,7 @@ def test_specs_without_a_text_are_refused(spec: Spec, languages: Languages):
 
 def test_deep_specs_end_in_a_limit(languages: Languages):
     spec: Spec = Regex("a")
-    for _ in range(200):
+    for _ in range(40):
         spec = Repeat(Sequence((spec, "b")))
     assert rules_of(spec, languages).productions
     for _ in range(20_000):

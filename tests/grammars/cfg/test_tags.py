@@ -55,7 +55,7 @@ def test_texts_with_tags(at_least_one: bool, stop_after_first: bool, accepts: Ac
         wanted = pattern.fullmatch(text) is not None
         assert accepted(text) is wanted, text
         num_accepted += wanted
-    assert num_accepted > 40
+    assert num_accepted > 15
 
 
 def test_a_trigger_that_begins_several_tags_and_overlaps_itself(accepts: Accepts):

@@ -156,7 +156,7 @@ class Follower:
         while not state.can_close or (state.can_continue() and rng.random() < (0.6 if len(out) + depth < 6 else 0)):
             keys = state.keys
             labels = [label for label in range(len(keys.names) + len(keys.classes)) if state.allows(label)]
-            if not labels or len(out) > 40:
+            if not labels or len(out) > 400:
                 raise Stuck(f"object after {out}")
             label = rng.choice(labels)
             name = keys.names[label] if label < len(keys.names) else self._other_name(keys, label, rng)

@@ -42,7 +42,7 @@ def chosen(keys: n.KeySet, value: dict[str, Any]) -> list[Any]:
     ]
 
 
-def holds(node: Node, value: Any) -> bool:
+def holds(node: Node, value: Any) -> bool:  # noqa: C901 - one case for each kind of node
     """Whether a value satisfies a node, read word by word."""
     is_a = kind(value)
     match node:
@@ -176,7 +176,7 @@ def values() -> st.SearchStrategy[Any]:
 
 @pytest.mark.parametrize("key_order", ["any", "schema"])
 def test_forms_lead_through_just_the_values_that_hold(follower: Any, key_order: Any) -> None:
-    @settings(max_examples=250, deadline=None, database=None)
+    @settings(max_examples=300, derandomize=True, deadline=None, database=None)
     @given(st.data())
     def check(data: st.DataObject) -> None:
         maker = Maker(data.draw)
@@ -190,7 +190,7 @@ def test_forms_lead_through_just_the_values_that_hold(follower: Any, key_order: 
             )
             found = [follow.accepts(root, order) for order in orders]
             assert not any(found) or wanted, f"accepts {value}"
-            if key_order == "any" and kind(value) != "array" or not wanted:
+            if key_order == "any" or not wanted:
                 assert all(accepted == wanted for accepted in found), f"refuses {value}"
             assert not wanted or not shapes.is_empty(root)
         if not shapes.is_empty(root):

@@ -69,11 +69,11 @@ class Anything:
         return self
 
 
-def test_a_vocabulary_without_some_byte_loses_the_tokens_that_need_it(allowed):
-    table = [b"a", b"ab", b"abc", b"b", b"abb", None]  # nothing is b"c"
+def test_what_follows_in_a_token_has_to_be_one_or_two_tokens(allowed):
+    table = [b"a", b"ab", b"abc", b"b", b"abb", b"abbb", None]  # nothing is b"c"
     matcher = Healing(b"a", table, TokenPrefixes(table), Anything())
     assert allowed(matcher) == {0, 1, 4}
-    assert [matcher.accept(2), matcher.accept(4)] == [False, True]
+    assert [matcher.accept(2), matcher.accept(5), matcher.accept(4)] == [False, False, True]
 
 
 @pytest.mark.parametrize(

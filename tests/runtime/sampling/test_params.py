@@ -6,6 +6,7 @@ from dataclasses import FrozenInstanceError
 import pytest
 
 from grammars import Choice, JsonSchema, Regex
+from grammars.spec import Gbnf, Lark, StructuralTag
 from runtime.errors import InvalidParameter
 from runtime.sampling.params import SamplingParams
 
@@ -104,6 +105,10 @@ def test_parse_makes_constraints():
     assert SamplingParams.parse({"choice": ["a", "b"]}).constraint == Choice(("a", "b"))
     assert SamplingParams.parse({"json_schema": {"type": "null"}}).constraint == JsonSchema.of({"type": "null"})
     assert SamplingParams.parse({"constraint": Regex("x")}).constraint == Regex("x")
+    assert SamplingParams.parse({"ebnf": 'root ::= "a"'}).constraint == Gbnf('root ::= "a"')
+    assert SamplingParams.parse({"lark": 'start: "a"'}).constraint == Lark('start: "a"')
+    shape = {"structures": [{"begin": "<f>", "schema": {"type": "null"}, "end": "</f>"}], "triggers": ["<f>"]}
+    assert SamplingParams.parse({"structural_tag": shape}).constraint == StructuralTag.of(shape)
 
 
 @pytest.mark.parametrize(
