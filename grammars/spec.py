@@ -1,17 +1,16 @@
 """Specs: what a text must look like, as plain immutable values.
 
-A spec knows nothing of tokens or models; `grammars.compiler` turns it into a `Grammar` for a vocabulary. Every spec is
-hashable and a cache key.
+A spec knows nothing of tokens or models; `grammars.compiler` turns it into a `Grammar` for a vocabulary.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 from grammars.errors import InvalidSpec
+from grammars.spec_fields import check_flag, check_one_of, check_text, check_tuple
 
 __all__ = [
     "AnyOf",
@@ -40,36 +39,8 @@ __all__ = [
 Whitespace: TypeAlias = Literal["fixed", "compact", "flexible"]
 WHITESPACES: tuple[Whitespace, ...] = ("fixed", "compact", "flexible")
 KeyOrder: TypeAlias = Literal["schema", "any"]
-KEY_ORDERS: tuple[KeyOrder, ...] = ("schema", "any")
 Formats: TypeAlias = Literal["assert", "annotate"]
-FORMATS: tuple[Formats, ...] = ("assert", "annotate")
 Unsatisfiable: TypeAlias = Literal["error", "empty"]
-UNSATISFIABLES: tuple[Unsatisfiable, ...] = ("error", "empty")
-
-
-def _one_of(field: str, value: object, allowed: tuple[str, ...]) -> None:
-    if value not in allowed:
-        raise InvalidSpec(f"{field}: {value!r} is not one of {', '.join(allowed)}")
-
-
-def _text(field: str, value: object, *, empty: bool = False) -> None:
-    if not isinstance(value, str) or not (value or empty):
-        raise InvalidSpec(f"{field}: {value!r} is not a {'' if empty else 'non-empty '}string")
-
-
-def _tuple(field: str, value: object, *, least: int = 1) -> None:
-    if not isinstance(value, tuple) or len(value) < least:
-        raise InvalidSpec(f"{field}: {value!r} is not a tuple of at least {least}")
-
-
-def _flag(field: str, value: object) -> None:
-    if not isinstance(value, bool):
-        raise InvalidSpec(f"{field}: {value!r} is not a boolean")
-
-
-def _spec(field: str, value: object) -> None:
-    if not isinstance(value, SPECS):
-        raise InvalidSpec(f"{field}: {value!r} is not a spec")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +54,7 @@ class Regex:
     pattern: str
 
     def __post_init__(self) -> None:
-        _text("regex", self.pattern, empty=True)
+        check_text("regex", self.pattern, empty=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +71,7 @@ class Choice:
         if not self.options:
             raise InvalidSpec("choice: at least one option is needed")
         for option in self.options:
-            _text("choice", option)
+            check_text("choice", option)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,10 +99,10 @@ class JsonSchema:
     unsatisfiable: Unsatisfiable = "error"
 
     def __post_init__(self) -> None:
-        _one_of("whitespace", self.whitespace, WHITESPACES)
-        _one_of("key_order", self.key_order, KEY_ORDERS)
-        _one_of("formats", self.formats, FORMATS)
-        _one_of("unsatisfiable", self.unsatisfiable, UNSATISFIABLES)
+        check_one_of("whitespace", self.whitespace, WHITESPACES)
+        check_one_of("key_order", self.key_order, get_args(KeyOrder))
+        check_one_of("formats", self.formats, get_args(Formats))
+        check_one_of("unsatisfiable", self.unsatisfiable, get_args(Unsatisfiable))
         try:
             parsed = json.loads(self.schema)
         except (TypeError, ValueError) as error:
@@ -167,7 +138,7 @@ class JsonObject:
     whitespace: Whitespace = "fixed"
 
     def __post_init__(self) -> None:
-        _one_of("whitespace", self.whitespace, WHITESPACES)
+        check_one_of("whitespace", self.whitespace, WHITESPACES)
 
     def schema(self) -> JsonSchema:
         """The same as a schema."""
@@ -178,9 +149,8 @@ class JsonObject:
 class Lark:
     """The text is derived from rule `start` of a grammar in Lark's syntax.
 
-    Every terminal takes the text Python's `re` would match at that place, and terminals do not compete with each
-    other, as with `lark.Lark(text, parser="earley", lexer="dynamic")`. Beyond Lark's syntax, `%json {…}` stands for a
-    document of a JSON schema and `<|name|>` for a special token.
+    Every terminal takes what Python's `re` would take there, as with `lark.Lark(text, lexer="dynamic")`. Beyond Lark's
+    syntax, `%json {…}` stands for a document of a JSON schema and `<|name|>` for a special token.
 
     Raises:
         InvalidSpec: the text is not a non-empty string; that the grammar does not parse shows when it is compiled.
@@ -189,7 +159,7 @@ class Lark:
     text: str
 
     def __post_init__(self) -> None:
-        _text("lark", self.text)
+        check_text("lark", self.text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,8 +174,8 @@ class Gbnf:
     root: str = "root"
 
     def __post_init__(self) -> None:
-        _text("gbnf", self.text)
-        _text("root", self.root)
+        check_text("gbnf", self.text)
+        check_text("root", self.root)
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,9 +189,9 @@ class FreeText:
     excludes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        _tuple("excludes", self.excludes, least=0)
+        check_tuple("excludes", self.excludes, least=0)
         for text in self.excludes:
-            _text("excludes", text)
+            check_text("excludes", text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,15 +205,14 @@ class SpecialToken:
     name: str
 
     def __post_init__(self) -> None:
-        _text("special_token", self.name)
+        check_text("special_token", self.name)
 
 
 @dataclass(frozen=True, slots=True)
 class Stop:
     """Text up to and including the first of `stops` that occurs; what stands before it matches `spec`, if given.
 
-    The text ends where a stop text is first complete, so `spec` never gets to contain one. `spec` may be a `Regex`,
-    a `Choice` or `FreeText`; anything else is refused when compiled (see `Suffix`).
+    `spec` may be a `Regex`, a `Choice` or `FreeText`; anything else is refused when compiled (see `Suffix`).
 
     Raises:
         InvalidSpec: there is no stop, one is empty or no string, or `spec` is no spec.
@@ -253,9 +222,9 @@ class Stop:
     spec: Spec | None = None
 
     def __post_init__(self) -> None:
-        _tuple("stops", self.stops)
+        check_tuple("stops", self.stops)
         for text in self.stops:
-            _text("stops", text)
+            check_text("stops", text)
         if self.spec is not None:
             _spec("spec", self.spec)
 
@@ -273,7 +242,7 @@ class Suffix:
 
     def __post_init__(self) -> None:
         _spec("spec", self.spec)
-        _text("suffix", self.suffix)
+        check_text("suffix", self.suffix)
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,10 +256,10 @@ class Sequence:
     parts: tuple[Part, ...]
 
     def __post_init__(self) -> None:
-        _tuple("parts", self.parts)
+        check_tuple("parts", self.parts)
         for part in self.parts:
             if isinstance(part, str):
-                _text("parts", part)
+                check_text("parts", part)
             else:
                 _spec("parts", part)
 
@@ -306,7 +275,7 @@ class AnyOf:
     options: tuple[Spec, ...]
 
     def __post_init__(self) -> None:
-        _tuple("options", self.options)
+        check_tuple("options", self.options)
         for option in self.options:
             _spec("options", option)
 
@@ -347,10 +316,10 @@ class Tag:
     ends: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        _text("begin", self.begin)
-        _tuple("ends", self.ends)
+        check_text("begin", self.begin)
+        check_tuple("ends", self.ends)
         for end in self.ends:
-            _text("ends", end, empty=self.body is not None)
+            check_text("ends", end, empty=self.body is not None)
         if self.body is not None:
             _spec("body", self.body)
 
@@ -377,19 +346,20 @@ class StructuralTag:
     excludes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        _tuple("tags", self.tags)
-        _tuple("triggers", self.triggers)
-        _tuple("excludes", self.excludes, least=0)
-        _flag("at_least_one", self.at_least_one)
-        _flag("stop_after_first", self.stop_after_first)
-        for field, texts in (("triggers", self.triggers), ("excludes", self.excludes)):
-            for text in texts:
-                _text(field, text)
+        check_tuple("tags", self.tags)
+        check_tuple("triggers", self.triggers)
+        check_tuple("excludes", self.excludes, least=0)
+        check_flag("at_least_one", self.at_least_one)
+        check_flag("stop_after_first", self.stop_after_first)
+        for text in (*self.triggers, *self.excludes):
+            check_text("triggers, excludes", text)
         for tag in self.tags:
             if not isinstance(tag, Tag):
                 raise InvalidSpec(f"tags: {tag!r} is not a Tag")
             if not tag.begin.startswith(self.triggers):
-                raise InvalidSpec(f"begin: {tag.begin!r} starts with none of the triggers {_listed(self.triggers)}")
+                raise InvalidSpec(
+                    f"begin: {tag.begin!r} starts with none of the triggers {', '.join(map(repr, self.triggers))}"
+                )
         for trigger in self.triggers:
             if not any(tag.begin.startswith(trigger) for tag in self.tags):
                 raise InvalidSpec(f"triggers: {trigger!r} begins no tag")
@@ -398,8 +368,7 @@ class StructuralTag:
     def of(shape: str | dict[str, Any]) -> Spec:
         """Reads the JSON that clients send as a `structural_tag`, as text or Python objects.
 
-        Both `{"structures": [{"begin", "schema", "end"}], "triggers": […]}` and `{"format": {"type": …}}` are read;
-        the latter need not be a `StructuralTag` at all.
+        That is `{"structures": [{"begin", "schema", "end"}], "triggers": […]}` or `{"format": {"type": …}}`.
 
         Raises:
             InvalidSpec: a field is missing or of the wrong type.
@@ -410,8 +379,9 @@ class StructuralTag:
         return spec_of_shape(shape)
 
 
-def _listed(texts: Iterable[str]) -> str:
-    return ", ".join(map(repr, texts))
+def _spec(field: str, value: object) -> None:
+    if not isinstance(value, Spec):
+        raise InvalidSpec(f"{field}: {value!r} is not a spec")
 
 
 Spec: TypeAlias = (
@@ -431,19 +401,3 @@ Spec: TypeAlias = (
     | StructuralTag
 )
 Part: TypeAlias = Spec | str
-SPECS = (
-    Regex,
-    Choice,
-    JsonSchema,
-    JsonObject,
-    Lark,
-    Gbnf,
-    FreeText,
-    SpecialToken,
-    Stop,
-    Suffix,
-    Sequence,
-    AnyOf,
-    Repeat,
-    StructuralTag,
-)

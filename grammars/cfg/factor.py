@@ -16,6 +16,8 @@ __all__ = ["factored"]
 
 MAX_ALTERNATIVES = 64
 """Productions of one rule beyond which no more calls in it are replaced by what they call."""
+MAX_GROWTH = 10
+"""How many symbols may be added for each that was there; there may be no end to it in an ambiguous grammar."""
 
 
 def factored(table: Mapping[str, tuple[Production, ...]]) -> dict[str, tuple[Production, ...]]:
@@ -40,6 +42,7 @@ class _Factoring:
         self._nested = {
             name for component in components(calls) for name in component if len(component) > 1 or name in calls[name]
         }
+        self._room = 1000 + MAX_GROWTH * sum(map(_num_symbols, table.values()))
         self._waiting = list(table.items())
         while self._waiting:
             name, productions = self._waiting.pop()
@@ -64,11 +67,12 @@ class _Factoring:
 
     def _opened(self, productions: tuple[Production, ...]) -> tuple[Production, ...]:
         """Productions with calls replaced where another production begins with what they lead to."""
-        while len(productions) < MAX_ALTERNATIVES:
+        while len(productions) < MAX_ALTERNATIVES and self._room > 0:
             firsts = {first.rule for first, *_ in filter(None, productions) if isinstance(first, Call)}
             outer = next((name for name in sorted(firsts) if self._leads_elsewhere(name, firsts)), None)
             if outer is None:
                 break
+            before = _num_symbols(productions)
             productions = tuple(
                 replaced
                 for production in productions
@@ -78,6 +82,7 @@ class _Factoring:
                     else (production,)
                 )
             )
+            self._room -= max(1, _num_symbols(productions) - before)
         return productions
 
     def _leads_elsewhere(self, name: str, firsts: set[str]) -> bool:
@@ -94,3 +99,7 @@ class _Factoring:
             found = frozenset(firsts).union(*map(self._corners_of, firsts))
             self._corners[name] = found
         return found
+
+
+def _num_symbols(productions: Iterable[Production]) -> int:
+    return sum(len(production) + 1 for production in productions)

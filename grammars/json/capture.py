@@ -6,6 +6,7 @@ Read from the end backwards, which is unambiguous in JSON: a quote inside a stri
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 
 __all__ = ["last_name", "last_value"]
 
@@ -16,13 +17,13 @@ SCALAR = frozenset(b"0123456789+-.eEtrufalsn")
 
 
 def last_value(text: bytes) -> object:
-    """The value that a text ends with, spaces behind it left out.
+    """The value that a text ends with, spaces behind it left out; numbers with a fraction or exponent are Decimals.
 
     Raises:
         ValueError: it ends with none.
     """
     end = _without_spaces(text, len(text))
-    return json.loads(text[_start_of_value(text, end) : end])
+    return json.loads(text[_start_of_value(text, end) : end], parse_float=Decimal)
 
 
 def last_name(text: bytes) -> str:

@@ -2,8 +2,9 @@
 
 Every node is immutable and made by `Nodes`, so equal nodes are the same object. A keyword that is about one type holds
 vacuously for the other types (`StringIn`, `NumberIn`, `MultipleOf`, `WrittenWhole`, `Every`, `CountProperties`,
-`EveryItem`, `CountItems`, `CountMatching`, `Distinct`); the duals `Some` and `SomeItem` hold only for objects and arrays. There is no negation node: negating
-happens while the graph is built, so `Every` turns into `Some`, `All` into `Any`, and so on.
+`EveryItem`, `CountItems`, `CountMatching`, `Distinct`); the duals `Some` and `SomeItem` hold only for objects and
+arrays. There is no negation node: negating happens while the graph is built, so `Every` turns into `Some`, `All` into
+`Any`, and so on.
 """
 
 from __future__ import annotations

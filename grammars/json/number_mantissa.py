@@ -22,7 +22,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Mantissa:
     """After the point behind a single digit that is not 0: an exponent may follow.
 
@@ -116,14 +116,20 @@ def mantissa_state(side: NumberSide, prefix: int, digits: int, places: int) -> L
     exponents = settled_exponents(side, prefix * span, span)
     if exponents is not None:
         return settled_mantissa(side, digits, *exponents, places)
-    return _Mantissa(side, digits, prefix, 0, -1, places) if completes(side, prefix * span, span, places) else None
+    if not completes(side, prefix * span, span, places):
+        return None
+    return side.once(_Mantissa, digits, prefix, 0, -1, places)
 
 
 def settled_mantissa(side: NumberSide, digits: int, first: int, last: int, places: int) -> Leaf | None:
-    """The state after a mantissa whose exponents the bounds settle."""
+    """The state after a mantissa whose exponents the bounds settle, None when no number goes on like that."""
+    return side.once(_settled_mantissa, digits, first, last, places)
+
+
+def _settled_mantissa(side: NumberSide, digits: int, first: int, last: int, places: int) -> Leaf | None:
     if not is_reachable(side, digits, first, last, places):
         return None
     if side.excluded_exponent is None:
         first, last = stepped(side, first, last, places)
         places = 0
-    return _Mantissa(side, digits, None, first, last, places)
+    return side.once(_Mantissa, digits, None, first, last, places)

@@ -16,8 +16,8 @@ from grammars.json.node import MultipleOf, NumberIn, WrittenWhole
 __all__ = ["ANY_NUMBER", "MAX_PIECES", "Bound", "Formula", "NumberPiece", "Written", "pieces_of", "power_of_ten"]
 
 Formula: TypeAlias = NumberIn | MultipleOf | WrittenWhole | tuple[object, ...]
-"""`NumberIn`, `MultipleOf`, `WrittenWhole`, or `("all", formula, …)` and `("any", formula, …)`, nested; the formulas may also come as
-one tuple: `("all", (formula, …))`."""
+"""One of these nodes, or `("all", formula, …)` and `("any", formula, …)`, nested; the formulas may also come as one
+tuple: `("all", (formula, …))`."""
 
 MAX_PIECES = 512
 """Most intervals a formula may come apart into, not counting those of one number."""
@@ -169,15 +169,19 @@ def _is_below(high: Bound | None, low: Bound | None) -> bool:
 
 def _hole(items: Sequence[object]) -> Fraction | None:
     """The one number that is neither below nor above, as `not` of a constant says it; None for anything else."""
-    if len(items) != 2 or not all(isinstance(item, NumberIn) for item in items):
+    if len(items) != 2:
         return None
-    below, above = cast(Sequence[NumberIn], items if items[0].low is None else items[::-1])
-    if below.low is not None or above.high is not None or below.high is None or below.high != above.low:
+    below, above = items
+    if not (isinstance(below, NumberIn) and isinstance(above, NumberIn)):
         return None
-    _check_size(below.high)
-    if not (below.high_open and above.low_open) or (below.high and abs(below.high.adjusted()) > FARTHEST):
+    if below.low is not None:
+        below, above = above, below
+    value = below.high
+    if value is None or value != above.low or below.low is not None or above.high is not None:
         return None
-    return Fraction(below.high)
+    _check_size(value)
+    far = value != 0 and abs(value.adjusted()) > FARTHEST
+    return Fraction(value) if below.high_open and above.low_open and not far else None
 
 
 def _between(node: NumberIn) -> NumberPiece:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import TypeVar, cast
 
-from grammars.json.number_set import Bound, NumberPiece, power_of_ten
+from grammars.json.number_set import Bound, NumberPiece, Written, power_of_ten
 
 __all__ = ["DECIMALS", "EXPONENT", "INTEGER_DIGITS", "LARGEST", "UNIT", "NumberSide", "Window", "magnitude", "sides_of"]
 
@@ -15,6 +17,8 @@ INTEGER_DIGITS, DECIMALS, EXPONENT = 19, 17, 99
 UNIT: int = 10**DECIMALS
 """Plain values and mantissas are counted in units of 1 / UNIT."""
 LARGEST: int = 10**INTEGER_DIGITS * UNIT - 1
+
+_Made = TypeVar("_Made")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +58,14 @@ class NumberSide:
 
     Args:
         low, high: its bounds, `low` at least 0; `high` None for no end.
-        piece: the piece, of which the steps matter.
+        piece: the piece, of which the steps matter, and how its numbers are written.
 
     Attributes:
         plain: the magnitudes spelled without exponent, in units.
         modulus: what the steps can tell apart: two values that differ by a multiple of it, in units.
         low_digits, high_digits: digits of the integer part of the lowest and the highest plain magnitude, 0 for 0.
-        scientific: whether every step is a power of ten; only then there are spellings with exponents.
+        whole: whether there are only spellings without point and exponent.
+        scientific: whether every step is a power of ten and not all is whole; only then there are exponents.
         step_exponent: p when values have to be multiples of 10**p.
         excluded_exponent: p when values may not be multiples of 10**p.
         full_exponents: the first and the last exponent at which the bounds allow every mantissa; none if first > last.
@@ -70,6 +75,7 @@ class NumberSide:
     __slots__ = (
         "_high",
         "_low",
+        "_made",
         "_wholes",
         "cut_exponents",
         "excluded_exponent",
@@ -80,10 +86,13 @@ class NumberSide:
         "plain",
         "scientific",
         "step_exponent",
+        "whole",
     )
 
     def __init__(self, low: Bound, high: Bound | None, piece: NumberPiece) -> None:
         self._low, self._high = low, high
+        self._made: dict[Hashable, object] = {}
+        self.whole = piece.written is Written.WHOLE
         step = 1 if piece.step is None else _in_units(piece.step)
         highest = LARGEST if high is None else min(LARGEST, _last(high, UNIT, 1))
         self.plain = Window(_first(low, UNIT, 1), highest, step, tuple(sorted(map(_in_units, piece.excluded))))
@@ -95,7 +104,8 @@ class NumberSide:
         self.step_exponent = None if piece.step is None else power_of_ten(piece.step)
         powers = [power_of_ten(other) for other in piece.excluded]
         self.excluded_exponent = min((power for power in powers if power is not None), default=None)
-        self.scientific = None not in powers and (piece.step is None or self.step_exponent is not None)
+        tens = None not in powers and (piece.step is None or self.step_exponent is not None)
+        self.scientific = tens and not self.whole
         self.full_exponents, self.cut_exponents = self._exponents() if self.scientific else ((0, -1), {})
 
     def _exponents(self) -> tuple[tuple[int, int], dict[int, Window]]:
@@ -118,6 +128,14 @@ class NumberSide:
         step = 1 if self.step_exponent is None else _power(self.step_exponent - exponent)
         excluded = () if self.excluded_exponent is None else (_power(self.excluded_exponent - exponent),)
         return Window(low, high, step, excluded)
+
+    def once(self, make: Callable[..., _Made], *fields: Hashable) -> _Made:
+        """What is made of this side and the fields: made once, so that equal states are the same object."""
+        key = (make, *fields)
+        found = self._made.get(key, self)
+        if found is self:
+            found = self._made[key] = make(self, *fields)
+        return cast(_Made, found)
 
     def whole_pivots(self, digits: int) -> set[int] | range:
         """The digits behind `digits` digits of an integer part that may lead elsewhere than their neighbours do."""

@@ -21,14 +21,14 @@ from grammars.json.number_mantissa import (
 from grammars.json.number_side import DECIMALS, INTEGER_DIGITS, LARGEST, UNIT, NumberSide, Window
 from grammars.regular.language import Leaf
 
-__all__ = ["NumberStart"]
+__all__ = ["NumberStart", "has_numbers_beyond_zero"]
 
 ZERO, POINT, MINUS = map(ord, "0.-")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class NumberStart:
-    """Nothing read yet. A side is None where no number lies."""
+    """Nothing read yet. A side is None where no number lies. (States of one side are made once and are themselves.)"""
 
     positive: NumberSide | None
     negative: NumberSide | None
@@ -40,10 +40,10 @@ class NumberStart:
         digits = () if self.positive is None else _begins(self.positive)
         if self.negative is None or not (self.negative.plain.meets(0, LARGEST) or _begins(self.negative)):
             return digits
-        return ((MINUS, MINUS, _Sign(self.negative)), *digits)
+        return ((MINUS, MINUS, self.negative.once(_Sign)), *digits)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Sign:
     """After the minus sign."""
 
@@ -55,7 +55,7 @@ class _Sign:
         return _begins(self.side)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Zero:
     """After the integer part `0`."""
 
@@ -66,11 +66,10 @@ class _Zero:
         return self.side.plain.holds(0)
 
     def moves(self) -> Moves:
-        point = _fraction(self.side, 0, 0)
-        return ((POINT, POINT, point),) if point else ()
+        return () if self.side.whole else _optional(POINT, _fraction(self.side, 0, 0))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Whole:
     """In an integer part that does not begin with 0.
 
@@ -111,6 +110,8 @@ class _Whole:
 
     def _point(self) -> Leaf | None:
         side = self.side
+        if side.whole:
+            return None
         if self.prefix is not None:
             return mantissa_state(side, self.prefix, 0, 0) if self._is_mantissa() else _fraction(side, self.prefix, 0)
         if self._is_mantissa():
@@ -128,7 +129,7 @@ class _Whole:
         return self.digits == 1 and self.side.scientific
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Fraction:
     """After the point of a number that no exponent can follow.
 
@@ -174,9 +175,19 @@ def _divides(window: Window, value: int) -> bool:
 
 def _begins(side: NumberSide) -> Moves:
     """The first digits that some number of a side has."""
-    zero = ((ZERO, ZERO, _Zero(side)),) if side.plain.meets(0, UNIT - 1) else ()
+    zero = ((ZERO, ZERO, side.once(_Zero)),) if side.plain.meets(0, UNIT - 1) else ()
+    return (*zero, *_begins_whole(side))
+
+
+def _begins_whole(side: NumberSide) -> Moves:
+    """The first digits but 0."""
     pivots = {0, *side.whole_pivots(0), *side.mantissa_pivots(0)}
-    return (*zero, *digit_moves(lambda digit: _whole(side, digit, 1) if digit else None, pivots))
+    return digit_moves(lambda digit: _whole(side, digit, 1) if digit else None, pivots)
+
+
+def has_numbers_beyond_zero(side: NumberSide) -> bool:
+    """Whether bounds and steps allow another number on a side than 0."""
+    return side.plain.meets(1, LARGEST) or bool(_begins_whole(side))
 
 
 def _canonical(side: NumberSide, value: int) -> int:
@@ -213,7 +224,7 @@ def _whole(side: NumberSide, prefix: int, digits: int) -> Leaf | None:
     if any(plain.meets(prefix * UNIT * 10**more, (prefix + 1) * UNIT * 10**more - 1) for more in span) or (
         mantissa and completes(side, prefix * UNIT, UNIT, 0)
     ):
-        return _Whole(side, prefix, 0, 0, 0, digits, (0, -1))
+        return side.once(_Whole, prefix, 0, 0, 0, digits, (0, -1))
     return None
 
 
@@ -221,11 +232,17 @@ def _alive_whole(
     side: NumberSide, fewest: int, most: int, residue: int, digits: int = 0, exponents: tuple[int, int] = (0, -1)
 ) -> Leaf | None:
     """The state after an integer part that no bound cuts any more, None when no number goes on like that."""
+    return side.once(_settled_whole, fewest, most, residue, digits, exponents)
+
+
+def _settled_whole(
+    side: NumberSide, fewest: int, most: int, residue: int, digits: int, exponents: tuple[int, int]
+) -> Leaf | None:
     if not _has_multiple(side, fewest, most, residue):
         if digits != 1 or not is_reachable(side, 0, *exponents, 0):
             return None
         fewest, most, residue = 1, 0, 0
-    return _Whole(side, None, fewest, most, residue, digits, exponents)
+    return side.once(_Whole, None, fewest, most, residue, digits, exponents)
 
 
 def _has_multiple(side: NumberSide, fewest: int, most: int, residue: int) -> bool:
@@ -245,16 +262,19 @@ def _fraction(side: NumberSide, prefix: int, digits: int) -> Leaf | None:
     plain = side.plain
     if plain.low <= first and last <= plain.high:
         return _settled_fraction(side, digits, first, free=False)
-    return _Fraction(side, digits, prefix, 0, False) if plain.meets(first, last) else None
+    return side.once(_Fraction, digits, prefix, 0, False) if plain.meets(first, last) else None
 
 
 def _settled_fraction(side: NumberSide, digits: int, value: int, free: bool) -> Leaf | None:
     """The state after `digits` decimals of a value, in units, that no bound cuts any more."""
+    return side.once(_open_fraction, digits, value % side.modulus, free)
+
+
+def _open_fraction(side: NumberSide, digits: int, residue: int, free: bool) -> Leaf | None:
     plain, span = side.plain, 10 ** (DECIMALS - digits)
-    residue = value % side.modulus
     free = free or all(-residue % other >= span for other in plain.excluded)
     if free:
         residue %= plain.step
-        return _Fraction(side, digits, None, residue, True) if -residue % plain.step < span else None
+        return side.once(_Fraction, digits, None, residue, True) if -residue % plain.step < span else None
     window = Window(residue, residue + span - 1, plain.step, plain.excluded)
-    return _Fraction(side, digits, None, residue, False) if window.meets(residue, residue + span - 1) else None
+    return side.once(_Fraction, digits, None, residue, False) if window.meets(residue, residue + span - 1) else None

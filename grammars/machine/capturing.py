@@ -11,7 +11,6 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from grammars.machine.layout import CAPTURING, FINAL, FLAGS, FRAME_FLAGS, RESUME
 from grammars.machine.machine import Machine
 from grammars.machine.scratch import CELLS, HIT, HITS, HITS_USED, LIST, MISSES_USED
 
@@ -74,27 +73,30 @@ class Capturing:
         scratch = tables.take_scratch()
         while True:
             count = tables.kernels.advance(machine.heap.data, scratch, threads, byte, 0, 1)
-            if scratch[HIT]:
-                threads = self._captured(threads, text)
-            elif not scratch[MISSES_USED]:
+            if scratch[MISSES_USED]:
+                machine.resolve(scratch)
+            elif scratch[HIT]:
+                threads = self._captured(threads, byte, text)
+            else:
                 break
-            machine.resolve(scratch)
         machine.check_room(scratch)
         reached = kept_threads(machine, scratch, count)
         tables.give_scratch(scratch)
         return reached
 
-    def _captured(self, threads: Threads, text: bytes) -> Threads:
-        """The threads with the capturing frames replaced that a complete item or property stands before."""
+    def _captured(self, threads: Threads, byte: npt.NDArray[np.int32], text: bytes) -> Threads:
+        """The threads with the capturing frames replaced that are met when the byte is read."""
         machine, data = self._machine, self._machine.heap.data
         found: list[tuple[int, int, int]] = []
-        for state, register, cell in threads.tolist():
+        scratch = machine.tables.take_scratch()
+        for index, (state, register, cell) in enumerate(threads.tolist()):
             frame, below = int(data[cell]), int(data[cell + 1])
-            waits = state == data[frame + RESUME] or data[state + FLAGS] & FINAL
-            if not (data[frame + FRAME_FLAGS] & CAPTURING and waits):
+            machine.tables.kernels.advance(data, scratch, threads[index : index + 1], byte, 0, 1)
+            if not scratch[HIT]:
                 found.append((state, register, cell))
                 continue
             with machine.lock:
                 frames = machine.captures[frame](text)
                 found += [(state, register, machine.cell(after, below)) for after in frames]
+        machine.tables.give_scratch(scratch)
         return np.array(found, np.int32).reshape(-1, 3)

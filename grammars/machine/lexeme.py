@@ -141,7 +141,7 @@ class Lexemes:
         found = self._states.get(key)
         if found is None:
             found = self._states[key] = self._machine.state(self._flags, expand)
-            ranges = tuple((low, high) for low, high, _ in moves)
+            ranges = tuple((low, high, isinstance(after, LowSurrogate)) for low, high, after in moves)
             self._describe(found, tuple(dict.fromkeys(following)), 1, (kind, bits, ranges))
         return found
 
@@ -220,7 +220,7 @@ class Lexemes:
 
     def _expand_digits(self, state: int, units: Units, bits: int) -> None:
         edges = {}
-        for digit in HEX:
+        for digit in HEX if self._spelling == "json" else HEX[:16]:
             base = int(chr(digit), 16) << bits
             inside = shifted(cut(units, base, base + (1 << bits) - 1), base)
             if not inside:

@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 from threading import Lock
 from typing import TypeAlias
+from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
@@ -111,12 +112,12 @@ def _kept_trie(vocabulary: Vocabulary, cache_dir: Path | None) -> npt.NDArray[np
     name = hashlib.sha256(f"{FORMAT} {vocabulary.fingerprint} {special}".encode()).hexdigest()[:32]
     path = cache_dir / f"{name}.npz"
     try:
-        with np.load(path, allow_pickle=False) as kept:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as kept:
             trie: npt.NDArray[np.int32] = kept["trie"]
             return trie
     except FileNotFoundError:
         pass
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, EOFError, ValueError, KeyError, BadZipFile) as error:
         _LOG.warning("the vocabulary table %s cannot be read and is made anew: %s", path, error)
     trie = build_trie(vocabulary)
     try:

@@ -51,8 +51,8 @@ def special_bytes(token: int) -> bytes:
 
 
 def token_bytes(vocabulary: Vocabulary) -> list[bytes]:
-    """The bytes the machine reads for every token; end tokens have none, since they are no part of the text."""
-    texts = [b"" if text is None else text for text in vocabulary.tokens]
+    """The bytes the machine reads for every token; none of what no text can have: end tokens, long ones, byte 0xFF."""
+    texts = [b"" if text is None or len(text) > MAX_TOKEN or SPECIAL in text else text for text in vocabulary.tokens]
     for token in vocabulary.end_tokens:
         texts[token] = b""
     for token in vocabulary.special.values():

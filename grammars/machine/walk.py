@@ -266,13 +266,14 @@ def counted_cache(h: Any, s: int, n: int) -> int:
 
 
 def cache_of(h: Any, x: Any, s: int, n: int) -> int:
-    """The cache of a lexeme's state, 0 for none; one that should be there and is not is noted as a miss."""
+    """The cache of a lexeme's state, 0 for none; -1, and a miss, for one that should be there and is not."""
     flags = h[s + FLAGS]
     if flags & (LEXEME | EXPANDED) != LEXEME | EXPANDED or h[s + ROW] == 0:
         return 0
     if not flags & COUNTED:
         if h[s + CACHE] == 0:
             miss(x, s, -2)
+            return -1
         return h[s + CACHE]  # type: ignore[no-any-return]
     if h[s + CACHE] == 0:
         return 0
@@ -282,6 +283,7 @@ def cache_of(h: Any, x: Any, s: int, n: int) -> int:
     found = h[h[s + CACHE] + 1 + index]
     if found == 0:
         miss(x, s, -2 - index)
+        return -1
     return found  # type: ignore[no-any-return]
 
 
@@ -380,6 +382,8 @@ def fill_thread(h: Any, v: Any, masks: Any, shared: Any, x: Any, row: Any, threa
     if cache == 0:
         row[:] = 0
         walk_from_root(h, v, x, row, s, n, cell)
+        return
+    if cache < 0:
         return
     slot = h[cache]
     row[:] = masks[slot] if slot >= 0 else shared[-1 - slot]

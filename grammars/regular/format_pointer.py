@@ -1,4 +1,4 @@
-"""JSON pointers, UUIDs and base64."""
+"""JSON pointers and UUIDs."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ from grammars.regular.charset import CharSet
 from grammars.regular.format_parts import DIGIT, HEX, Parts, charset
 from grammars.regular.language import Language, Languages
 
-__all__ = ["base64", "json_pointer", "relative_json_pointer", "uuid"]
+__all__ = ["json_pointer", "relative_json_pointer", "uuid"]
 
 UNESCAPED = CharSet.of([(0, 0x2E), (0x30, 0x7D), (0x7F, 0x10FFFF)])
-BASE64 = charset("A-Za-z0-9+/")
 
 
 def json_pointer(languages: Languages) -> Language:
@@ -31,11 +30,3 @@ def uuid(languages: Languages) -> Language:
     parts = Parts(languages)
     group = parts.seq("-", parts.times(HEX, 4, 4))
     return parts.seq(parts.times(HEX, 8, 8), parts.times(group, 3, 3), "-", parts.times(HEX, 12, 12))
-
-
-def base64(languages: Languages) -> Language:
-    """RFC 4648, section 4: padded, and the bits that no byte needs are 0."""
-    parts = Parts(languages)
-    one = parts.seq(BASE64, charset("AQgw"), "==")
-    two = parts.seq(BASE64, BASE64, charset("AEIMQUYcgkosw048"), "=")
-    return parts.seq(parts.times(parts.times(BASE64, 4, 4), 0), parts.either("", one, two))

@@ -23,8 +23,6 @@ __all__ = ["FORMATS", "format_language"]
 
 FORMATS: Mapping[str, Callable[[Languages], Language]] = MappingProxyType(
     {
-        "base64": format_pointer.base64,
-        "byte": format_pointer.base64,
         "date": format_time.date,
         "date-time": format_time.date_time,
         "duration": format_time.duration,
@@ -50,7 +48,9 @@ FORMATS: Mapping[str, Callable[[Languages], Language]] = MappingProxyType(
 
 
 def format_language(languages: Languages, name: str) -> Language | None:
-    """The language of a format; None for one that is not known or not about strings (`int32`, `double`, …).
+    """The language of a format; None for one that is not known or says nothing of which strings are valid.
+
+    Of the latter kind are those about numbers (`int32`, `double`) and OpenAPI's about encodings (`byte`, `binary`).
 
     Args:
         languages: the arena that the language is made in.

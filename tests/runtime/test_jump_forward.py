@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -49,6 +50,7 @@ PROMPTS = [[5 + i] * (3 + 7 * i % 23) for i in range(8)]
 
 
 def outputs(engine: Engine, trees: dict[Regex, Any], **params: Any) -> list[dict[str, Any]]:
+    engine._core.post(lambda: time.sleep(0.05))  # all are queued before the first step
     wanted = [greedy(constraint=spec, **params) for spec in trees]
     answers: list[dict[str, Any]] = engine.generate(input_ids=PROMPTS, sampling_params=wanted)
     return answers

@@ -63,8 +63,8 @@ def _cells(site: Site, looks: list[tuple[KeySet, Condition]]) -> Iterator[tuple[
     patterns = list(dict.fromkeys(pattern for keys, _ in looks for pattern in keys.patterns))
     groups: dict[tuple[Condition, ...], list[str]] = {}
     for name in names:
-        conditions = dict.fromkeys(condition for keys, condition in looks if _holds(keys, name))
-        groups.setdefault(tuple(conditions), []).append(name)
+        held = dict.fromkeys(condition for keys, condition in looks if _holds(keys, name))
+        groups.setdefault(tuple(held), []).append(name)
     for conditions, members in groups.items():
         yield KeySet(tuple(members)), list(conditions)
     yield from _pattern_cells(site, names, patterns, looks)

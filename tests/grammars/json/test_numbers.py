@@ -11,12 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from grammars.errors import GrammarLimit
-from grammars.json.node import MultipleOf, NumberIn
+from grammars.json.node import MultipleOf, NumberIn, WrittenWhole
 from grammars.json.number_set import NumberPiece, pieces_of, power_of_ten
 from grammars.json.numbers import Formula, number_language
 from grammars.regular.language import Language, Languages
 
 INTEGER = MultipleOf(Decimal(1))
+WHOLE, PARTED = WrittenWhole(), WrittenWhole(True)
 PLAIN = re.compile(r"-?(0|[1-9]\d{0,18})(\.\d{1,17})?")
 SCIENTIFIC = re.compile(r"-?[1-9](\.\d{1,17})?[eE][+-]?\d{1,2}")
 FULL = re.compile(r"-?(0|[1-9]\d{0,18})(\.\d{1,17})?([eE][+-]?\d{1,2})?")
@@ -30,7 +31,13 @@ def multiple(step: str, negated: bool = False) -> MultipleOf:
     return MultipleOf(Decimal(step), negated)
 
 
-def holds(formula: Formula, value: Fraction) -> bool:
+def other_than(text: str) -> Formula:
+    return ("any", between(None, text, False, True), between(text, None, True))
+
+
+def holds(formula: Formula, value: Fraction, whole: bool = False) -> bool:
+    if isinstance(formula, WrittenWhole):
+        return whole != formula.negated
     if isinstance(formula, MultipleOf):
         return (value % Fraction(formula.step) == 0) != formula.negated
     if isinstance(formula, NumberIn):
@@ -38,10 +45,16 @@ def holds(formula: Formula, value: Fraction) -> bool:
         above = low is None or (value > Fraction(low) if formula.low_open else value >= Fraction(low))
         return above and (high is None or (value < Fraction(high) if formula.high_open else value <= Fraction(high)))
     kind, *items = formula
-    return (all if kind == "all" else any)(holds(item, value) for item in items)  # type: ignore[arg-type]
+    return (all if kind == "all" else any)(holds(item, value, whole) for item in items)  # type: ignore[arg-type]
+
+
+def is_whole(text: str) -> bool:
+    return not set(text) & set(".eE")
 
 
 def constants(formula: Formula) -> list[Decimal]:
+    if isinstance(formula, WrittenWhole):
+        return []
     if isinstance(formula, MultipleOf):
         return [formula.step]
     if isinstance(formula, NumberIn):
@@ -94,15 +107,17 @@ def check(formula: Formula, seed: int, count: int = 60) -> None:
     languages = Languages()
     language = number_language(languages, formula)
     exponents = has_exponents(formula)
+    reaches_below_zero = language.after(ord("-")) is not languages.nothing
     for _ in range(count):
         text = random_text(rng, constants(formula))
         if PLAIN.fullmatch(text) or (exponents and SCIENTIFIC.fullmatch(text)):
-            assert language.contains(text) == holds(formula, Fraction(Decimal(text))), (text, formula)
+            if reaches_below_zero or not text.startswith("-") or Decimal(text):
+                assert language.contains(text) == holds(formula, Fraction(Decimal(text)), is_whole(text)), text
     if language is not languages.nothing:
         for _ in range(20):
             text = random_walk(language, rng)
             assert FULL.fullmatch(text), text
-            assert holds(formula, Fraction(Decimal(text))), (text, formula)
+            assert holds(formula, Fraction(Decimal(text)), is_whole(text)), text
 
 
 FORMULAS: dict[str, Formula] = {
@@ -132,6 +147,16 @@ FORMULAS: dict[str, Formula] = {
     "two sets": ("any", ("all", INTEGER, between("5", None)), ("all", multiple("0.5"), between(None, "3.7"))),
     "constants": ("any", *(between(text, text) for text in ("0", "-3", "2.50", "7"))),
     "all of nothing": ("all",),
+    "old integer": WHOLE,
+    "old integer, percent": ("all", WHOLE, between("0", "100")),
+    "old integer, tens": ("all", multiple("10"), WHOLE, between("-250", None)),
+    "no old integer": PARTED,
+    "no old integer, none below zero": ("all", PARTED, between("0", "12")),
+    "one old integer": ("any", ("all", WHOLE, between("0", "0")), ("all", PARTED, between("-3", "-3"))),
+    "either spelling": ("any", ("all", WHOLE, between("5", None)), ("all", PARTED, between(None, "7"))),
+    "none of a few": ("all", *(other_than(text) for text in ("0", "-3", "2.50", "7", "10", "1e-5"))),
+    "integers, none of a few": ("all", INTEGER, *(other_than(str(number)) for number in range(-3, 12, 3))),
+    "old integers, none of a few": ("all", WHOLE, between("0", None), *(other_than(str(n)) for n in range(5))),
 }
 
 
@@ -160,6 +185,7 @@ atoms = st.one_of(
         st.booleans(),
     ),
 )
+atoms = st.one_of(atoms, st.sampled_from([WHOLE, PARTED]), st.builds(lambda number: other_than(str(number)), numbers))
 formulas = st.recursive(
     atoms,
     lambda items: st.builds(
@@ -180,7 +206,17 @@ def test_random_formulas_against_exact_fractions(formula: Formula, seed: int) ->
     [
         (between("0.5", "1.5"), "1e0 5e-1 1.0 1.50 1.5e+00 0.5", "2 0.4999 1.5001 15e-1 -1 4.9E-1"),
         (INTEGER, "1.0 1e2 1.5e1 -0 0 -0.0 12 -7 1.25E+02", "1.5 1e-1 1.25e1 0.1 01 1. .5 +1"),
-        (between("0", None), "-0 -0.000 0 1e99 1e-99", "-1 -0.1 -1e-9 1e100"),
+        (between("0", None), "0 0.000 1e99 1e-99", "-0 -0.0 -1 -0.1 -1e-9 1e100"),
+        (("all", INTEGER, between("-0.5", None)), "0 0.0 7", "-0 -0.0 -1"),
+        (("any", between("0", None), between("-3", "-2")), "-0 -0.00 0 -2.5", "-0.1 -1 -4"),
+        (WHOLE, "0 -0 17 -1234567890123456789", "1.0 1e2 0.0 -5.0 1.5 01 12345678901234567890"),
+        (PARTED, "1.0 1e2 0.0 -0.0 1.5", "0 -0 17 -1"),
+        (("all", WHOLE, between("1", "12")), "1 5 12", "1.0 1e1 0 13 -1 1.5"),
+        (("all", WHOLE, between("5", "5")), "5", "5.0 5e0 50"),
+        (("all", PARTED, between("5", "5")), "5.0 5.00", "5 50.0"),
+        (("all", WHOLE, between("1e30", "1e30")), "1" + "0" * 30, "1e30 1"),
+        (("all", INTEGER, other_than("10"), other_than("0")), "1 11 1.1e1 -10", "10 10.0 1e1 1.0e+01 1E1 0 -0 0.0"),
+        (("all", other_than("0.5")), "0.51 -0.5 5e1 50", "0.5 0.500 5e-1 5.0E-01"),
         (multiple("0.01"), "1.23 1.2 4.02 1 1.2300 1.23e1", "1.234 1e-3 1.239"),
         (multiple("1000"), "1000 5e3 0 -27000 1.234e6", "100 1500 5e2 1.2345e3"),
         (between("1e30", "1e30"), "1e30 1E+30", "1e31 1e29 1"),
@@ -188,7 +224,7 @@ def test_random_formulas_against_exact_fractions(formula: Formula, seed: int) ->
         (between("-1e308", "-1e308"), "-1e308 -1e+308 -1E+308", "1e308 -1e307 -1"),
         (between("1.25e-30", "1.25e-30"), "1.25e-30 1.25E-30", "1.25e-3 1.250e-30 0"),
         (between("5", "5"), "5 5.0 5.000", "5.1 4 55 -5"),
-        (between("0", "0"), "0 -0 0.0 -0.00", "1 0.01"),
+        (between("0", "0"), "0 0.0 0.00", "1 0.01 -0 -0.0"),
         (("all",), "10e2 0e5 -12.50E-01 1e+21 0.1", "01 1. .1 +1 1e 1e100 --1"),
     ],
 )
@@ -211,6 +247,10 @@ def test_spellings(formula: Formula, accepted: str, refused: str) -> None:
         between("1e200", None),
         between("1e500", "1e500"),
         ("all", multiple("1e300"), between("1", None)),
+        ("all", WHOLE, PARTED),
+        ("all", WHOLE, between("0.5", "0.5")),
+        ("all", WHOLE, multiple("1", True)),
+        ("all", between("3", "3"), other_than("3")),
     ],
 )
 def test_empty_sets_are_nothing(formula: Formula) -> None:
@@ -262,6 +302,25 @@ def test_states_are_few() -> None:
     assert digits.after(ord("3")) is digits.after(ord("8"))
 
 
+@pytest.mark.parametrize("name", FORMULAS)
+def test_a_sign_can_go_on_to_a_number_below_zero(name: str) -> None:
+    languages = Languages()
+    below = number_language(languages, FORMULAS[name]).after(ord("-"))
+    zeros = languages.concat(languages.literal("."), languages.repeat(languages.literal("0"), 1, None))
+    zero = languages.concat(languages.literal("0"), languages.repeat(zeros, 0, 1))
+    rest = languages.intersect(below, languages.complement(zero))
+    assert below is languages.nothing or not languages.is_empty(rest)
+
+
+def test_many_numbers_left_out_are_one_piece() -> None:
+    formula = ("all", WHOLE, between("0", None), *(other_than(str(number)) for number in range(0, 1500, 3)))
+    assert len(pieces_of(formula)) == 1
+    language = number_language(Languages(), formula)
+    assert [number for number in range(1600) if language.contains(str(number))] == [
+        number for number in range(1600) if number % 3 or number >= 1500
+    ]
+
+
 def test_a_set_of_many_numbers_stays_small() -> None:
     languages = Languages()
     formula = ("any", *(between(str(number), str(number)) for number in range(0, 30_000, 3)))
@@ -273,7 +332,7 @@ def test_a_set_of_many_numbers_stays_small() -> None:
 @pytest.mark.parametrize(
     "formula",
     [
-        ("all", *(("any", between(None, str(n), False, True), between(str(n), None, True)) for n in range(600))),
+        ("all", *(("any", between(None, str(n)), between(f"{n}.5", None)) for n in range(600))),
         multiple("1e-500"),
         between("1." + "3" * 2000, None),
     ],
@@ -295,3 +354,8 @@ def test_pieces_drop_what_others_cover() -> None:
         *pieces_of(between("0", "5")),
         *pieces_of(multiple("1", True)),
     )
+    assert pieces_of(("any", ("all", between("0", "5"), WHOLE), ("all", between("0", "5"), other_than("2")))) == (
+        *pieces_of(("all", between("0", "5"), WHOLE)),
+        *pieces_of(("all", between("0", "5"), other_than("2"))),
+    )
+    assert pieces_of(("any", WHOLE, ("all", INTEGER, other_than("2")), INTEGER)) == pieces_of(INTEGER)

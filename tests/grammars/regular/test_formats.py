@@ -18,7 +18,6 @@ from grammars.regular.language import Language, Languages
 SUITE = Path(__file__).parents[4] / "shared" / "data" / "schemas" / "jsts2020.jsonl"
 
 ACCEPTED = {
-    "base64": ["", "QQ==", "QUI=", "QUJD", "QUJDRA=="],
     "date": ["2024-02-29", "2000-02-29", "0001-01-01", "9999-12-31", "2023-04-30"],
     "date-time": [
         "2022-02-28T12:00:00Z",
@@ -54,7 +53,6 @@ ACCEPTED = {
     "uuid": ["00000000-0000-0000-0000-000000000000", "2EB8AA08-aa98-11ea-b4aa-73b441d16380"],
 }
 REFUSED = {
-    "base64": ["Q", "QQ=", "QR==", "QUI", "QQ==QQ==", "Q Q="],
     "date": [
         "2023-02-29",
         "1900-02-29",
@@ -134,7 +132,7 @@ def mutated(text: str, rng: random.Random, alphabet: str) -> str:
 
 
 def test_every_format_has_examples() -> None:
-    assert set(ACCEPTED) == set(REFUSED) == set(FORMATS) - {"byte"}
+    assert set(ACCEPTED) == set(REFUSED) == set(FORMATS)
 
 
 @pytest.mark.parametrize("name", ACCEPTED)
