@@ -180,11 +180,7 @@ class Gbnf:
 
 @dataclass(frozen=True, slots=True)
 class FreeText:
-    """Any text in which none of `excludes` occurs.
-
-    Raises:
-        InvalidSpec: an excluded text is empty or no string.
-    """
+    """Any text in which none of `excludes` occurs; raises InvalidSpec where one of these is empty."""
 
     excludes: tuple[str, ...] = ()
 
@@ -196,11 +192,7 @@ class FreeText:
 
 @dataclass(frozen=True, slots=True)
 class SpecialToken:
-    """One special token of the vocabulary, by its text (`<|im_end|>`).
-
-    Raises:
-        InvalidSpec: the name is not a non-empty string.
-    """
+    """One special token of the vocabulary, by its text (`<|im_end|>`); raises InvalidSpec for an empty one."""
 
     name: str
 

@@ -14,6 +14,7 @@ __all__ = ["EngineConfig", "GrammarConfig", "MemoryConfig", "ModelSettings", "Sc
 
 Policy: TypeAlias = Literal["fcfs", "lpm"]
 Audit: TypeAlias = Literal["idle", "step"]
+GrammarEngine: TypeAlias = Literal["sgdsl", "outlines", "llguidance", "xgrammar"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,21 +86,20 @@ class GrammarConfig:
 
     Args:
         jump_forward: tokens that a grammar leaves no choice about are appended without running the model for each.
-        grammar_engine: which engine compiles constraints, one of `grammars.engines.registry.NAMES`.
+        grammar_engine: which engine compiles constraints; `llguidance` and `xgrammar` need their packages.
         grammar_compile_seconds: a constraint that takes longer to compile is refused.
     """
 
     jump_forward: bool = True
-    grammar_engine: str = "sgdsl"
+    grammar_engine: GrammarEngine = "sgdsl"
     grammar_compile_seconds: float = 30.0
 
     def __post_init__(self) -> None:
         if not isinstance(self.jump_forward, bool):
             raise ConfigError(f"jump_forward={self.jump_forward!r} is not allowed: True or False")
-        from grammars.engines.registry import NAMES  # loads numpy, which reading settings need not
-
-        if self.grammar_engine not in NAMES:
-            raise ConfigError(f"grammar_engine={self.grammar_engine!r} is not allowed: one of {', '.join(NAMES)}")
+        names = get_args(GrammarEngine)
+        if self.grammar_engine not in names:
+            raise ConfigError(f"grammar_engine={self.grammar_engine!r} is not allowed: one of {', '.join(names)}")
         seconds = self.grammar_compile_seconds
         if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0.0 < seconds < math.inf:
             raise ConfigError(f"grammar_compile_seconds={seconds!r} is not allowed: a finite number above 0")

@@ -7,10 +7,12 @@ from typing import NamedTuple
 
 from grammars.cfg.rules import Call, Embedded, Production, Rules, Special, Symbol, Terminal
 from grammars.errors import GrammarLimit, InvalidSpec
+from grammars.machine.clipper import clipper
 from grammars.machine.layout import CONSUMED, FINAL, FORK
 from grammars.machine.lexeme import Lexemes
 from grammars.machine.machine import Machine
 from grammars.machine.trie import special_bytes
+from grammars.regular.language import Languages
 from grammars.spec import JsonSchema
 
 __all__ = ["RuleFrames"]
@@ -32,14 +34,18 @@ class RuleFrames:
     Args:
         machine: where they are made.
         rules: the grammar.
+        languages: of its terminals.
         embedded: the state in which a document of an embedded schema begins.
     """
 
-    def __init__(self, machine: Machine, rules: Rules, embedded: Callable[[JsonSchema], int]) -> None:
+    def __init__(
+        self, machine: Machine, rules: Rules, languages: Languages, embedded: Callable[[JsonSchema], int]
+    ) -> None:
         self._machine = machine
         self._rules = rules
         self._embedded = embedded
-        self._lexemes = {greedy: Lexemes(machine, "plain", greedy=greedy) for greedy in (False, True)}
+        twin = clipper(languages)
+        self._lexemes = {greedy: Lexemes(machine, "plain", greedy=greedy, twin=twin) for greedy in (False, True)}
         self._states: dict[Production, int] = {}
         self._frames: dict[Production, int] = {}
         self._specials: dict[str, int] = {}

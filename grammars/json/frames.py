@@ -13,8 +13,9 @@ from grammars.json.capture import last_name, last_value
 from grammars.json.forms import Forms, KeyClasses, StringForm
 from grammars.json.name_trie import NAME, NEXT, NameLabels, NameStates
 from grammars.json.node import Node
+from grammars.machine.clipper import clipper
 from grammars.machine.layout import CAPTURING, CLOSABLE, CLOSE
-from grammars.machine.lexeme import Counts, Lexemes
+from grammars.machine.lexeme import Counts, Lexemes, Spelling
 from grammars.machine.machine import Machine, goto, label_move
 from grammars.machine.spelling import CharState
 from grammars.regular.language import Language, Languages
@@ -57,8 +58,8 @@ class JsonFrames:
         self._spaced: dict[int, int] = {}
         self._frames: dict[object, int] = {}
         self._any_string = Lexemes(machine, "json", shared="string")
-        spelling = "json" if whitespace == "flexible" else "canonical"
-        self._strings = Lexemes(machine, spelling, twin=self._clipped)
+        spelling: Spelling = "json" if whitespace == "flexible" else "canonical"
+        self._strings = Lexemes(machine, spelling, twin=clipper(languages))
         self._counted: dict[tuple[int, int | None, bool], Lexemes] = {}
         self._numbers = Lexemes(machine, "plain")
         self._spelling = spelling
@@ -150,11 +151,6 @@ class JsonFrames:
             )
         return self._machine.push(lexemes.state(form.language), ())
 
-    def _clipped(self, chars: CharState, limit: int) -> CharState:
-        if not isinstance(chars, Language):
-            raise TypeError(f"{chars!r} is no language")
-        return self._languages.clipped(chars, limit)
-
     def _array_moves(self, forms: Forms) -> list[int]:
         moves = []
         for array in forms.arrays:
@@ -176,9 +172,7 @@ class JsonFrames:
                 return [(self._array(after), self._comma(item)) for after, item in array.next()]
 
             flags = CLOSABLE if array.can_close else 0
-            found = self._frames[array] = self._machine.frame(
-                self._after_item, flags, [array.can_continue()], jump
-            )
+            found = self._frames[array] = self._machine.frame(self._after_item, flags, [array.can_continue()], jump)
         return found
 
     def _comma(self, item: Node) -> int:
@@ -200,7 +194,9 @@ class JsonFrames:
         found = self._frames.get(one)
         if found is None and one.captures:
             found = self._frames[one] = self._machine.frame(self._after_property, CAPTURING)
-            self._machine.captures[found] = lambda text: [self._object(after) for after in one.with_name(last_name(text))]
+            self._machine.captures[found] = lambda text: [
+                self._object(after) for after in one.with_name(last_name(text))
+            ]
         elif found is None:
             found = self._frames[one] = self._object_frame(one)
         return found

@@ -132,7 +132,9 @@ class NameStates:
         if labels.has_any:
             return self._any.state(self._languages.everything)
         parts = tuple(
-            (label, language) for label, language in zip(labels.class_labels, keys.classes, strict=True) if label in classes
+            (label, language)
+            for label, language in zip(labels.class_labels, keys.classes, strict=True)
+            if label in classes
         )
         lexemes = Lexemes(self._machine, "canonical", ending=_class_move)
         return lexemes.state(_ClassState(parts, {}))
@@ -161,9 +163,7 @@ class NameStates:
             edges.append(own)
         return self._put(nodes, others, edges)
 
-    def _put(
-        self, nodes: list[tuple[int, int, int]], others: list[int], edges: list[list[tuple[int, int]]]
-    ) -> int:
+    def _put(self, nodes: list[tuple[int, int, int]], others: list[int], edges: list[list[tuple[int, int]]]) -> int:
         for other in dict.fromkeys(others):
             if other:
                 self._machine.ensure(other)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from numba import carray, types
+import numba
+from numba import types
 from numba.extending import intrinsic
 
+from grammars.machine.fill import fill
 from grammars.machine.scratch import HITS_USED, MISSES_USED, OVERFLOW
-from grammars.machine.walk import fill
 
 __all__ = ["GRAMMAR_FIELDS", "fill_rows"]
 
@@ -17,32 +18,29 @@ GRAMMAR_FIELDS = 6
 first thread and number of threads."""
 
 
-@intrinsic
-def _ints_at(typing: Any, address: Any) -> Any:
-    """The int32 array at an address that Python handed over as an integer."""
-    del typing, address
+def _pointer_to(kind: Any) -> Any:
+    """The function that takes an address handed over as an integer for that of an array."""
 
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return builder.inttoptr(arguments[0], context.get_value_type(signature.return_type))
+    def at(typing: Any, address: Any) -> Any:
+        del typing, address
 
-    return types.CPointer(types.int32)(types.int64), generate
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            return builder.inttoptr(arguments[0], context.get_value_type(signature.return_type))
+
+        return make_pointer(kind)(types.int64), generate
+
+    return intrinsic(at)
 
 
-@intrinsic
-def _words_at(typing: Any, address: Any) -> Any:
-    """The uint32 array at an address."""
-    del typing, address
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return builder.inttoptr(arguments[0], context.get_value_type(signature.return_type))
-
-    return types.CPointer(types.uint32)(types.int64), generate
+make_pointer: Any = types.CPointer
+carray: Any = numba.carray  # type: ignore[attr-defined]
+ints_at, words_at = _pointer_to(types.int32), _pointer_to(types.uint32)
 
 
 def fill_rows(
     v: Any, shared: Any, grammars: Any, places: Any, threads: Any, out: Any, x: Any, spare: Any, status: Any
 ) -> None:
-    """Fills rows of masks; `grammars.machine.walk.fill` for each.
+    """Fills rows of masks; `grammars.machine.fill.fill` for each.
 
     Args:
         v, shared, x, spare: as in `fill`.
@@ -53,8 +51,8 @@ def fill_rows(
         status: int32 [R], gets 0 where the mask is whole, else 1: it is to be filled again by its matcher.
     """
     for row in range(len(grammars)):
-        heap = carray(_ints_at(grammars[row, 0]), (grammars[row, 1],))
-        masks = carray(_words_at(grammars[row, 2]), (grammars[row, 3], out.shape[1]))
+        heap = carray(ints_at(grammars[row, 0]), (grammars[row, 1],))
+        masks = carray(words_at(grammars[row, 2]), (grammars[row, 3], out.shape[1]))
         first = grammars[row, 4]
         fill(heap, v, masks, shared, threads[first : first + grammars[row, 5]], out[places[row]], x, spare)
         status[row] = 1 if x[MISSES_USED] + x[OVERFLOW] + x[HITS_USED] > 0 else 0

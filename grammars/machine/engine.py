@@ -5,21 +5,22 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from grammars.errors import GrammarError, GrammarLimit, InvalidSpec
+from grammars.errors import GrammarLimit, InvalidSpec
 from grammars.json.forms import ShapeLimits
 from grammars.json.frames import JsonFrames
 from grammars.json.node import Nodes
 from grammars.json.schema import GraphLimits, SchemaGraph
 from grammars.json.shapes import Shapes
+from grammars.machine.clipper import clipper
 from grammars.machine.grammar import MachineGrammar
 from grammars.machine.kernels import Kernels
 from grammars.machine.lexeme import Lexemes
 from grammars.machine.machine import Machine
 from grammars.machine.tables import VocabularyTables
-from grammars.regular.language import Languages
+from grammars.regular.language import Language, Languages
 from grammars.regular.patterns import pattern_language
 from grammars.spec import Choice, JsonObject, JsonSchema, Regex, Spec
 from grammars.vocabulary import Vocabulary
@@ -42,8 +43,8 @@ class EngineLimits:
     seconds: float = 10.0
     bytes: int = 64 * 2**20
     states: int = 20_000
-    graph: GraphLimits = GraphLimits()
-    shapes: ShapeLimits = ShapeLimits()
+    graph: GraphLimits = field(default_factory=GraphLimits)
+    shapes: ShapeLimits = field(default_factory=ShapeLimits)
 
 
 class MachineEngine:
@@ -103,15 +104,13 @@ class MachineEngine:
             return MachineGrammar(machine, start, warnings)
         return self._rules(spec, machine, languages)
 
-    def _lexeme(self, machine: Machine, languages: Languages, language, what: str) -> MachineGrammar:
+    def _lexeme(self, machine: Machine, languages: Languages, language: Language, what: str) -> MachineGrammar:
         if languages.is_empty(language):
             raise InvalidSpec(f"{what}: no text matches it")
-        lexemes = Lexemes(machine, "plain", twin=languages.clipped)
+        lexemes = Lexemes(machine, "plain", twin=clipper(languages))
         return MachineGrammar(machine, lexemes.state(language), ())
 
-    def _document(
-        self, spec: JsonSchema, machine: Machine, languages: Languages
-    ) -> tuple[int | None, tuple[str, ...]]:
+    def _document(self, spec: JsonSchema, machine: Machine, languages: Languages) -> tuple[int | None, tuple[str, ...]]:
         """The state in which a document begins, None when there is none."""
         nodes = Nodes()
         graph = SchemaGraph(
@@ -144,5 +143,5 @@ class MachineEngine:
             warnings.extend(more)
             return start
 
-        frames = RuleFrames(machine, rules, embedded)
+        frames = RuleFrames(machine, rules, languages, embedded)
         return MachineGrammar(machine, frames.root(), tuple(warnings))

@@ -8,7 +8,11 @@ __all__ = ["certain_tokens"]
 
 
 def certain_tokens(
-    before: bytes, forced: bytes, reached_over: Sequence[int], encode: Callable[[str], list[int]], tokens: Sequence[bytes | None]
+    before: bytes,
+    forced: bytes,
+    reached_over: Sequence[int],
+    encode: Callable[[str], list[int]],
+    tokens: Sequence[bytes | None],
 ) -> list[int]:
     """The first tokens of a forced text that every allowed continuation leaves as they are.
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from grammars.machine import fill, inner, reach, walk
 from grammars.machine import step as one_byte
-from grammars.machine import walk as tokens
 
 __all__ = ["Kernels", "compiled_kernels", "plain_kernels"]
 
@@ -28,33 +28,34 @@ HELPERS = [
     one_byte._jump,
     one_byte.apply,
     one_byte.step,
-    tokens.begin_call,
-    tokens.set_tokens,
-    tokens.set_subtree,
-    tokens.clear_subtree,
-    tokens.child_of,
-    tokens.stays,
-    tokens.has_room,
-    tokens.note_hit,
-    tokens.add_work,
-    tokens.walk,
-    tokens.mark,
-    tokens.completes,
-    tokens.counted_cache,
-    tokens.cache_of,
-    tokens.walk_from_root,
-    tokens.walk_behind,
-    tokens.correct_names,
-    tokens.fill_thread,
-    tokens._same_stack,
-    tokens._gather,
-    tokens._enlist,
+    walk.begin_call,
+    walk.set_tokens,
+    walk.set_subtree,
+    walk.clear_subtree,
+    walk.child_of,
+    walk.stays,
+    inner.has_room,
+    walk.note_hit,
+    walk.add_work,
+    walk.walk,
+    walk.mark,
+    walk.completes,
+    fill.counted_cache,
+    fill.cache_of,
+    fill.walk_from_root,
+    fill.walk_behind,
+    fill.correct_names,
+    fill.fill_thread,
+    reach._same_stack,
+    reach._gather,
+    reach._enlist,
+    reach.is_any_set,
 ]
 
 
 @dataclass(frozen=True, slots=True)
 class Kernels:
-    """The entries of `grammars.machine.walk`, with their arguments; `fill_rows` is there only when compiled."""
+    """The entries of the machine, with their arguments; `fill_rows` is there only when compiled."""
 
     fill: Callable[..., int]
     fill_below: Callable[..., None]
@@ -71,14 +72,14 @@ class Kernels:
 def plain_kernels() -> Kernels:
     """The functions as they are: slow, and the oracle of the compiled ones."""
     return Kernels(
-        tokens.fill,
-        tokens.fill_below,
-        tokens.inner,
-        tokens.advance,
-        tokens.forced,
-        tokens.completes,
-        tokens.goes_on,
-        tokens.reached_over,
+        fill.fill,
+        fill.fill_below,
+        inner.inner,
+        reach.advance,
+        reach.forced,
+        walk.completes,
+        reach.goes_on,
+        reach.reached_over,
         None,
         False,
     )
@@ -95,22 +96,23 @@ def compiled_kernels() -> Kernels:
     except ImportError:
         _LOG.warning("numba is not installed: grammars run in plain Python")
         return plain_kernels()
-    for helper in (*HELPERS, tokens.fill):
-        register_jitable(helper)
+    register: Any = register_jitable
+    for helper in (*HELPERS, fill.fill):
+        register(helper)
     from grammars.machine import batch_kernel
 
     ints, words = types.int32[::1], types.uint32[::1]
     threads, masks = types.int32[:, ::1], types.uint32[:, ::1]
     integer, longs_by_row = types.int64, types.int64[:, ::1]
     return Kernels(
-        _compiled(tokens.fill, integer(ints, ints, masks, masks, threads, words, ints, words)),
-        _compiled(tokens.fill_below, types.void(ints, ints, ints, threads, integer, words)),
-        _compiled(tokens.inner, integer(ints, ints, ints, integer, integer, words, ints)),
-        _compiled(tokens.advance, integer(ints, ints, threads, ints, integer, integer)),
-        _compiled(tokens.forced, integer(ints, ints, threads, types.uint8[::1])),
-        _compiled(tokens.completes, types.boolean(ints, ints, integer, integer, integer)),
-        _compiled(tokens.goes_on, types.boolean(ints, ints, threads)),
-        _compiled(tokens.reached_over, integer(ints, ints, ints, threads, types.uint8[::1], words, ints)),
+        _compiled(fill.fill, integer(ints, ints, masks, masks, threads, words, ints, words)),
+        _compiled(fill.fill_below, types.void(ints, ints, ints, threads, integer, words)),
+        _compiled(inner.inner, integer(ints, ints, ints, integer, integer, words, ints)),
+        _compiled(reach.advance, integer(ints, ints, threads, ints, integer, integer)),
+        _compiled(reach.forced, integer(ints, ints, threads, types.uint8[::1])),
+        _compiled(walk.completes, types.boolean(ints, ints, integer, integer, integer)),
+        _compiled(reach.goes_on, types.boolean(ints, ints, threads)),
+        _compiled(reach.reached_over, integer(ints, ints, ints, threads, types.uint8[::1], words, ints)),
         _compiled(
             batch_kernel.fill_rows,
             types.void(ints, masks, longs_by_row, types.int64[::1], threads, masks, ints, words, ints),

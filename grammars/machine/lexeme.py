@@ -125,7 +125,9 @@ class Lexemes:
             longest = [high for _, high in left]
             data = self._machine.heap.data
             data[state + LEAST_LEFT] = min(low for low, _ in left) + begun
-            data[state + MOST_LEFT] = -1 if None in longest else max(high for high in longest if high is not None) + begun
+            data[state + MOST_LEFT] = (
+                -1 if None in longest else max(high for high in longest if high is not None) + begun
+            )
             data[state + LEAST] = self._counts.low
             data[state + MOST] = -1 if self._counts.high is None else self._counts.high
         if self._shared:

@@ -55,6 +55,8 @@ CLASS_STARTS = np.searchsorted(BYTE_CLASSES[BYTES_BY_CLASS], np.arange(BYTE_CLAS
 Ints: TypeAlias = npt.NDArray[np.int32]
 Jump: TypeAlias = Callable[[int], Sequence[tuple[int, int]]]
 """What a label leads to: (frame, state) pairs."""
+Twin: TypeAlias = Callable[[int], int]
+"""The state that does the same for whoever reads so many characters at most."""
 Capture: TypeAlias = Callable[[bytes], Sequence[int]]
 """The frames that take a capturing frame's place behind the text so far."""
 
@@ -92,7 +94,7 @@ class Machine:
         self._num_masks = 0
         self._expanders: dict[int, Callable[[], None]] = {}
         self._jumpers: dict[int, Jump] = {}
-        self._twins: dict[int, Callable[[int], int]] = {}
+        self._twins: dict[int, Twin] = {}
         self._reach: dict[int, int] = {}
         self._names: dict[int, object] = {}
         self._cells: dict[tuple[int, int], int] = {}
@@ -121,7 +123,7 @@ class Machine:
         """Says that a lexeme's state is the same in every grammar, so its mask is found out once for a vocabulary."""
         self._names[state] = name
 
-    def twin(self, state: int, find: Callable[[int], int]) -> None:
+    def twin(self, state: int, find: Twin) -> None:
         """Says which state does as a lexeme's state does for whoever reads so many characters at most."""
         self._twins[state] = find
 
@@ -320,7 +322,9 @@ class Machine:
     def _twin_cache(self, state: int) -> int:
         """The cache of a state that does the same for whatever a token can read from there; 0 where there is none."""
         find = self._twins.get(state)
-        for limit in TWIN_LIMITS if find is not None else ():
+        if find is None:
+            return 0
+        for limit in TWIN_LIMITS:
             twin = find(limit)
             if twin == state:
                 return 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import numpy.typing as npt
 
@@ -10,6 +12,7 @@ from grammars.machine.capturing import Capturing, Threads, kept_threads
 from grammars.machine.forced import certain_tokens
 from grammars.machine.machine import Machine
 from grammars.machine.scratch import HIT, HITS, HITS_USED, MISSES_USED
+from grammars.machine.trie import SPECIAL
 
 __all__ = ["MachineMatcher"]
 
@@ -17,6 +20,8 @@ FORCED_BYTES = 512
 """Most bytes looked ahead for forced tokens."""
 CONTEXT = 4
 """Tokens before a forced text that are tokenized with it, so that it begins where the tokenizer would let it."""
+BROKEN_OFF = rb"^.*\xff...|^[\x80-\xbf]+"
+"""What no text to be tokenized has at its beginning: special tokens, the rest of a character."""
 
 
 class MachineMatcher:
@@ -135,10 +140,11 @@ class MachineMatcher:
     def forced(self) -> list[int]:
         """The tokens that must come next whatever the model says, canonically tokenized; empty when unknown."""
         vocabulary = self._machine.tables.vocabulary
-        text = self.forced_bytes()
+        text = self.forced_bytes().partition(bytes([SPECIAL]))[0]
         if not text or vocabulary.encode is None:
             return []
         before = b"".join(text for _, text in self._history[-CONTEXT:])
+        before = re.sub(BROKEN_OFF, b"", before, flags=re.DOTALL)
         return certain_tokens(before, text, self._reached_over(text), vocabulary.encode, vocabulary.tokens)
 
     def _reached_over(self, text: bytes) -> list[int]:
@@ -155,7 +161,8 @@ class MachineMatcher:
             machine.resolve(scratch)
         machine.check_room(scratch)
         tables.give_scratch(scratch)
-        return out[:count].tolist()
+        offsets: list[int] = out[:count].tolist()
+        return offsets
 
     def rollback(self, num_tokens: int) -> None:
         """Takes back the last `num_tokens` accepted tokens; ValueError when there are fewer."""

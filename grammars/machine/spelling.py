@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Protocol, TypeAlias, TypeVar
 
 __all__ = ["SHORT", "CharState", "LowSurrogate", "Moves", "Units", "controls", "cut", "find", "shifted", "utf16"]
@@ -75,7 +76,7 @@ def utf16(moves: Moves) -> Units:
     pairs = shifted(cut(moves, BEYOND, 0x10FFFF), BEYOND)
     edges = sorted({edge for low, high, _ in pairs for edge in (low >> 10, (high >> 10) + 1)})
     blocks = sorted({*edges, *(edge + 1 for edge in edges)})
-    for first, until in zip(blocks, blocks[1:], strict=False):
+    for first, until in pairwise(blocks):
         # Every move covers a whole run of blocks between two neighbouring edges, or lies in a single block.
         inside = shifted(cut(pairs, first << 10, (first << 10) + 0x3FF), first << 10)
         if inside:

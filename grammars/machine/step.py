@@ -200,7 +200,7 @@ def apply(h: Any, x: Any, count: int, move: int, s: int, n: int, cell: int) -> i
         for index in range(h[operand + 1]):
             cell = new_cell(x, h[operand + 2 + index], cell)
         return arrive(h, x, count, h[operand], -1, cell)
-    if kind == RETURN or kind == LABEL:
+    if kind == RETURN or kind == LABEL:  # noqa: SIM109 (quicker compiled)
         if h[s + FLAGS] & COUNTED and n < h[s + LEAST]:
             return count
         return _return_to(h, x, count, cell) if kind == RETURN else _jump(h, x, count, operand, cell)

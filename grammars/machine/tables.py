@@ -15,7 +15,18 @@ import numpy.typing as npt
 
 from grammars.machine.kernels import Kernels, compiled_kernels
 from grammars.machine.scratch import new_scratch
-from grammars.machine.trie import BYTE_AT, DEPTH_AT, FIRST_AT, LONGEST, NODES, START_AT, TEXT_AT, TOKEN_AT, build_trie, token_bytes
+from grammars.machine.trie import (
+    BYTE_AT,
+    DEPTH_AT,
+    FIRST_AT,
+    LONGEST,
+    NODES,
+    START_AT,
+    TEXT_AT,
+    TOKEN_AT,
+    build_trie,
+    token_bytes,
+)
 from grammars.vocabulary import Vocabulary
 
 __all__ = ["Behind", "VocabularyTables"]

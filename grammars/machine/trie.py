@@ -13,9 +13,8 @@ from grammars.vocabulary import Vocabulary
 __all__ = ["SPECIAL", "build_trie", "special_bytes", "token_bytes"]
 
 HEADER = 12
-NODES, BYTE_AT, DEPTH_AT, SKIP_AT, FIRST_AT, TOKEN_AT, START_AT, TEXT_AT, ENDS_AT, WITHIN_AT, DEEPEST_AT, LONGEST = range(
-    HEADER
-)
+NODES, BYTE_AT, DEPTH_AT, SKIP_AT, FIRST_AT, TOKEN_AT = range(6)
+START_AT, TEXT_AT, ENDS_AT, WITHIN_AT, DEEPEST_AT, LONGEST = range(6, HEADER)
 """Header: number of nodes; where each node's byte, depth, next node outside the subtree and first token lie; where the
 tokens lie in the order of their nodes; where each token's text starts (V + 1 ints, counted from TEXT_AT); where the
 texts lie; where the end tokens lie ([n, token…]); where the classes of the bytes of every node and those below it lie

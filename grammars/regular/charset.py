@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-__all__ = ["CharSet"]
+__all__ = ["CharSet", "common"]
 
 LAST = 0x10FFFF
 SURROGATES = (0xD800, 0xDFFF)
@@ -27,11 +28,18 @@ class CharSet:
     def of(cls, ranges: Iterable[tuple[int, int]]) -> CharSet:
         """Makes a set of inclusive ranges in any order, without surrogates, which no UTF-8 text has."""
         merged: list[tuple[int, int]] = []
-        for low, high in sorted(piece for pair in ranges for piece in _without_surrogates(*pair)):
-            if merged and low <= merged[-1][1] + 1:
-                merged[-1] = (merged[-1][0], max(merged[-1][1], high))
-            else:
+        end = -2
+        for low, high in sorted(ranges):
+            if high < low:
+                continue
+            if low > end + 1:
                 merged.append((low, high))
+                end = high
+            elif high > end:
+                end = high
+                merged[-1] = (merged[-1][0], high)
+        if any(low <= SURROGATES[1] and high >= SURROGATES[0] for low, high in merged) or end > LAST:
+            merged = [piece for pair in merged for piece in _without_surrogates(*pair)]
         return cls(tuple(merged))
 
     @classmethod
@@ -49,16 +57,17 @@ class CharSet:
         return bool(self.ranges)
 
     def __contains__(self, char: str) -> bool:
-        return any(low <= ord(char) <= high for low, high in self.ranges)
+        index = bisect_right(self.ranges, (ord(char), LAST)) - 1
+        return index >= 0 and ord(char) <= self.ranges[index][1]
 
     def __or__(self, other: CharSet) -> CharSet:
         return CharSet.of(self.ranges + other.ranges)
 
     def __sub__(self, other: CharSet) -> CharSet:
-        return (self.complement() | other).complement()
+        return self & other.complement()
 
     def __and__(self, other: CharSet) -> CharSet:
-        return self - other.complement()
+        return CharSet(tuple(common(self.ranges, other.ranges)))
 
     @property
     def single(self) -> str | None:
@@ -68,11 +77,16 @@ class CharSet:
 
     def complement(self) -> CharSet:
         """Every other character."""
-        gaps, start = [], 0
-        for low, high in self.ranges:
-            gaps.append((start, low - 1))
+        gaps = []
+        start = 0
+        for low, high in (*self.ranges, (LAST + 1, LAST + 1)):
+            if start < low:
+                if start <= SURROGATES[1] and low > SURROGATES[0]:
+                    gaps += _without_surrogates(start, low - 1)
+                else:
+                    gaps.append((start, low - 1))
             start = high + 1
-        return CharSet.of([*gaps, (start, LAST)])
+        return CharSet(tuple(gaps))
 
     def both_cases(self) -> CharSet:
         """With the other case of every ASCII letter in it."""
@@ -94,6 +108,20 @@ class CharSet:
             return "[^\\x00-\\U0010FFFF]"
         pieces = (_spelled(low) if low == high else f"{_spelled(low)}-{_spelled(high)}" for low, high in ranges)
         return f"[{''.join(pieces)}]"
+
+
+def common(one: Sequence[tuple[int, int]], other: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """What two ascending sequences of ranges have in common."""
+    out, i, j = [], 0, 0
+    while i < len(one) and j < len(other):
+        low, high = max(one[i][0], other[j][0]), min(one[i][1], other[j][1])
+        if low <= high:
+            out.append((low, high))
+        if one[i][1] < other[j][1]:
+            i += 1
+        else:
+            j += 1
+    return out
 
 
 def _without_surrogates(low: int, high: int) -> list[tuple[int, int]]:

@@ -286,7 +286,7 @@ def _looked_behind(node: Node) -> tuple[bool, CharSet] | None:
 def _classes(node: Node) -> list[CharSet]:
     """Cuts the characters into classes that nothing in a tree tells apart by looking back."""
     classes = [CharSet.ALL]
-    for cut in _cuts(node):
+    for cut in dict.fromkeys(_cuts(node)):
         pieces = [piece for chars in classes for piece in (chars & cut, chars - cut)]
         classes = [piece for piece in pieces if piece]
     return classes
@@ -310,7 +310,7 @@ def _cuts(node: Node) -> list[CharSet]:
 
 def _within(chars: CharSet, others: CharSet) -> bool:
     """Whether a class, which no cut goes through, is on the inner side of one."""
-    return bool(chars & others)
+    return chr(chars.ranges[0][0]) in others
 
 
 def _words(nodes: tuple[Node, ...]) -> list[Node | list[str]]:

@@ -3,6 +3,13 @@
 Source: ECMA-262, 16th edition, section 22.2.1 and annex B.1.2, of which is read what is not ambiguous. Of Python's
 syntax, which many schemas are written in, is read what ECMA 262 has no meaning for: `(?P<name>…)`, `\\A`, `\\Z`, `\\z`
 and flags at the very start.
+
+Validators read `pattern` by one dialect or the other, and what they count in `\\d`, `\\w`, `\\s` and `.` differs. A
+text matches here only if it does by both: `\\d` and `\\w` are ASCII's, `\\s` is the white space and `.` the characters
+inside lines that both know, `\\D`, `\\W`, `\\S` and `[^…]` leave out what either counts in, and a word begins or ends
+(`\\b`), or does not (`\\B`), where both say so. In negative lookaround it is the other way round, and so it is in the
+whole pattern if `either` is asked for, whose complement then holds the texts that match by neither dialect.
+`$` is the end of the text alone, as in ECMA 262.
 """
 
 from __future__ import annotations
@@ -11,6 +18,7 @@ import re
 from typing import NoReturn
 
 from grammars.errors import GrammarLimit, InvalidSpec, UnsupportedConstraint
+from grammars.regular.agreement import any_case, class_chars, line_chars, word_edge
 from grammars.regular.charset import CharSet
 from grammars.regular.syntax import (
     MAX_PATTERN_DEPTH,
@@ -27,27 +35,10 @@ from grammars.regular.syntax import (
 )
 from grammars.regular.unicode_property import property_chars
 
-__all__ = ["SPACES", "read_ecma"]
+__all__ = ["read_ecma"]
 
-SPACES = CharSet.chars("\t\n\v\f\r \xa0\u1680\u2028\u2029\u202f\u205f\u3000\ufeff") | CharSet.of([(0x2000, 0x200A)])
-"""What `\\s` means: white space and line terminators."""
-NOT_LINE_ENDS = CharSet.chars("\n\r\u2028\u2029").complement()
-CLASSES = {
-    "d": CharSet.DIGITS,
-    "D": CharSet.DIGITS.complement(),
-    "w": CharSet.WORD,
-    "W": CharSet.WORD.complement(),
-    "s": SPACES,
-    "S": SPACES.complement(),
-}
 CONTROLS = {"t": "\t", "n": "\n", "v": "\v", "f": "\f", "r": "\r"}
-POSITIONS = {
-    "b": Place.WORD_EDGE,
-    "B": Place.NO_WORD_EDGE,
-    "A": Place.START,
-    "Z": Place.END,
-    "z": Place.END,
-}
+POSITIONS = {"A": Place.START, "Z": Place.END, "z": Place.END}
 LOOKS = {"(?=": (False, False), "(?!": (False, True), "(?<=": (True, False), "(?<!": (True, True)}
 """The beginning of a lookaround, and whether it looks behind and is negated."""
 
@@ -61,8 +52,12 @@ PROPERTY = re.compile(r"[pP]\{([^{}]*)\}")
 LOW_SURROGATE = re.compile(r"\\u([dD][c-fC-F][0-9a-fA-F]{2})")
 
 
-def read_ecma(pattern: str) -> Node:
+def read_ecma(pattern: str, *, either: bool = False) -> Node:
     """Reads a pattern as `new RegExp(pattern, "u")` would, more leniently.
+
+    Args:
+        pattern: the pattern.
+        either: whether what matches by one of the two dialects is wanted, instead of what matches by both.
 
     Raises:
         InvalidSpec: the pattern does not parse.
@@ -71,12 +66,13 @@ def read_ecma(pattern: str) -> Node:
     """
     if len(pattern) > MAX_PATTERN_LENGTH:
         raise GrammarLimit(f"regex: {len(pattern)} characters, at most {MAX_PATTERN_LENGTH} are read")
-    return _Reader(pattern).whole()
+    return _Reader(pattern, either).whole()
 
 
 class _Reader:
-    def __init__(self, pattern: str) -> None:
+    def __init__(self, pattern: str, either: bool) -> None:
         self._pattern = pattern
+        self._either = either
         self._position = 0
         self._depth = 0
         self._flags = ""
@@ -114,16 +110,19 @@ class _Reader:
     def _sequence(self) -> Node:
         items: list[Node] = []
         while self._position < len(self._pattern) and self._pattern[self._position] not in "|)":
-            bare = not self._at("(") or self._at("(?<=") or self._at("(?<!")
-            items.append(self._counted(self._atom(), bare))
+            start = self._position
+            node = self._atom()
+            grouped = self._pattern[start] == "(" and not self._pattern.startswith(("(?<=", "(?<!"), start)
+            edge = self._pattern.startswith(("\\b", "\\B"), start)
+            items.append(self._counted(node, edge or (isinstance(node, Position | Look) and not grouped)))
         return items[0] if len(items) == 1 else Concatenation(tuple(items))
 
     def _counted(self, node: Node, bare: bool) -> Node:
-        """The node with the quantifier that stands here; `bare` if no parentheses are around it."""
+        """The node with the quantifier that stands here, which must not if it is a `bare` position."""
         count = self._quantifier() if self._peek() in QUANTIFIERS else None
         if count is None:
             return node
-        if bare and isinstance(node, Position | Look):
+        if bare:
             self._invalid("a position is repeated")
         self._take("?")
         if self._peek() in QUANTIFIERS and self._quantifier() is not None:
@@ -159,7 +158,7 @@ class _Reader:
             self._invalid("nothing to repeat")
         self._position += 1
         if char == ".":
-            return Characters(CharSet.ALL if "s" in self._flags else NOT_LINE_ENDS)
+            return Characters(CharSet.ALL if "s" in self._flags else line_chars(self._either))
         if char == "^":
             return Position(Place.LINE_START if "m" in self._flags else Place.START)
         if char == "$":
@@ -167,7 +166,10 @@ class _Reader:
         return self._one(CharSet.one(char))
 
     def _one(self, chars: CharSet) -> Node:
-        return Characters(chars.both_cases() if "i" in self._flags else chars)
+        return Characters(self._cased(chars))
+
+    def _cased(self, chars: CharSet) -> CharSet:
+        return any_case(chars, self._either) if "i" in self._flags else chars
 
     def _group(self) -> Node:
         self._depth += 1
@@ -178,7 +180,10 @@ class _Reader:
         if look is None and opening is None:
             self._refuse(self._pattern[self._position : self._position + 3])
         self._position += len(look) if look else len(opening[0] if opening else "")
+        negated = look is not None and LOOKS[look][1]
+        self._either ^= negated
         node = self._alternatives()
+        self._either ^= negated
         if not self._take(")"):
             self._invalid("a parenthesis is not closed")
         self._depth -= 1
@@ -189,6 +194,9 @@ class _Reader:
         if letter in POSITIONS and letter:
             self._position += 2
             return Position(POSITIONS[letter])
+        if letter in "bB" and letter:
+            self._position += 2
+            return word_edge(letter == "B", self._either)
         return self._one(self._escaped())
 
     def _escaped(self) -> CharSet:
@@ -198,8 +206,8 @@ class _Reader:
             self._invalid("it ends with a backslash")
         letter = self._pattern[start]
         self._position = start + 1
-        if letter in CLASSES:
-            return CLASSES[letter]
+        if letter in "dDwWsS":
+            return class_chars(letter, self._either)
         if letter in CONTROLS:
             return CharSet.one(CONTROLS[letter])
         if letter in "xu" and (code := CODE.match(self._pattern, start)):
@@ -232,6 +240,7 @@ class _Reader:
     def _set(self) -> Node:
         negated = self._at("[^")
         self._position += 2 if negated else 1
+        self._either ^= negated
         ranges: list[tuple[int, int]] = []
         while (char := self._peek()) != "]":
             first = self._member(char)
@@ -248,8 +257,8 @@ class _Reader:
                 if first.single > last.single:
                     self._invalid("a range is out of order")
         self._position += 1
-        chars = CharSet.of(ranges)
-        chars = chars.both_cases() if "i" in self._flags else chars
+        chars = self._cased(CharSet.of(ranges))
+        self._either ^= negated
         return Characters(chars.complement() if negated else chars)
 
     def _member(self, char: str) -> CharSet:

@@ -14,7 +14,12 @@ __all__ = ["pattern_language"]
 
 
 def pattern_language(
-    languages: Languages, pattern: str, *, dialect: Literal["python", "ecma"] = "python", search: bool = False
+    languages: Languages,
+    pattern: str,
+    *,
+    dialect: Literal["python", "ecma"] = "python",
+    search: bool = False,
+    either: bool = False,
 ) -> Language:
     """The texts that a regular expression matches.
 
@@ -24,13 +29,16 @@ def pattern_language(
     Args:
         languages: the arena.
         pattern: the expression.
-        dialect: "python" reads it as `re.compile(pattern, re.ASCII)` would, "ecma" as JSON Schema's `pattern`.
+        dialect: "python" reads it as `re.compile(pattern, re.ASCII)` would, "ecma" as JSON Schema's `pattern`, which
+            matches only what ECMA 262 and Python agree on.
         search: whether it may match anywhere in the text, instead of being the whole text.
+        either: whether what matches in one of the two dialects of `pattern` is wanted, instead of what matches in
+            both. To forbid a pattern, forbid this.
 
     Raises:
         InvalidSpec: the pattern does not parse.
         UnsupportedConstraint: it refers to groups, or uses what is no regular language or not known here.
         GrammarLimit: it is too long, nested too deeply or repeats a lookaround too often.
     """
-    node = read_ecma(pattern) if dialect == "ecma" else read_python(pattern)
+    node = read_ecma(pattern, either=either) if dialect == "ecma" else read_python(pattern)
     return PatternCompiler(languages, node, shown(pattern)).language(search)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from grammars.regular.charset import common
 from grammars.regular.kinds import Chars, Complement, Concat, Intersection, Repeat, Texts, Union
 from grammars.regular.term import Language
 
@@ -231,7 +232,7 @@ def _join_char_powers(arena: Languages, items: dict[Language, None]) -> bool:
     for item in powers:
         base, least, most = power(item)
         assert isinstance(base, Chars)
-        ranges = base.ranges if ranges is None else _common(ranges, base.ranges)
+        ranges = base.ranges if ranges is None else common(ranges, base.ranges)
         low = max(low, least)
         high = most if high is None or (most is not None and most < high) else high
         del items[item]
@@ -240,20 +241,6 @@ def _join_char_powers(arena: Languages, items: dict[Language, None]) -> bool:
     joint = arena.repeat(arena.ranges(ranges or ()), low, high)
     items[joint] = None
     return joint is arena.nothing
-
-
-def _common(one: Sequence[tuple[int, int]], other: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
-    """What two ascending sequences of ranges have in common."""
-    out, i, j = [], 0, 0
-    while i < len(one) and j < len(other):
-        low, high = max(one[i][0], other[j][0]), min(one[i][1], other[j][1])
-        if low <= high:
-            out.append((low, high))
-        if one[i][1] < other[j][1]:
-            i += 1
-        else:
-            j += 1
-    return out
 
 
 def _try_texts(arena: Languages, items: dict[Language, None]) -> bool:

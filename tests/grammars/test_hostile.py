@@ -16,6 +16,7 @@ import pytest
 
 from grammars import GrammarCompiler, GrammarError, GrammarLimit, InvalidSpec, JsonSchema, Regex, Vocabulary
 
+pytestmark = pytest.mark.slow
 PROGRAM = Path(__file__).parent / "hostile.py"
 SECONDS = 15
 """For compiling and for sixty masks; most take milliseconds."""

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
-from runtime.config import EngineConfig
+from grammars.engines.registry import NAMES
+from runtime.config import EngineConfig, GrammarEngine
 from runtime.errors import ConfigError
 
 
@@ -46,6 +47,10 @@ def test_what_is_not_allowed_is_named_with_what_is(settings: dict[str, Any], mes
         EngineConfig.of(settings)
     assert "\n" not in str(caught.value)
     assert isinstance(caught.value, ValueError)
+
+
+def test_every_grammar_engine_can_be_chosen() -> None:
+    assert get_args(GrammarEngine) == NAMES
 
 
 def test_a_config_is_frozen() -> None:

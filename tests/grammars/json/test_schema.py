@@ -3,18 +3,38 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from grammars.errors import GrammarLimit, InvalidSpec, UnsupportedConstraint
-from grammars.json.node import FALSE, TRUE, IsType, Nodes, StringIn, StringLength
+from grammars.json.node import (
+    FALSE,
+    TRUE,
+    All,
+    IsType,
+    MultipleOf,
+    Node,
+    Nodes,
+    StringIn,
+    StringLength,
+    WrittenWhole,
+)
+from grammars.json.node import Any as AnyOf
 from grammars.json.schema import GraphLimits, SchemaGraph
 from grammars.regular.language import Languages
 
 
 def read(schema: object, **options: Any) -> SchemaGraph:
     return SchemaGraph(schema, Languages(), Nodes(), **options)
+
+
+def parts_of(node: Node) -> Iterator[Node]:
+    yield node
+    for item in node.items if isinstance(node, All | AnyOf) else ():
+        yield from parts_of(item)
 
 
 WRONG: list[tuple[object, str]] = [
@@ -75,6 +95,24 @@ def test_whole_numbers_may_be_written_with_a_point() -> None:
     languages, nodes = Languages(), Nodes()
     graph = SchemaGraph({"minLength": 2.0, "maxLength": 10**9}, languages, nodes)
     assert graph.root is nodes.make(StringLength, 2, 10**9)
+
+
+@pytest.mark.parametrize(("mark", "spelled"), [("draft-03", True), ("draft-04", True), ("draft-07", False)])
+def test_up_to_draft_4_an_integer_is_written_without_a_point(mark: str, spelled: bool) -> None:
+    draft = {"$schema": f"http://json-schema.org/{mark}/schema#"}
+    for negated, schema in enumerate(({"type": "integer"}, {"type": "number", "not": {"type": "integer"}})):
+        nodes = Nodes()
+        root = SchemaGraph({**draft, **schema}, Languages(), nodes).root
+        parts = set(parts_of(root))
+        assert (nodes.make(WrittenWhole, bool(negated)) in parts) == spelled
+        assert (nodes.make(MultipleOf, Decimal(1), bool(negated)) in parts) != spelled
+
+
+@pytest.mark.parametrize("name", ["byte", "base64", "binary", "int32"])
+def test_formats_about_encodings_and_numbers_are_annotations(name: str) -> None:
+    graph = read({"format": name})
+    assert graph.root is TRUE
+    assert graph.warnings == []
 
 
 def test_siblings_of_a_reference_count_since_2019() -> None:

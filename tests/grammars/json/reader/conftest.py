@@ -59,8 +59,8 @@ def holds(node: Node, value: Any) -> bool:
         return kind(value) in node.types
     if isinstance(node, n.StringIn | n.StringLength):
         return not isinstance(value, str) or holds_for_text(node, value)
-    if isinstance(node, n.NumberIn | n.MultipleOf):
-        return kind(value) != "number" or holds_for_number(node, exact(value))
+    if isinstance(node, n.NumberIn | n.MultipleOf | n.WrittenWhole):
+        return kind(value) != "number" or holds_for_number(node, value)
     if isinstance(node, n.Every | n.Some | n.CountProperties):
         return holds_for_object(node, value) if isinstance(value, dict) else not isinstance(node, n.Some)
     return holds_for_array(node, value) if isinstance(value, list) else not isinstance(node, n.SomeItem)
@@ -70,7 +70,10 @@ def holds_for_text(node: n.StringIn | n.StringLength, value: str) -> bool:
     return node.language.contains(value) if isinstance(node, n.StringIn) else within(len(value), node.low, node.high)
 
 
-def holds_for_number(node: n.NumberIn | n.MultipleOf, value: Decimal) -> bool:
+def holds_for_number(node: n.NumberIn | n.MultipleOf | n.WrittenWhole, read: int | float | Decimal) -> bool:
+    if isinstance(node, n.WrittenWhole):
+        return isinstance(read, int) != node.negated
+    value = exact(read)
     if isinstance(node, n.NumberIn):
         return in_range(node, value)
     return ((Fraction(value) / Fraction(node.step)).denominator == 1) != node.negated
