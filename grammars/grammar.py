@@ -18,7 +18,10 @@ class Matcher(Protocol):
     """Follows one text, token by token. Not thread-safe; owned by one request."""
 
     def mask_into(self, row: MaskRow) -> None:
-        """Overwrites `row` (int32 [ceil(V / 32)]) with the tokens that may come next, end tokens included."""
+        """Overwrites `row` (int32 [ceil(V / 32)]) with the tokens that may come next, end tokens included.
+
+        Behind an end token only end tokens are allowed.
+        """
 
     def accept(self, token: int) -> bool:
         """Advances by one token; False, and no change, when the grammar does not allow it.

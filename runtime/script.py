@@ -86,7 +86,8 @@ class Mark(_Report):
 
     @override
     def begin(self, core: EngineCore, session: SessionState) -> None:
-        self.handle.finish(len(session.tokens))
+        session.marked = len(session.tokens)
+        self.handle.finish(session.marked)
 
 
 class Tokens(_Report):
@@ -207,7 +208,8 @@ class Generate(Op):
         """Cuts off the tokens that the first new one may begin inside of, and returns them."""
         if not self.params.token_healing or self.params.max_new_tokens == 0:
             return []
-        is_prompt = [origin == 0 for origin in session.origins[-MOST_HEALED:]]
+        first = max(session.marked, len(session.tokens) - MOST_HEALED)
+        is_prompt = [False] * MOST_HEALED + [origin == 0 for origin in session.origins[first:]]
         tokenizer = core.tokenizer
         count = num_to_heal(session.tokens, is_prompt, tokenizer.token_bytes, tokenizer.prefixes)
         start = len(session.tokens) - count

@@ -151,9 +151,9 @@ class Session:
         return handle
 
     def mark(self) -> Handle[int]:
-        """The number of tokens at this point of the script, for `truncate`."""
+        """The number of tokens at this point of the script, for `truncate`; what stands before it is not healed."""
         handle: Handle[int] = Handle(_flush=self.flush)
-        self._record_between(Mark(handle))
+        self._record(Mark(handle))
         return handle
 
     def truncate(self, num_tokens: int) -> None:

@@ -31,6 +31,7 @@ class SessionState:
         awaiting: an operation begun that has no job yet, because its grammar is being compiled.
         ticket: of that compilation.
         error: why it can do nothing more.
+        marked: tokens before this place stay as they are: somebody may return to it.
         is_ending: it failed before its script came to the close in it, which is still due.
     """
 
@@ -48,6 +49,7 @@ class SessionState:
         self.is_closed = False
         self.is_suspended = False
         self.last_use = 0
+        self.marked = 0
         self._origins = bytearray()
 
     @property
@@ -77,6 +79,7 @@ class SessionState:
 
     def cut(self, num_tokens: int) -> None:
         """Forgets all tokens from `num_tokens` on; their KV is cut by whoever settles the step."""
+        self.marked = min(self.marked, num_tokens)
         del self.tokens[num_tokens:]
         del self._origins[num_tokens:]
 

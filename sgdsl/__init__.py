@@ -59,6 +59,7 @@ from sgdsl.roles import (  # noqa: E402
     user_begin,
     user_end,
 )
+from sgdsl.separation import separate_reasoning  # noqa: E402
 from sgdsl.state import Checkpoint, ProgramState  # noqa: E402
 from sgdsl.usage import Usage  # noqa: E402
 
@@ -99,6 +100,7 @@ __all__ = [
     "greedy_token_selection",
     "joint_likelihood",
     "select",
+    "separate_reasoning",
     "set_default_backend",
     "system",
     "system_begin",

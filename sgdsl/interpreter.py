@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
@@ -78,7 +79,9 @@ def _gen(stream: Stream, step: Step) -> None:
     handles = []
     for sample, session in enumerate([main, *others]):
         _label(stream, session, node.name)
-        params = sampling.one(node.constraint, sample)
+        params = replace(
+            sampling.one(node.constraint, sample), token_healing=node.token_healing, constraint_after=_marker(node)
+        )  # fmt: skip
         handles.append(session.generate(params, top_logprobs=top_logprobs, logprob_start=start))
     for session in others:
         session.flush()
@@ -91,6 +94,11 @@ def _gen(stream: Stream, step: Step) -> None:
 
     _follow(stream, step, handles, settle)
     _limit(stream, step, node.timeout)
+
+
+def _marker(node: ir.Gen) -> str | None:
+    """The text a gen's constraint begins behind."""
+    return None if node.constraint is None or node.reasoning is None else node.reasoning.end
 
 
 def _select(stream: Stream, step: Step) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
 from sgdsl.choices import ChoicesMethod
+from sgdsl.reasoning import Reasoning
 from sgdsl.sampling import Sampling
 from sgdsl.types import Typed
 
@@ -44,6 +45,8 @@ class Gen:
         sampling: what the gen says itself; the run's defaults fill the rest.
         constraint: what the text must look like.
         typed: how the text becomes a Python value; None leaves it a string.
+        token_healing: the first token may begin inside the prompt's last ones.
+        reasoning: how reasoning before the answer is written; `constraint` and `typed` are of the answer alone.
         timeout: seconds from being handed over to the backend.
         priority: higher runs first, where the backend has priorities.
     """
@@ -52,8 +55,15 @@ class Gen:
     sampling: Sampling = field(default_factory=Sampling)
     constraint: Spec | None = None
     typed: Typed | None = None
+    token_healing: bool = False
+    reasoning: Reasoning | None = None
     timeout: float | None = None
     priority: int | None = None
+
+    @property
+    def reasoning_name(self) -> str | None:
+        """What the reasoning is bound to, where it is separated."""
+        return None if self.name is None or self.reasoning is None else f"{self.name}_reasoning_content"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Mapping, Sequence
-from typing import Any, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from sgdsl.choices import ChoicesMethod
+
+if TYPE_CHECKING:
+    from grammars.spec import Spec
 
 __all__ = ["CONSTRAINTS", "GenOptions", "PlainOptions", "SamplingOptions"]
 
@@ -44,7 +47,7 @@ class SamplingOptions(TypedDict, total=False):
 class PlainOptions(SamplingOptions, total=False):
     """What a gen takes beside sampling, without constraints.
 
-    token_healing: the first token may begin inside the prompt's last one. priority: higher runs first.
+    token_healing: the first token may begin inside the prompt's last ones. priority: higher runs first.
     timeout: seconds.
     """
 
@@ -58,7 +61,9 @@ class GenOptions(PlainOptions, total=False):
 
     dtype: int, float, bool or str constrain the text; the value stays the text.
     choices, choices_method: one of these strings, as `select`.
-    regex, json_schema, grammar, lark, structural_tag: what the text must look like.
+    regex: a pattern the whole text matches. json_schema: JSON text, Python objects or a pydantic model.
+    grammar: GBNF (or EBNF as xgrammar writes it), or any spec of `grammars`. lark: a grammar in Lark's syntax.
+    structural_tag: free text with constrained parts, such as tool calls, in the shapes clients of servers send.
     type: a Python type; the text is constrained to it and the value is an object of it.
     """
 
@@ -67,7 +72,7 @@ class GenOptions(PlainOptions, total=False):
     choices_method: ChoicesMethod | None
     regex: str | None
     json_schema: str | dict[str, Any] | bool | builtins.type | None
-    grammar: str | None
+    grammar: str | Spec | None
     lark: str | None
     structural_tag: str | dict[str, Any] | None
     type: Any

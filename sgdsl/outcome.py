@@ -30,12 +30,12 @@ def ready(value: Any) -> Handle[Outcome]:
 
 
 def of_generations(node: Gen, results: Sequence[Generation], with_text: Callable[[int], str] | None) -> Outcome:
-    """What a gen's samples come to.
+    """What a gen's samples come to: the whole texts, and the values of their answers.
 
     Raises:
         ValueError: a text is no value of the gen's type.
     """
-    parse = node.typed.parse if node.typed is not None else str
+    parse: Callable[[str], Any] = node.typed.parse if node.typed is not None else str
     metas = [_generation_meta(result, with_text) for result in results]
     values = [_parsed(parse, node, result) for result in results]
     if len(results) == 1:
@@ -44,13 +44,14 @@ def of_generations(node: Gen, results: Sequence[Generation], with_text: Callable
 
 
 def _parsed(parse: Callable[[str], Any], node: Gen, result: Generation) -> Any:
+    text = result.text if node.reasoning is None else node.reasoning.split(result.text)[1]
     try:
-        return parse(result.text)
+        return parse(text)
     except ValueError as error:
         kind = getattr(node.typed.type, "__name__", node.typed.type) if node.typed is not None else "str"
         cut = "; it was cut off, max_tokens is too small" if result.finish_reason == "length" else ""
         reason = " ".join(str(error).split())
-        raise ValueError(f"{result.text!r:.200} is not a valid {kind}: {reason}{cut}") from error
+        raise ValueError(f"{text!r:.200} is not a valid {kind}: {reason}{cut}") from error
 
 
 def _generation_meta(result: Generation, with_text: Callable[[int], str] | None) -> dict[str, Any]:

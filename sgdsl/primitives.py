@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Unpack
 
 from sgdsl.choices import ChoicesMethod, token_length_normalized
-from sgdsl.errors import BackendCapabilityError, InvalidArgument
+from sgdsl.errors import BackendCapabilityError, InvalidArgument, NotSupported
 from sgdsl.ir import Gen, Node, ScopeEnd, Select, Text
 from sgdsl.options import CONSTRAINTS, GenOptions, PlainOptions
 from sgdsl.sampling import Sampling
@@ -33,12 +33,10 @@ class Expr:
 
     def __post_init__(self) -> None:
         seen: set[str] = set()
-        for node in self.nodes:
-            name = node.name if isinstance(node, Gen | Select | ScopeEnd) else None
-            if name is not None and name in seen:
+        for name in (name for node in self.nodes for name in _names(node)):
+            if name in seen:
                 raise InvalidArgument(f"name {name!r} is used twice within one expression")
-            if name is not None:
-                seen.add(name)
+            seen.add(name)
 
     def __add__(self, other: Expr | str) -> Expr:
         if not isinstance(other, Expr | str):
@@ -49,6 +47,13 @@ class Expr:
         if not isinstance(other, str):
             return NotImplemented
         return Expr(expression(other).nodes + self.nodes)
+
+
+def _names(node: Node) -> list[str]:
+    """What a node binds."""
+    found = [node.name if isinstance(node, Gen | Select | ScopeEnd) else None]
+    found += [node.reasoning_name] if isinstance(node, Gen) else []
+    return [name for name in found if name is not None]
 
 
 def expression(value: object) -> Expr:
@@ -75,7 +80,7 @@ def gen(name: str | None = None, max_tokens: int | None = None, **options: Unpac
 
     Raises:
         InvalidArgument: naming the argument, its value and what is allowed, or two constraints given together.
-        BackendCapabilityError: a constraint that no backend can hold to yet.
+        NotSupported: a structural tag of a kind that is not known.
         TypeError: an argument that does not exist.
     """
     given: dict[str, Any] = {key: value for key, value in options.items() if value is not None}
@@ -86,16 +91,17 @@ def gen(name: str | None = None, max_tokens: int | None = None, **options: Unpac
         given["max_tokens"] = max_tokens
     kind, value = _only_constraint(given)
     priority, timeout = given.pop("priority", None), given.pop("timeout", None)
-    _refuse_healing(given.pop("token_healing", False))
     _check_call(name, priority, timeout)
     if kind == "choices":
         return _gen_choices(name, value, given, priority, timeout)
+    token_healing = _checked_healing(given.pop("token_healing", False))
     if "choices_method" in given:
         raise InvalidArgument("choices_method is not allowed without choices")
     sampling = Sampling.of(given)
     constraint, parser = _constraint(kind, value, sampling)
     node = Gen(
-        name=name, sampling=sampling, constraint=constraint, typed=parser, timeout=timeout, priority=priority
+        name=name, sampling=sampling, constraint=constraint, typed=parser, token_healing=token_healing,
+        timeout=timeout, priority=priority,
     )  # fmt: skip
     return Expr((node,))
 
@@ -188,14 +194,13 @@ def _only_constraint(given: dict[str, Any]) -> tuple[str | None, Any]:
         raise InvalidArgument(f"{named[0]} and {named[1]} are given together: at most one constraint is allowed")
     if not named:
         return None, None
-    if named[0] in ("grammar", "lark", "structural_tag"):
-        raise BackendCapabilityError(named[0], "default", "only regex and JSON schema constraints are compiled")
     return named[0], given.pop(named[0])
 
 
-def _refuse_healing(token_healing: object) -> None:
-    if token_healing is not False:
-        raise BackendCapabilityError(f"token_healing={token_healing!r}", "default")
+def _checked_healing(token_healing: object) -> bool:
+    if not isinstance(token_healing, bool):
+        raise InvalidArgument(f"token_healing={token_healing!r} is not allowed: True or False")
+    return token_healing
 
 
 def _gen_choices(name: str | None, choices: Any, given: dict[str, Any], priority: Any, timeout: Any) -> Expr:
@@ -209,22 +214,33 @@ def _gen_choices(name: str | None, choices: Any, given: dict[str, Any], priority
 
 
 def _constraint(chosen: str | None, value: Any, sampling: Sampling) -> tuple[Spec | None, Typed | None]:
-    from grammars.errors import InvalidSpec
-    from grammars.spec import JsonSchema, Regex
+    from grammars.errors import InvalidSpec, UnsupportedConstraint
 
     try:
-        if chosen == "regex":
-            re.compile(value)  # what cannot even be read is refused here, the rest when it is compiled
-            return Regex(value), None
-        if chosen == "json_schema":
-            schema = value.model_json_schema() if hasattr(value, "model_json_schema") else value
-            return JsonSchema.of(schema), None
         if chosen == "dtype":
-            return Regex(dtype_pattern(value, sampling.stop or ())), None
+            return _spec("regex", dtype_pattern(value, sampling.stop or ())), None
         if chosen == "type":
             parser = typed(value)
             return parser.constraint, parser
+        return (None if chosen is None else _spec(chosen, value)), None
     except (InvalidSpec, TypeError, re.error) as error:
         written = f"={value!r:.80}" if isinstance(error, re.error) else ""
         raise InvalidArgument(f"{chosen}{written}: {error}") from error
-    return None, None
+    except UnsupportedConstraint as error:
+        raise NotSupported(f"{chosen}: {error}") from error
+
+
+def _spec(chosen: str, value: Any) -> Spec:
+    """The spec of an argument that is one; what a grammar says is only looked at when it is compiled."""
+    from grammars.spec import Gbnf, JsonSchema, Lark, Regex, Spec, StructuralTag
+
+    if chosen == "regex":
+        re.compile(value)  # what cannot even be read is refused here, the rest when it is compiled
+        return Regex(value)
+    if chosen == "json_schema":
+        return JsonSchema.of(value.model_json_schema() if hasattr(value, "model_json_schema") else value)
+    if chosen == "structural_tag":
+        return StructuralTag.of(value)
+    if chosen == "lark":
+        return Lark(value)
+    return value if isinstance(value, Spec) else Gbnf(value)

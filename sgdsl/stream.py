@@ -15,6 +15,7 @@ from sgdsl.ir import Checkpoint as CheckpointNode
 from sgdsl.ir import Fork, Gen, Join, Node, RoleBegin, RoleEnd, Rollback, ScopeBegin, ScopeEnd, Select, Text, Tokens
 from sgdsl.log import Log
 from sgdsl.outcome import Outcome, gathered
+from sgdsl.separation import separated
 from sgdsl.source import Source
 
 if TYPE_CHECKING:
@@ -166,12 +167,20 @@ class Stream:
             self._return_to(node.index)
         elif step.outcome is not None:
             self.unfinished[step] = None
-            if isinstance(node, Gen | Select) and node.name is not None:
-                self.bind(node.name, step.outcome)
+            self._bind_outcome(node, step.outcome)
         if not isinstance(node, Rollback | Fork | Join | CheckpointNode | Tokens):
             self.trail.append(step)
         self.log.append(step)
         self.queue.append(step)
+
+    def _bind_outcome(self, node: Node, outcome: Handle[Outcome]) -> None:
+        if isinstance(node, Gen) and node.reasoning is not None:
+            answer, thoughts = separated(outcome, node.reasoning)
+            for name, handle in ((node.name, answer), (node.reasoning_name, thoughts)):
+                if name is not None:
+                    self.bind(name, handle)
+        elif isinstance(node, Gen | Select) and node.name is not None:
+            self.bind(node.name, outcome)
 
     def bind(self, name: str, outcome: Handle[Outcome]) -> None:
         """Makes `name` stand for this outcome from here on."""

@@ -78,7 +78,8 @@ def test_every_block_is_tested() -> None:
 def test_the_settings_table_lists_every_setting_with_its_default() -> None:
     rows = dict(re.findall(r"^\| `(\w+)` \| `?([^|`]+)`? \|", README, re.MULTILINE))
     settings: dict[str, object] = {"audit": config.EngineConfig().audit}
-    for group in (config.ModelSettings(), config.MemoryConfig(), config.SchedulerConfig()):
+    groups = (config.ModelSettings(), config.MemoryConfig(), config.SchedulerConfig(), config.GrammarConfig())
+    for group in groups:
         settings |= {name: getattr(group, name) for name in typing.get_type_hints(type(group))}
     assert rows.keys() == settings.keys()
     for name, default in settings.items():

@@ -29,7 +29,7 @@ MOST_STATES = 65_536
 """State numbers are 16 bits wide."""
 
 SENTINEL = "\U0010ffff"
-"""Stands before and behind every text while outlines-core builds; no `CharSet` has it.
+"""Stands before and behind every text while outlines-core builds; no rendered set has it.
 
 Behind, because outlines-core 0.2.14 loses the transitions from a final state to one that is not final (`(?:ab)*`
 accepts nothing but the empty text), so no state inside the text may be final. Before, because it also builds the

@@ -284,12 +284,12 @@ class ArrayState:
             item = shapes.merge.all_of((item, shapes.values.unlike(ArraySearch(shape).spoiling(self.residual))))
         for left, extra in shape.advance(self.residual):
             node = shapes.merge.all_of((item, *extra))
-            if shapes.is_empty(node) or not (shape.is_plain or shape.can_complete(left)):
+            if not shapes.can_be(node) or not (shape.is_plain or shape.can_complete(left)):
                 continue
             guessed = bool(left.twin) and left.twin is not self.residual.twin
             captures = shape.distinct or guessed
             found[ArrayState(shape, left, captures=True) if captures else shape.state(left), node] = None
-        return undominated(found, lambda state: state.residual.clauses)
+        return undominated(found)
 
     def with_item(self, value: object) -> tuple[ArrayState, ...]:
         """The states to go on from after that item (as `json.loads` gives it); for a state that captures.

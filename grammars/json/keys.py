@@ -56,6 +56,9 @@ class KeyTable:
 
     def mask(self, keys: KeySet) -> int:
         """The labels a set of names covers. Names the table does not know are left out."""
+        if len(keys.names) == 1 and not keys.negated and not keys.patterns:
+            label = self._labels.get(keys.names[0])
+            return 0 if label is None else 1 << label
         found = self._masks.get(keys)
         if found is None:
             found = self._masks[keys] = self._find_mask(keys)

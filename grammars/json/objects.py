@@ -39,6 +39,10 @@ class Residual(NamedTuple):
     rivals: frozenset[FrozenObject]
     taken: frozenset[str]
 
+    def without(self, available: int) -> Residual:
+        """The same with other labels available."""
+        return Residual(available, self.clauses, self.num_read, self.rivals, self.taken)
+
 
 class ObjectShape:
     """One conjunction of constraints on an object: what all its states have in common.
@@ -62,6 +66,9 @@ class ObjectShape:
         self._values: dict[int, Node] = {}
         self._children: dict[int, Child] = {}
         self._states: dict[Residual, ObjectState] = {}
+        self._possible: int | None = None
+        self._involved: dict[Clauses, int] = {}
+        self._completable: dict[Residual, bool] = {}
         for atom in conjunction.atoms:
             clauses += self._take_atom(atom)
         self._literals = [literal for clause in clauses for literal in clause]
@@ -73,26 +80,23 @@ class ObjectShape:
 
     def _take_atom(self, atom: Atom) -> list[frozenset[Atom]]:
         """Notes what an atom says; the clause it is when it is decided only as properties come."""
-        if isinstance(atom, CountProperties):
+        if isinstance(atom, Every):
+            if atom.node is not TRUE:
+                self._note(self.table.mask(atom.keys), atom.node)
+        elif isinstance(atom, Some):
+            mask = self.table.mask(atom.keys)
+            if mask & self.table.all_classes or mask & (mask - 1) or not mask:
+                return [frozenset((atom,))]
+            self.required |= mask
+            if atom.node is not TRUE:
+                self._note(mask, atom.node)
+        elif isinstance(atom, CountProperties):
             self.low = max(self.low, atom.low)
             if atom.high is not None:
                 self.high = atom.high if self.high is None else min(self.high, atom.high)
-            return []
-        if not isinstance(atom, Every | Some):
-            return []
-        mask = self.table.mask(atom.keys)
-        if isinstance(atom, Every):
-            self._note(mask, atom.node)
-            return []
-        if mask & self.table.all_classes or mask & (mask - 1) or not mask:
-            return [frozenset((atom,))]
-        self.required |= mask
-        self._note(mask, atom.node)
         return []
 
     def _note(self, mask: int, node: Node) -> None:
-        if node is TRUE:
-            return
         while mask:
             lowest = mask & -mask
             self._every[lowest.bit_length() - 1].append(node)
@@ -120,7 +124,28 @@ class ObjectShape:
         """What the value under a label satisfies in any case."""
         found = self._values.get(label)
         if found is None:
-            found = self._values[label] = self.shapes.merge.all_of(self._every[label])
+            nodes = self._every[label]
+            found = self._values[label] = nodes[0] if len(nodes) == 1 else self.shapes.merge.all_of(nodes)
+        return found
+
+    @property
+    def possible(self) -> int:
+        """The labels whose value can be at all, as a bit mask."""
+        if self._possible is None:
+            self._possible, mask = 0, self._available()
+            for label, nodes in enumerate(self._every):
+                if mask >> label & 1 and (not nodes or self.shapes.can_be(self.value(label))):
+                    self._possible |= 1 << label
+        return self._possible
+
+    def involved(self, clauses: Clauses) -> int:
+        """The labels that decide about clauses, as a bit mask; -1 where any property does."""
+        found = self._involved.get(clauses)
+        if found is None:
+            found = 0
+            for literal in {literal for clause in clauses for literal in clause}:
+                found |= self.table.mask(literal.keys) if isinstance(literal, Every | Some) else -1
+            self._involved[clauses] = found
         return found
 
     def begin(self) -> ObjectState | None:
@@ -141,7 +166,7 @@ class ObjectShape:
         """
         if self.high is not None and residual.num_read >= self.high:
             return
-        after = self._after(residual.available, label, ordered)
+        after = self.after(residual.available, label, ordered)
         count = min(residual.num_read + 1, self.count_cap)
         for rivals, unlike in self._rivals.advance(residual.rivals, residual.available, after, label):
             for step in self._decide(residual.clauses, label):
@@ -163,7 +188,7 @@ class ObjectShape:
     def _covers(self, label: int, literal: Atom) -> bool:
         return isinstance(literal, Every | Some) and bool(self.table.mask(literal.keys) >> label & 1)
 
-    def _after(self, available: int, label: int, ordered: bool) -> int:
+    def after(self, available: int, label: int, ordered: bool) -> int:
         """The labels that may come after one."""
         if label >= self.table.num_names:
             return available & self.table.all_classes if ordered else available
@@ -196,11 +221,27 @@ class ObjectShape:
 
     def can_complete(self, residual: Residual) -> bool:
         """Whether some object ends well from here."""
-        return self.shapes.emptiness.answer(ObjectSearch(self).completes(residual))
+        if self.is_plain:
+            return not self.required & residual.available & ~self.possible
+        if not residual.clauses and not residual.rivals:
+            return self._completes_counted(residual.available & self.possible, residual)
+        found = self._completable.get(residual)
+        if found is None:
+            found = self.shapes.emptiness.answer(ObjectSearch(self).completes(residual))
+            self._completable[residual] = found
+        return found
 
-    def must_capture(self, residual: Residual, label: int, extra: tuple[Node, ...]) -> bool:
+    def _completes_counted(self, alive: int, residual: Residual) -> bool:
+        """Whether the required names can all come, and the number of properties be right."""
+        required = self.required & residual.available
+        count = residual.num_read + required.bit_count()
+        if required & ~alive or (self.high is not None and max(count, self.low) > self.high):
+            return False
+        return bool(alive & self.table.all_classes) or count + (alive & ~required).bit_count() >= self.low
+
+    def must_capture(self, residual: Residual, label: int, has_extra: bool) -> bool:
         """Whether the undeclared name just read must not come again: its value fulfils something, or names count."""
-        return label >= self.table.num_names and (bool(extra) or residual.num_read < self._wanted)
+        return label >= self.table.num_names and (has_extra or residual.num_read < self._wanted)
 
     def keys(self, taken: frozenset[str]) -> KeyClasses:
         """How names are told apart when some undeclared ones must not come again."""
@@ -219,7 +260,7 @@ class ObjectState:
     undeclared name it has, how to go on.
     """
 
-    __slots__ = ("_keys", "_next", "can_close", "captures", "residual", "shape")
+    __slots__ = ("_alive", "_keys", "_next", "can_close", "captures", "residual", "shape")
 
     def __init__(self, shape: ObjectShape, residual: Residual, captures: bool = False) -> None:
         self.shape = shape
@@ -228,6 +269,7 @@ class ObjectState:
         self.can_close = shape.closes(residual)
         self._next: dict[int, tuple[tuple[ObjectState, Node], ...]] = {}
         self._keys: KeyClasses | None = None
+        self._alive: int | None = None
 
     @property
     def keys(self) -> KeyClasses:
@@ -236,24 +278,48 @@ class ObjectState:
             self._keys = self.shape.keys(self.residual.taken)
         return self._keys
 
-    def _may_come(self, label: int) -> bool:
-        shape, available = self.shape, self.residual.available
-        if not available >> label & 1:
-            return False
-        return not shape.in_order or not shape.required & available & ((1 << label) - 1)
+    @property
+    def alive_mask(self) -> int:
+        """The labels that may come now, as a bit mask."""
+        if self._alive is None:
+            self._alive = self._find_alive()
+        return self._alive
+
+    def _find_alive(self) -> int:
+        shape, residual = self.shape, self.residual
+        alive = residual.available & shape.possible
+        if shape.in_order:
+            required = shape.required & residual.available
+            if required:
+                alive &= ((required & -required) << 1) - 1
+        if shape.is_plain:
+            return alive
+        asked = alive & ~self._free_labels()
+        while asked:
+            lowest = asked & -asked
+            if not self._has_next(lowest.bit_length() - 1):
+                alive ^= lowest
+            asked ^= lowest
+        return alive
+
+    def _free_labels(self) -> int:
+        """Labels that no clause, count or rival has to do with: whatever else can be can still be after them."""
+        shape, residual = self.shape, self.residual
+        if residual.rivals or shape.low or shape.high is not None:
+            return 0
+        involved = shape.involved(residual.clauses)
+        if shape.in_order:
+            skipped = involved & residual.available
+            return ((skipped & -skipped) - 1) if skipped else -1
+        return ~involved
 
     def allows(self, label: int) -> bool:
         """Whether a name with that label may come now."""
-        if not self._may_come(label):
-            return False
-        if self.shape.is_plain:
-            return not self.shape.shapes.is_empty(self.shape.value(label))
-        return bool(self.next(label))
+        return bool(self.alive_mask >> label & 1)
 
     def can_continue(self) -> bool:
         """Whether any name may come now."""
-        keys = self.shape.table.keys
-        return any(self.allows(label) for label in range(len(keys.names) + len(keys.classes)))
+        return bool(self.alive_mask)
 
     def next(self, label: int) -> tuple[tuple[ObjectState, Node], ...]:
         """The alternatives after a name with that label: the state after the property, and what its value must satisfy.
@@ -265,21 +331,35 @@ class ObjectState:
         """
         found = self._next.get(label)
         if found is None:
-            found = self._next[label] = self._find_next(label) if self._may_come(label) else ()
+            found = self._next[label] = self._find_next(label) if self.alive_mask >> label & 1 else ()
         return found
 
     def _find_next(self, label: int) -> tuple[tuple[ObjectState, Node], ...]:
-        shape, shapes = self.shape, self.shape.shapes
-        value = shape.value(label)
+        shape = self.shape
+        if shape.is_plain or self._free_labels() >> label & 1:
+            left = self.residual.without(shape.after(self.residual.available, label, shape.in_order))
+            return ((shape.state(left), shape.value(label)),)
         found: dict[tuple[ObjectState, Node], None] = {}
-        for left, extra in shape.advance(self.residual, label, shape.in_order):
-            node = shapes.merge.all_of((value, *extra)) if extra else value
-            if shapes.is_empty(node) or not (shape.is_plain or shape.can_complete(left)):
-                continue
-            captures = shape.must_capture(left, label, extra)
+        for left, node, has_extra in self._ways(label):
+            captures = shape.must_capture(left, label, has_extra)
             state = ObjectState(shape, left, captures=True) if captures else shape.state(left)
             found[state, node] = None
-        return undominated(found, lambda state: state.residual.clauses)
+        return undominated(found)
+
+    def _has_next(self, label: int) -> bool:
+        return any(True for _ in self._ways(label))
+
+    def _ways(self, label: int) -> Iterator[tuple[Residual, Node, bool]]:
+        """The ways to read a property, each of which can be completed.
+
+        For each what is left after it, what its value must satisfy, and whether that is more than in any case.
+        """
+        shape, shapes = self.shape, self.shape.shapes
+        value = shape.value(label)
+        for left, extra in shape.advance(self.residual, label, shape.in_order):
+            node = shapes.merge.all_of((value, *extra)) if extra else value
+            if shapes.can_be(node) and shape.can_complete(left):
+                yield left, node, bool(extra)
 
     def with_name(self, name: str) -> tuple[ObjectState, ...]:
         """The states to go on from after a property with that undeclared name; for a state that captures."""

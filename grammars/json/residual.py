@@ -166,9 +166,7 @@ def _is_within(count: int, bounds: CountProperties | CountItems) -> bool:
     return bounds.low <= count and (bounds.high is None or count <= bounds.high)
 
 
-def undominated(
-    found: Iterable[tuple[_State, Node]], clauses: Callable[[_State], Clauses]
-) -> tuple[tuple[_State, Node], ...]:
+def undominated(found: Iterable[tuple[_State, Node]]) -> tuple[tuple[_State, Node], ...]:
     """Alternatives without those that another one with a weaker value and the same state makes needless."""
     ordered = tuple(found)
     if not 1 < len(ordered) <= 64:

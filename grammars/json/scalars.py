@@ -12,6 +12,8 @@ from grammars.json.node import (
     TYPES,
     All,
     Any,
+    Every,
+    EveryItem,
     IsType,
     JsonType,
     MultipleOf,
@@ -42,6 +44,9 @@ _FEW = 17
 CONSTANTS: dict[JsonType, Frozen] = {"null": None, "true": freeze(True), "false": freeze(False)}
 """The kinds of one value each."""
 
+_SAME_KINDS: dict[type, int] = {Some: OBJECT, SomeItem: ARRAY, Every: _ALL_KINDS, EveryItem: _ALL_KINDS}
+"""The kinds that all nodes of one sort allow."""
+
 _Strings: TypeAlias = tuple[Language, int, int | None]
 
 
@@ -65,7 +70,9 @@ class Scalars:
 
     def kinds(self, node: Node) -> int:
         """The kinds of values a node may allow, as `BITS`: exact for null, true and false, an upper bound else."""
-        found = self._kinds.get(node)
+        found = _SAME_KINDS.get(type(node))
+        if found is None:
+            found = self._kinds.get(node)
         if found is None:
             found = self._kinds[node] = self._find_kinds(node)
         return found
@@ -84,10 +91,6 @@ class Scalars:
                 return kinds
             case IsType(types):
                 return sum(BITS[name] for name in types)
-            case Some():
-                return OBJECT
-            case SomeItem():
-                return ARRAY
             case Unlike():
                 excluded = (BITS[name] for name, value in CONSTANTS.items() if value in node.values)
                 return _ALL_KINDS & ~sum(excluded)

@@ -18,6 +18,7 @@ from grammars.json.scalars import ARRAY, BITS, OBJECT, Scalars
 from grammars.json.targets import Targets
 from grammars.json.unlike import Values
 from grammars.json.value_cells import ValueCells
+from grammars.json.witness import Witness
 from grammars.regular.language import Languages
 
 __all__ = ["Shapes"]
@@ -53,6 +54,7 @@ class Shapes:
         self._arrays_of = Splitter("array", self.scalars, targets, self.merge, alternatives)
         whole = {OBJECT: self._objects_of.flat, ARRAY: self._arrays_of.flat}
         self.cells = ValueCells(languages, nodes, self.scalars, whole, self.limits.cells)
+        self._witness = Witness(targets)
         self.emptiness = Emptiness(self._question)
         self._forms: dict[Node, Forms] = {}
         self._objects: dict[Node, tuple[ObjectShape, ...]] = {}
@@ -77,11 +79,22 @@ class Shapes:
     def is_empty(self, node: Node) -> bool:
         """Whether no value satisfies a node. Only finite values count, so what requires itself is empty.
 
+        Objects and arrays of the node are prepared in any case, so that limits they exceed show here.
+
         Raises:
             GrammarLimit: it takes more than the limits allow to find out.
         """
         try:
+            self._object_shapes(node)
+            self._array_shapes(node)
             return self.emptiness.is_empty(node)
+        except RecursionError:
+            raise GrammarLimit("json_schema: constraints are nested too deeply") from None
+
+    def can_be(self, node: Node) -> bool:
+        """Whether some value satisfies a node, found out with as little work as possible."""
+        try:
+            return self._witness.shows(node) or not self.emptiness.is_empty(node)
         except RecursionError:
             raise GrammarLimit("json_schema: constraints are nested too deeply") from None
 
@@ -101,7 +114,7 @@ class Shapes:
 
     def _question(self, node: Node) -> bool | Asking:
         """Whether a node is empty, or how to find out where it takes a look at properties and items."""
-        if self.scalars.has_scalar(node):
+        if self._witness.shows(node) or self.scalars.has_scalar(node):
             return False
         objects, arrays = self._object_shapes(node), self._array_shapes(node)
         if not objects and not arrays:

@@ -29,17 +29,13 @@ def fill_batch(matchers: Sequence[MachineMatcher], places: Sequence[int], out: n
     if fill_rows is not None:
         machines = [matcher.machine for matcher in matchers]
         # Held on to, so that no table that is replaced by a larger one meanwhile goes away.
-        heaps, masks = [machine.heap.data for machine in machines], [machine.masks for machine in machines]
+        held = [(machine.heap.data, machine.masks) for machine in machines]
         threads = [matcher.threads for matcher in matchers]
-        counts = [len(own) for own in threads]
-        firsts = np.concatenate([[0], np.cumsum(counts[:-1])])
-        grammars = np.array(
-            [
-                (heap.ctypes.data, len(heap), slots.ctypes.data, len(slots), first, count)
-                for heap, slots, first, count in zip(heaps, masks, firsts.tolist(), counts, strict=True)
-            ],
-            np.int64,
-        )
+        table, first = [], 0
+        for machine, (heap, slots), own in zip(machines, held, threads, strict=True):
+            table.append((machine.heap.address, len(heap), machine.masks_address, len(slots), first, len(own)))
+            first += len(own)
+        grammars = np.array(table, np.int64)
         status = np.empty(len(matchers), np.int32)
         scratch = tables.take_scratch()
         words = out.view(np.uint32)

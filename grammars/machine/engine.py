@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -26,6 +27,9 @@ from grammars.spec import Choice, JsonObject, JsonSchema, Regex, Spec
 from grammars.vocabulary import Vocabulary
 
 __all__ = ["EngineLimits", "MachineEngine"]
+
+CODE = re.compile(r"\\[xuU0-7]|[^\x20-\x7e]")
+"""What may ask for a character that few vocabularies have."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,9 +98,11 @@ class MachineEngine:
     def _compile(self, spec: Spec, machine: Machine, languages: Languages) -> MachineGrammar:
         if isinstance(spec, Regex):
             language = pattern_language(languages, spec.pattern)
-            return self._lexeme(machine, languages, language, "regex")
+            names_any = CODE.search(spec.pattern) is not None
+            return self._lexeme(machine, languages, language, "regex", names_any=names_any)
         if isinstance(spec, Choice):
-            return self._lexeme(machine, languages, languages.literals(spec.options), "choice")
+            language = languages.literals(spec.options)
+            return self._lexeme(machine, languages, language, "choice", names_any=True)
         if isinstance(spec, JsonObject):
             spec = spec.schema()
         if isinstance(spec, JsonSchema):
@@ -104,7 +110,13 @@ class MachineEngine:
             return MachineGrammar(machine, start, warnings)
         return self._rules(spec, machine, languages)
 
-    def _lexeme(self, machine: Machine, languages: Languages, language: Language, what: str) -> MachineGrammar:
+    def _lexeme(
+        self, machine: Machine, languages: Languages, language: Language, what: str, *, names_any: bool
+    ) -> MachineGrammar:
+        """The grammar of a language; `names_any`: it may ask for single characters that no token can write."""
+        chars = self.tables.spellable
+        if names_any and chars is not None:
+            language = languages.intersect(language, languages.repeat(languages.chars(chars), 0, None))
         if languages.is_empty(language):
             raise InvalidSpec(f"{what}: no text matches it")
         lexemes = Lexemes(machine, "plain", twin=clipper(languages))

@@ -27,6 +27,8 @@ class Heap:
 
     def __init__(self, max_bytes: int) -> None:
         self.data: npt.NDArray[np.int32] = np.zeros(1024, np.int32)
+        self.address = self.data.ctypes.data
+        """Where `data` lies in memory."""
         self.used = STATE_SIZE
         self._max_ints = min(MAX_INTS, max_bytes // 4)
 
@@ -54,4 +56,4 @@ class Heap:
             raise GrammarLimit(f"grammar: its tables take more than {self._max_ints * 4} bytes")
         grown = np.zeros(max(self.used, 2 * len(self.data)), np.int32)
         grown[: len(self.data)] = self.data
-        self.data = grown
+        self.data, self.address = grown, grown.ctypes.data

@@ -39,6 +39,17 @@ def has_room(h: Any, v: Any, s: int, n: int, node: int) -> bool:
     return h[s + MOST] < 0 or n + longest + h[s + LEAST_LEFT] <= h[s + MOST]  # type: ignore[no-any-return]
 
 
+def note_children(v: Any, behind: Any, count: int, move: int, node: int) -> int:
+    """Notes the nodes right behind a node that ends the lexeme; the new number of pairs."""
+    child = node + 1
+    while child < v[v[SKIP_AT] + node]:
+        behind[2 * count] = move
+        behind[2 * count + 1] = child
+        count += 1
+        child = v[v[SKIP_AT] + child]
+    return count
+
+
 def inner(h: Any, v: Any, x: Any, s: int, n: int, row: Any, behind: Any) -> int:
     """What a lexeme's state allows by itself, whatever the stack.
 
@@ -51,19 +62,14 @@ def inner(h: Any, v: Any, x: Any, s: int, n: int, row: Any, behind: Any) -> int:
     Returns:
         Number of pairs in `behind`.
     """
-    x[MISSES_USED] = 0
-    x[DEEPEST] = 0
-    byte_at = v[BYTE_AT]
-    depth_at = v[DEPTH_AT]
-    skip_at = v[SKIP_AT]
+    x[MISSES_USED], x[DEEPEST] = 0, 0
+    depth_at, skip_at = v[DEPTH_AT], v[SKIP_AT]
     count = 0
-    x[PATH] = s
-    x[PATH + 1] = n
+    x[PATH], x[PATH + 1] = s, n
     i = 1
     while i < v[NODES]:
         path = PATH + 3 * (v[depth_at + i] - 1)
-        s = x[path]
-        n = x[path + 1]
+        s, n = x[path], x[path + 1]
         flags = h[s + FLAGS]
         if not flags & EXPANDED:
             miss(x, s, -1)
@@ -75,7 +81,7 @@ def inner(h: Any, v: Any, x: Any, s: int, n: int, row: Any, behind: Any) -> int:
             x[DEEPEST] = max(x[DEEPEST], v[v[DEEPEST_AT] + i])
             i = v[skip_at + i]
             continue
-        move = h[table + v[byte_at + i]] if table != 0 else lookup(h, s, v[byte_at + i])
+        move = h[table + v[v[BYTE_AT] + i]] if table != 0 else lookup(h, s, v[v[BYTE_AT] + i])
         if move != 0:
             x[DEEPEST] = max(x[DEEPEST], v[depth_at + i])
         enough = not flags & COUNTED or n >= h[s + LEAST]
@@ -92,18 +98,12 @@ def inner(h: Any, v: Any, x: Any, s: int, n: int, row: Any, behind: Any) -> int:
                     i = v[skip_at + i]
                     continue
             set_tokens(v, row, i)
-            x[path + 3] = s
-            x[path + 4] = n
+            x[path + 3], x[path + 4] = s, n
             i += 1
             continue
         after = v[skip_at + i]
         if move != 0 and enough:
             set_tokens(v, row, i)
-            node = i + 1
-            while node < after:
-                behind[2 * count] = move
-                behind[2 * count + 1] = node
-                count += 1
-                node = v[skip_at + node]
+            count = note_children(v, behind, count, move, i)
         i = after
     return count

@@ -35,6 +35,7 @@ HELPERS = [
     walk.child_of,
     walk.stays,
     inner.has_room,
+    inner.note_children,
     walk.note_hit,
     walk.add_work,
     walk.walk,

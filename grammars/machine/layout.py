@@ -20,12 +20,12 @@ Frame                              what a value or rule returns to; lies on the 
 Cell                               [frame, cell below]: a stack as a linked list; 0 ends it. Kernels name the cells they
                                    make themselves by negative numbers until somebody keeps them.
 
-Cache                              of a lexeme's state: [slot, n, (move, byte, nodes at, number of nodes) x n]: the mask
-                                   of the tokens that stay inside the lexeme or end it; by the move that ends it and the
-                                   byte behind, the trie nodes that come next. Of a counted state: [K, 3 x (K + 1) caches
-                                   or 0], by the room left where enough was read, by what is still needed where there is
-                                   room, and by the room left where it is just what is needed; K bounds what one token
-                                   can read.
+Cache                              of a lexeme's state: [slot, n, (move, byte, nodes at, number of nodes) x n]: the
+                                   mask of the tokens that stay inside the lexeme or end it; by the move that ends it
+                                   and the byte behind, the trie nodes that come next. Of a counted state:
+                                   [K, 3 x (K + 1) caches or 0], by the room left where enough was read, by what is
+                                   still needed where there is room, and by the room left where it is just what is
+                                   needed; K bounds what one token can read.
 
 Move                               kind + 8 * operand; 0 is dead
     GOTO state                     read the byte, be in that state

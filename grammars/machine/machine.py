@@ -47,6 +47,8 @@ __all__ = ["MOST_EDGES", "Machine", "goto", "label_move"]
 MOST_EDGES = 18
 """States with more edges get a row of 256 moves."""
 
+BYTES_PER_RECORD = 1_000
+"""Python objects behind a state or frame, languages and constraints included: measured over 200 schemas."""
 TWIN_LIMITS = (16, 64)
 """Characters within which states are compared first: few tokens read more from any one place."""
 BYTES_BY_CLASS = np.argsort(BYTE_CLASSES, kind="stable")
@@ -91,6 +93,7 @@ class Machine:
         self.lock = RLock()
         self.heap = Heap(max_bytes)
         self.masks: npt.NDArray[np.uint32] = np.zeros((0, tables.num_words), np.uint32)
+        self.masks_address = self.masks.ctypes.data
         self._num_masks = 0
         self._expanders: dict[int, Callable[[], None]] = {}
         self._jumpers: dict[int, Jump] = {}
@@ -108,8 +111,9 @@ class Machine:
 
     @property
     def num_bytes(self) -> int:
-        """Memory the tables take."""
-        return self.heap.num_bytes + self.masks.nbytes
+        """Memory the tables take, what Python keeps beside them estimated."""
+        records = len(self._expanders) + len(self._jumpers) + len(self._moves) + len(self._cells) + len(self._twins)
+        return self.heap.num_bytes + self.masks.nbytes + BYTES_PER_RECORD * records
 
     def state(self, flags: int = 0, expand: Callable[[int], None] | None = None) -> int:
         """A new state; `expand` fills in its edges when somebody first comes to it."""
@@ -375,7 +379,7 @@ class Machine:
         if self._num_masks == len(self.masks):
             grown = np.zeros((max(4, 2 * len(self.masks)), mask.size), np.uint32)
             grown[: len(self.masks)] = self.masks
-            self.masks = grown
+            self.masks, self.masks_address = grown, grown.ctypes.data
         self.masks[self._num_masks] = mask
         self._num_masks += 1
         return self._num_masks - 1

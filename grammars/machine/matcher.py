@@ -52,7 +52,7 @@ class MachineMatcher:
         """Overwrites `row` (int32 [ceil(V / 32)]) with the tokens that may come next, end tokens included."""
         machine, tables = self._machine, self._machine.tables
         if self._ended:
-            row[:] = 0
+            row[:] = tables.end_mask
             return
         words = row.view(np.uint32)
         scratch = tables.take_scratch()
@@ -196,7 +196,7 @@ class MachineMatcher:
 
     def is_exhausted(self) -> bool:
         """Whether nothing but the end may follow."""
-        return self._ended or (self.is_complete() and not self._goes_on())
+        return self._ended or not len(self._threads) or (self.is_complete() and not self._goes_on())
 
     def _goes_on(self) -> bool:
         """Whether some byte may come next."""

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from grammars.machine.kernels import Kernels, compiled_kernels
 from grammars.machine.scratch import new_scratch
+from grammars.machine.spellable import spellable
 from grammars.machine.trie import (
     BYTE_AT,
     DEPTH_AT,
@@ -59,7 +60,12 @@ class VocabularyTables:
         self.num_nodes = int(self.trie[NODES])
         self.longest = int(self.trie[LONGEST])
         self.num_words = vocabulary.mask_words
+        self.end_mask: npt.NDArray[np.int32] = np.zeros(self.num_words, np.int32)
+        words = self.end_mask.view(np.uint32)
+        for token in vocabulary.end_tokens:
+            words[token >> 5] |= np.uint32(1 << (token & 31))
         self.shared: npt.NDArray[np.uint32] = np.zeros((4, self.num_words), np.uint32)
+        self.spellable = spellable(vocabulary)
         self._num_shared = 0
         self._found: dict[object, tuple[int, Behind]] = {}
         self._spare = [new_scratch()]

@@ -72,8 +72,10 @@ class CharSet:
     @property
     def single(self) -> str | None:
         """Its character, if it has just one."""
-        only = len(self.ranges) == 1 and self.ranges[0][0] == self.ranges[0][1]
-        return chr(self.ranges[0][0]) if only else None
+        if len(self.ranges) != 1:
+            return None
+        low, high = self.ranges[0]
+        return chr(low) if low == high else None
 
     def complement(self) -> CharSet:
         """Every other character."""

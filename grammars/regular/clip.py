@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from grammars.regular.kinds import Concat, Repeat, Union, subterms
-from grammars.regular.term import Language
+from grammars.regular.kinds import Concat, LeafTerm, Repeat, Union, subterms
+from grammars.regular.term import ClippableLeaf, Language
 
 if TYPE_CHECKING:
     from grammars.regular.language import Languages
@@ -23,6 +23,8 @@ def clipped(arena: Languages, language: Language, limit: int) -> Language:
     for part in subterms(language):
         if part.bound <= limit:
             done[part] = part
+        elif isinstance(part, LeafTerm) and isinstance(part.leaf, ClippableLeaf):
+            done[part] = arena.make_leaf(part.leaf.clipped(limit))
         elif isinstance(part, Concat):
             done[part] = arena.concat(done[part.head], done[part.tail])
         elif isinstance(part, Union):

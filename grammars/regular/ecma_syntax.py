@@ -15,6 +15,7 @@ whole pattern if `either` is asked for, whose complement then holds the texts th
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import NoReturn
 
 from grammars.errors import GrammarLimit, InvalidSpec, UnsupportedConstraint
@@ -42,6 +43,7 @@ POSITIONS = {"A": Place.START, "Z": Place.END, "z": Place.END}
 LOOKS = {"(?=": (False, False), "(?!": (False, True), "(?<=": (True, False), "(?<!": (True, True)}
 """The beginning of a lookaround, and whether it looks behind and is negated."""
 
+SPECIAL = frozenset("([\\{*+?.^$")
 QUANTIFIERS = frozenset("*+?{")
 SIMPLE_COUNTS: dict[str, tuple[int, int | None]] = {"*": (0, None), "+": (1, None), "?": (0, 1)}
 COUNT = re.compile(r"\{([0-9]+)(?:(,)([0-9]*))?\}")
@@ -67,6 +69,11 @@ def read_ecma(pattern: str, *, either: bool = False) -> Node:
     if len(pattern) > MAX_PATTERN_LENGTH:
         raise GrammarLimit(f"regex: {len(pattern)} characters, at most {MAX_PATTERN_LENGTH} are read")
     return _Reader(pattern, either).whole()
+
+
+@lru_cache(maxsize=512)
+def _literal(char: str) -> Characters:
+    return Characters(CharSet.one(char))
 
 
 class _Reader:
@@ -109,13 +116,21 @@ class _Reader:
 
     def _sequence(self) -> Node:
         items: list[Node] = []
-        while self._position < len(self._pattern) and self._pattern[self._position] not in "|)":
+        while self._position < len(self._pattern):
             start = self._position
-            node = self._atom()
-            grouped = self._pattern[start] == "(" and not self._pattern.startswith(("(?<=", "(?<!"), start)
-            edge = self._pattern.startswith(("\\b", "\\B"), start)
-            items.append(self._counted(node, edge or (isinstance(node, Position | Look) and not grouped)))
+            char = self._pattern[start]
+            if char in "|)":
+                break
+            node = self._atom(char)
+            items.append(self._counted(node, char in "^$\\(" and self._is_bare(node, start)))
         return items[0] if len(items) == 1 else Concatenation(tuple(items))
+
+    def _is_bare(self, node: Node, start: int) -> bool:
+        """Whether what was read from `start` on is a position without parentheses around it."""
+        if self._pattern.startswith(("\\b", "\\B"), start):
+            return True
+        grouped = self._pattern[start] == "(" and not self._pattern.startswith(("(?<=", "(?<!"), start)
+        return isinstance(node, Position | Look) and not grouped
 
     def _counted(self, node: Node, bare: bool) -> Node:
         """The node with the quantifier that stands here, which must not if it is a `bare` position."""
@@ -144,8 +159,11 @@ class _Reader:
             self._invalid(f"repeated {low} to {high} times")
         return low, high
 
-    def _atom(self) -> Node:
-        char = self._pattern[self._position]
+    def _atom(self, char: str) -> Node:
+        """What stands here, `char` being its first character."""
+        if char not in SPECIAL and "i" not in self._flags:
+            self._position += 1
+            return _literal(char)
         if char == "(":
             return self._group()
         if char == "[":

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from grammars.regular.charset import CharSet
 from grammars.regular.language import Leaf
 
 __all__ = ["HostName", "LocalPart"]
@@ -16,6 +17,10 @@ LABEL = 63
 ATOM = tuple(sorted(ord(char) for char in "!#$%&'*+-/=?^_`{|}~"))
 BEYOND_ASCII = ((0x80, 0x7FF, 2), (0x800, 0xD7FF, 3), (0xE000, 0xFFFF, 3), (0x10000, 0x10FFFF, 4))
 """Ranges of code points and how many octets each takes."""
+HOST_CHARS = CharSet.chars("-.") | CharSet.of(LETTERS_AND_DIGITS)
+PRINTABLE = CharSet.of([(0x20, 0x7E)])
+ATOM_CHARS = HOST_CHARS | CharSet.of((char, char) for char in ATOM)
+BEYOND = CharSet.of((low, high) for low, high, _ in BEYOND_ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +43,15 @@ class HostName:
     def nullable(self) -> bool:
         """Whether the last label may end here."""
         return self.label > 0 and not self.hyphen
+
+    @property
+    def alphabet(self) -> CharSet:
+        """What its characters are."""
+        return HOST_CHARS
+
+    def clipped(self, limit: int) -> HostName:
+        """A state that is the same for who reads at most `limit` characters; two more let any label be completed."""
+        return replace(self, left=min(self.left, limit + 2))
 
     def moves(self) -> Moves:
         """Another character of the label, or the dot in front of the next one."""
@@ -71,6 +85,12 @@ class LocalPart:
     def nullable(self) -> bool:
         """Whether an atom or the quotes are complete."""
         return self.place in ("atom", "end")
+
+    @property
+    def alphabet(self) -> CharSet:
+        """What the characters that may still come are."""
+        beyond = BEYOND if self.international else CharSet(())
+        return beyond | (ATOM_CHARS if self.place in ("atom", "dot") else PRINTABLE)
 
     def moves(self) -> Moves:
         """Another character that leaves room for what has to come behind it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from grammars.regular.charset import CharSet
 from grammars.regular.format_parts import DIGIT, Parts, charset
 from grammars.regular.language import Language, Languages, Leaf
 
@@ -13,6 +14,7 @@ NONZERO, SEPARATOR, ZULU, SIGN = map(charset, ("1-9", "Tt", "Zz", "-+"))
 LONG_MONTHS, LATE_LONG_MONTHS, SHORT_MONTHS = map(charset, ("13578", "02", "469"))
 FOURS = tuple((charset(tens), charset(ones)) for tens, ones in (("0", "48"), ("2468", "048"), ("13579", "26")))
 """The digits of the multiples of 4 below 100, without 00."""
+LEAP_SECOND_CHARS = charset("-+.:Zz0-9")
 FRACTION_DIGITS = 18
 DAY_MINUTES = 24 * 60
 
@@ -101,6 +103,10 @@ class _LeapSecond:
     @property
     def nullable(self) -> bool:
         return self.offset == ""
+
+    @property
+    def alphabet(self) -> CharSet:
+        return LEAP_SECOND_CHARS if self.offset is None else CharSet.chars(self.offset)
 
     def moves(self) -> tuple[tuple[int, int, Leaf], ...]:
         if self.offset is not None:

@@ -5,8 +5,9 @@ How terms are simplified while they are made is not known here, but in `grammars
 
 from __future__ import annotations
 
+import sys
 from bisect import bisect_right
-from collections.abc import Hashable
+from collections.abc import Container, Hashable
 from typing import TYPE_CHECKING
 
 from grammars.regular.partition import Moves, cover, joined, mapped, overlaid
@@ -112,6 +113,9 @@ class LeafTerm(Language):
         super().__init__(arena, number, leaf.nullable)
         self.structural = False
         self.leaf = leaf
+        if hasattr(leaf, "clipped"):
+            # How far it counts only the leaf knows.
+            self.bound = sys.maxsize
 
     def derive(self) -> Moves:
         """The automaton's own moves."""
@@ -241,16 +245,16 @@ class Loop(Language):
         return self.definition.raw_moves()
 
 
-def subterms(language: Language) -> list[Language]:
+def subterms(language: Language, known: Container[Language] = ()) -> list[Language]:
     """What a language is put together from by concatenation, repetition and union, it being last; parts come first.
 
-    Without recursion, for terms may be nested deeply.
+    Without recursion, for terms may be nested deeply. What is `known` is left out, with its parts.
     """
     out: list[Language] = []
     waiting, seen = [language], set[Language]()
     while waiting:
         here = waiting.pop()
-        if here in seen:
+        if here in seen or here in known:
             continue
         seen.add(here)
         out.append(here)

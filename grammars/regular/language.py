@@ -8,6 +8,7 @@ from typing import TypeVar, cast
 
 from grammars.errors import GrammarLimit, InvalidSpec
 from grammars.regular import search, simplify
+from grammars.regular.bounds import Bounds
 from grammars.regular.charset import CharSet
 from grammars.regular.clip import clipped
 from grammars.regular.kinds import (
@@ -51,6 +52,7 @@ class Languages:
         self.max_items = max_items
         self.deadline = deadline
         self.num_states = 0
+        self.bounds = Bounds()
         self._made: dict[Hashable, Language] = {}
         self._opposites: dict[Language, Language] = {}
         self._text_sets: dict[tuple[str, ...], TextSet] = {}

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from heapq import heappop, heappush
+from math import inf
 
 from grammars.errors import GrammarLimit
 from grammars.regular.kinds import Chars, Concat, Repeat, Texts, Union, subterms
@@ -15,40 +16,45 @@ __all__ = ["find_longest", "find_shortest", "search_empty"]
 def search_empty(language: Language, max_states: int) -> bool:
     """Whether a language is empty, and notes the answer for every language met of which it is known then.
 
-    Goes deep first, for most languages that are not empty have a text somewhere down any way.
+    Goes first where a text may be nearest by what the parts tell, and deep rather than wide.
 
     Raises:
         GrammarLimit: more than `max_states` languages would have to be looked at.
     """
-    if _known(language) is not None:
+    least = language.arena.bounds.least
+    if _settled(language, least):
         return bool(language.known_empty)
     sources: dict[Language, list[Language]] = {language: []}
-    frontier, expanded = [language], 0
-    found: Language | None = None
-    while frontier and found is None:
-        here = frontier.pop()
+    frontier, expanded = [(least(language), 0, language)], 0
+    found: list[Language] = []
+    while frontier and not found:
+        here = heappop(frontier)[2]
         expanded += 1
         if expanded > max_states:
             raise GrammarLimit(f"regular language: more than {max_states} states to see whether it is empty")
         for _, _, after in here.raw_moves():
-            empty = _known(after)
-            if empty:
-                continue
-            if after not in sources:
+            if after not in sources and not _settled(after, least):
                 sources[after] = []
-                if empty is None:
-                    frontier.append(after)
-            sources[after].append(here)
-            if empty is False:
-                found = after
+                heappush(frontier, (least(after), -len(sources), after))
+            if after.known_empty is None:
+                sources[after].append(here)
+            elif not after.known_empty:
+                sources.setdefault(after, []).append(here)
+                found.append(after)
                 break
-    open_ways = {*frontier, *((found,) if found else ())}
-    alive = _behind([found] if found else [], sources)
+    alive = _behind(found, sources)
     for reached in alive:
         reached.known_empty = False
-    for dead in sources.keys() - _behind(open_ways, sources):
+    for dead in sources.keys() - _behind([*found, *(waiting for _, _, waiting in frontier)], sources):
         dead.known_empty = True
     return language not in alive
+
+
+def _settled(language: Language, least: Callable[[Language], float]) -> bool:
+    """Whether its parts tell if a language is empty, which is noted then."""
+    if _known(language) is None and least(language) == inf:
+        language.known_empty = True
+    return language.known_empty is not None
 
 
 def _known(language: Language) -> bool | None:
@@ -96,22 +102,31 @@ def find_shortest(language: Language, max_states: int) -> int:
     if language.structural:
         _measure_parts(language)
         return language.shortest
-    # Dijkstra's search; what is known of a language's shortest text ends a way at once.
-    queue: list[tuple[int, int, Language | None]] = [(0, language.number, language)]
-    seen = {language}
+    # A* search (doi:10.1109/TSSC.1968.300136); what is known of a language's shortest text ends a way at once.
+    least = language.arena.bounds.least
+    lengths: dict[Language, int] = {language: 0}
+    queue: list[tuple[float, int, int, Language | None]] = [(0, 0, 0, language)]
+    expanded = queued = 0
     while True:
-        length, _, here = heappop(queue)
+        _, depth, _, here = heappop(queue)
         if here is None:
-            return length
-        if len(seen) > max_states:
+            return -depth
+        if -depth > lengths[here]:
+            continue
+        expanded += 1
+        if expanded > max_states:
             raise GrammarLimit(f"regular language: more than {max_states} states to see how short its texts are")
-        for _, _, after in here.moves():
-            if after not in seen:
-                seen.add(after)
-                if after.structural or after.nullable:
-                    heappush(queue, (length + 1 + after.shortest, -1, None))
-                else:
-                    heappush(queue, (length + 1, after.number, after))
+        length = 1 - depth
+        for _, _, after in here.raw_moves():
+            if after.known_empty or lengths.get(after, inf) <= length:
+                continue
+            lengths[after] = length
+            if after.structural or after.nullable:
+                whole = length + after.shortest
+                heappush(queue, (whole, -whole, -1, None))
+            elif (rest := least(after)) < inf:
+                queued += 1
+                heappush(queue, (length + rest, -length, queued, after))
 
 
 def find_longest(language: Language, max_states: int) -> int | None:

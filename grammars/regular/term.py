@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
+from grammars.regular.charset import CharSet
 from grammars.regular.partition import Moves
 
 if TYPE_CHECKING:
     from grammars.regular.language import Languages
 
-__all__ = ["Language", "Leaf"]
+__all__ = ["ClippableLeaf", "Language", "Leaf", "LeafOfAlphabet"]
 
 
 class Leaf(Protocol):
@@ -31,6 +32,23 @@ class Leaf(Protocol):
     def __hash__(self) -> int: ...
 
 
+@runtime_checkable
+class LeafOfAlphabet(Protocol):
+    """A leaf that knows a set in which all characters of its texts are, so that searches can leave it out."""
+
+    @property
+    def alphabet(self) -> CharSet:
+        """That set."""
+
+
+@runtime_checkable
+class ClippableLeaf(Protocol):
+    """A leaf that has counts which somebody who reads only the beginning of a text need not know."""
+
+    def clipped(self, limit: int) -> Leaf:
+        """A state that is the same for anybody who reads at most `limit` characters, as `Languages.clipped` says."""
+
+
 class Language:
     """A set of texts. Immutable; equal terms of one arena are the same object.
 
@@ -42,7 +60,8 @@ class Language:
             and complement.
         structural: whether it is solid and no automaton is in it, so that the lengths of its texts follow from its
             parts.
-        bound: the largest finite bound of its repetitions outside intersections and complements.
+        bound: the largest finite bound of its repetitions outside intersections and complements; `sys.maxsize` with a
+            leaf that can be clipped.
     """
 
     __slots__ = (

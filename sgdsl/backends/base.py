@@ -17,6 +17,13 @@ __all__ = ["Backend", "BackendSession", "Capabilities", "Choose", "LabelledSessi
 Choose = Callable[[Sequence[Sequence[float]]], int]
 """Token log probabilities of every choice → the index of the one to take. Quick and pure: it runs in the backend."""
 
+_EVERY_SPEC = frozenset(
+    (
+        *("Regex", "Choice", "JsonSchema", "JsonObject", "Lark", "Gbnf", "StructuralTag"),
+        *("FreeText", "SpecialToken", "Stop", "Suffix", "Sequence", "AnyOf", "Repeat"),
+    )
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capabilities:
@@ -31,7 +38,7 @@ class Capabilities:
         concurrency: requests it serves at once; more wait.
     """
 
-    constraints: frozenset[str] = frozenset({"Regex", "Choice", "JsonSchema"})
+    constraints: frozenset[str] = _EVERY_SPEC
     score: bool = True
     tokens: bool = True
     priority: bool = False

@@ -12,7 +12,7 @@ from grammars.spec import Choice, Spec
 if TYPE_CHECKING:
     from grammars.machine.engine import MachineEngine
 
-__all__ = ["example"]
+__all__ = ["byte_engine", "example"]
 
 TRIES = 16
 """Texts drawn, of which the shortest is taken."""
@@ -29,7 +29,7 @@ def example(spec: Spec) -> str:
         return spec.options[0]
     from grammars.sample import sample_text
 
-    engine = _engine()
+    engine = byte_engine()
     grammar = engine.compile(spec)
     drawn = (sample_text(grammar.matcher(), engine.vocabulary, random.Random(seed), hurry=0) for seed in range(TRIES))
     texts = [text.decode("utf-8", "replace") for text in drawn if text is not None]
@@ -39,7 +39,7 @@ def example(spec: Spec) -> str:
 
 
 @lru_cache(maxsize=1)
-def _engine() -> MachineEngine:
+def byte_engine() -> MachineEngine:
     """An engine over single bytes, in plain Python: nothing is compiled for a mock."""
     from grammars.machine.engine import MachineEngine
     from grammars.machine.kernels import plain_kernels

@@ -149,4 +149,7 @@ def _is_logprobs(entry: Sequence[Any]) -> bool:
 def _default(params: SamplingParams) -> str:
     from sgdsl.backends.example import example
 
-    return "mock" if params.constraint is None else example(params.constraint)
+    if params.constraint is None:
+        return "mock"
+    reasoning = "" if params.constraint_after is None else f"mock{params.constraint_after}"
+    return reasoning + example(params.constraint)

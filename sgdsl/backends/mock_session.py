@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import threading
 from collections import deque
@@ -12,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from runtime.errors import RequestCancelled
 from runtime.handle import Chunk, Generation, Handle, Scores, TokenLogprob
+from sgdsl.backends.agreement import check_answer
 from sgdsl.backends.base import Choose
 
 if TYPE_CHECKING:
-    from grammars.spec import Spec
     from runtime.sampling.params import SamplingParams
     from sgdsl.backends.mock import Mock
 
@@ -263,22 +262,11 @@ def _cut(answer: object, params: SamplingParams) -> tuple[list[str], str, str | 
     if found is not None:
         text, matched = answer[: found[0]], found[1]
     if params.constraint is not None and params.max_new_tokens != 0:
-        _check(answer, params.constraint)
+        check_answer(answer, params.constraint, params.constraint_after)
     written = pieces(text)
     if params.max_new_tokens is not None and len(written) > params.max_new_tokens:
         return written[: params.max_new_tokens], "length", None
     return written, "stop", matched
-
-
-def _check(answer: str, constraint: Spec) -> None:
-    from grammars.spec import Choice, JsonSchema, Regex
-
-    if isinstance(constraint, Regex) and re.fullmatch(constraint.pattern, answer) is None:
-        raise ValueError(f"the script's answer {answer!r} does not match the regex {constraint.pattern}")
-    if isinstance(constraint, Choice) and answer not in constraint.options:
-        raise ValueError(f"the script's answer {answer!r} is none of {', '.join(constraint.options)}")
-    if isinstance(constraint, JsonSchema):
-        json.loads(answer)
 
 
 def _rows(answer: object, choices: tuple[str, ...]) -> tuple[tuple[float, ...], ...]:

@@ -46,6 +46,6 @@ def _types() -> dict[str, Any]:
     """Every setting's name and type."""
     from runtime import config
 
-    groups = (config.ModelSettings, config.MemoryConfig, config.SchedulerConfig)
+    groups = (config.ModelSettings, config.MemoryConfig, config.SchedulerConfig, config.GrammarConfig)
     found = {name: hint for group in groups for name, hint in typing.get_type_hints(group).items()}
     return found | {"audit": config.Audit}

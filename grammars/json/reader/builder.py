@@ -67,7 +67,9 @@ class Builder:
         node = self.node(target, (), negated)
         while self._pending:
             waiting, key = self._pending.pop()
-            self._start(waiting, key)
+            site = self.site(waiting, key.scope, key.negated, key.aspect)
+            if site is not None:
+                self._start(site, key)
         return node
 
     def node(self, target: Target, scope: Scope, negated: bool, aspect: Aspect = "value") -> Node:
@@ -78,13 +80,7 @@ class Builder:
         site = self.site(target, scope, negated, aspect)
         if site is None:
             raise InvalidSpec(f"json_schema at {target.place or '/'}: {_shown(schema)} is no schema")
-        key = Key(site.place, site.scope, negated, aspect)
-        found = self._built.get(key)
-        if found is not None:
-            return found
-        if key in self._open:  # below one of its own properties or items
-            return self._ref(target, key)
-        return self._read(site, key)
+        return self._find(site, Key(site.place, site.scope, negated, aspect))
 
     def inner(self, target: Target, scope: Scope, negated: bool) -> Node:
         """The node of a subschema for a value inside the one described now."""
@@ -95,14 +91,14 @@ class Builder:
             target, scope = self.locate(site, "$ref")
             return self._ref(target, Key(target.place, scope, negated, "value"))
         key = Key(site.place, site.scope, negated, "value")
-        return self._start(target, key) if len(self._open) < DEFER_DEPTH else self._ref(target, key)
+        return self._start(site, key) if len(self._open) < DEFER_DEPTH else self._ref(target, key)
 
     def name_node(self, target: Target, scope: Scope) -> Node:
         """The node of a schema for property names, without what it says of other values."""
-        site = self.site(target, scope)
+        site = self.site(target, scope, False, "name")
         if site is None:
             return self.node(target, scope, False, "name")
-        return self._start(target, Key(site.place, site.scope, False, "name"))
+        return self._start(site, Key(site.place, site.scope, False, "name"))
 
     def site(self, target: Target, scope: Scope, negated: bool = False, aspect: Aspect = "value") -> Site | None:
         """A subschema with its context; None for one that is no object."""
@@ -115,13 +111,22 @@ class Builder:
             scope = (*scope, resource)
         return Site(self, schema, place, resource, scope, negated, aspect)
 
-    def _start(self, target: Target, key: Key) -> Node:
+    def _start(self, site: Site, key: Key) -> Node:
         """A node whose value has nothing to do with the one described so far."""
         path, self._path = self._path, []
         try:
-            return self.node(target, key.scope, key.negated, key.aspect)
+            return self._find(site, key)
         finally:
             self._path = path
+
+    def _find(self, site: Site, key: Key) -> Node:
+        """The node kept by a key; read now, or a reference when that has begun and not ended."""
+        found = self._built.get(key)
+        if found is not None:
+            return found
+        if key in self._open:  # below one of its own properties or items
+            return self._ref(Target(site.schema, site.place, site.resource), key)
+        return self._read(site, key)
 
     def _read(self, site: Site, key: Key) -> Node:
         if len(self._open) >= self._max_depth:

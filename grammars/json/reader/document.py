@@ -25,6 +25,8 @@ SUBSCHEMAS: Mapping[str, Holds] = {
 }
 """The keywords that hold subschemas, and in which form."""
 
+IDENTIFYING = frozenset(("$id", "id", "$anchor", "$dynamicAnchor", "$recursiveAnchor"))
+"""The keywords that make a subschema something to refer to."""
 DRAFTS = {"draft-03": 3, "draft-04": 4, "draft-06": 6, "draft-07": 7, "2019-09": 2019, "2020-12": 2020}
 
 
@@ -181,6 +183,8 @@ class Library:
 
     def _identify(self, schema: dict[str, object], place: str, resource: Resource, root: Resource) -> Resource:
         """Reads a subschema's `$id` and anchors; gives the resource it belongs to."""
+        if IDENTIFYING.isdisjoint(schema):
+            return resource
         draft = resource.draft or 2020
         if "$ref" in schema and draft <= 7:
             return resource

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 
 from grammars.json.node import (
@@ -39,13 +40,7 @@ SPELLED_INTEGERS = (3, 4)
 
 def type_(site: Site) -> Node:
     """`type`, and OpenAPI's `nullable`."""
-    value = site.schema["type"]
-    names = (value,) if isinstance(value, str) else value
-    if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
-        raise site.invalid("type", "a type or a list of types")
-    wrong = next((name for name in names if name not in KINDS), None)
-    if wrong is not None:
-        raise site.invalid("type", f"one of {', '.join(KINDS)}", wrong)
+    names = _named(site)
     kinds = {kind for name in names for kind in KINDS[name]}
     if site.nullable:
         kinds.add("null")
@@ -56,6 +51,20 @@ def type_(site: Site) -> Node:
     if not site.negated:
         return logic.all_of((logic.is_type(kinds), whole))
     return logic.any_of((logic.is_type(EVERYTHING - kinds), logic.all_of((logic.is_type(("number",)), whole))))
+
+
+def _named(site: Site) -> Sequence[str]:
+    """The types that `type` names."""
+    value = site.schema["type"]
+    if isinstance(value, str) and value in KINDS:
+        return (value,)
+    names = (value,) if isinstance(value, str) else value
+    if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
+        raise site.invalid("type", "a type or a list of types")
+    wrong = next((name for name in names if name not in KINDS), None)
+    if wrong is not None:
+        raise site.invalid("type", f"one of {', '.join(KINDS)}", wrong)
+    return names
 
 
 def _whole(site: Site) -> Node:

@@ -99,8 +99,9 @@ def test_whole_numbers_may_be_written_with_a_point() -> None:
 
 @pytest.mark.parametrize(("mark", "spelled"), [("draft-03", True), ("draft-04", True), ("draft-07", False)])
 def test_up_to_draft_4_an_integer_is_written_without_a_point(mark: str, spelled: bool) -> None:
-    draft = {"$schema": f"http://json-schema.org/{mark}/schema#"}
-    for negated, schema in enumerate(({"type": "integer"}, {"type": "number", "not": {"type": "integer"}})):
+    draft: dict[str, object] = {"$schema": f"http://json-schema.org/{mark}/schema#"}
+    old: list[dict[str, object]] = [{"type": "integer"}, {"type": "number", "not": {"type": "integer"}}]
+    for negated, schema in enumerate(old):
         nodes = Nodes()
         root = SchemaGraph({**draft, **schema}, Languages(), nodes).root
         parts = set(parts_of(root))

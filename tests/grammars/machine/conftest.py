@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -121,3 +122,21 @@ def grammar_of(engine: MachineEngine) -> Callable[[Callable[[Machine], int]], Ma
         return MachineGrammar(machine, make(machine), ())
 
     return made
+
+
+@pytest.fixture(scope="session")
+def walked(allowed: Allowed) -> Callable[..., Iterator[Any]]:
+    """Goes a random way through a grammar and gives the matcher at each place, with a bias to what is no plain byte."""
+
+    def steps(grammar: MachineGrammar, rng: random.Random, count: int) -> Iterator[Any]:
+        matcher = grammar.matcher()
+        for _ in range(count):
+            yield matcher
+            mask = sorted(allowed(matcher) - matcher.machine.tables.vocabulary.end_tokens)
+            if not mask:
+                return
+            longer = [token for token in mask if token >= 256]
+            assert matcher.accept(rng.choice(longer if longer and rng.random() < 0.5 else mask))
+        yield matcher
+
+    return steps

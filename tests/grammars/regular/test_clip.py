@@ -1,14 +1,17 @@
 from __future__ import annotations
 
 import itertools
+import random
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from grammars.regular.language import Languages
+from grammars.regular.format_host import HostName
+from grammars.regular.language import Languages, Leaf
 from grammars.regular.patterns import pattern_language
 
 
@@ -46,6 +49,47 @@ def test_counts_beyond_the_limit_are_the_same(one: str, other: str) -> None:
     assert first is not second
     assert languages.clipped(first, 64) is languages.clipped(second, 64)
     assert languages.clipped(first, 10_000) is first
+
+
+@dataclass(frozen=True)
+class AtMost:
+    """At most so many `a`s."""
+
+    count: int
+
+    @property
+    def nullable(self) -> bool:
+        return True
+
+    def moves(self) -> tuple[tuple[int, int, Leaf], ...]:
+        return ((97, 97, AtMost(self.count - 1)),) if self.count else ()
+
+    def clipped(self, limit: int) -> AtMost:
+        return AtMost(min(self.count, limit))
+
+
+def test_a_leaf_clips_its_own_counts() -> None:
+    languages = Languages()
+    first, second, few = (
+        languages.concat(languages.leaf(AtMost(count)), languages.literal("b")) for count in (70, 90, 30)
+    )
+    assert languages.clipped(first, 40) is languages.clipped(second, 40)
+    assert languages.clipped(first, 40) is not first
+    assert languages.clipped(few, 40) is few
+
+
+@pytest.mark.parametrize("start", [HostName(253), HostName(100, tagged=True)])
+def test_host_names_are_the_same_for_who_reads_only_their_beginnings(start: HostName) -> None:
+    languages, chooser = Languages(), random.Random(3)
+    for limit in (1, 2, 5, 20):
+        for _ in range(20):
+            here, clipped = languages.leaf(start), languages.clipped(languages.leaf(start), limit)
+            assert clipped is languages.clipped(languages.leaf(replace(start, left=start.left - 1)), limit)
+            for _ in range(limit):
+                assert [move[:2] for move in here.moves()] == [move[:2] for move in clipped.moves()]
+                choice = chooser.randrange(len(here.moves()))
+                here, clipped = here.moves()[choice][2], clipped.moves()[choice][2]
+                assert here.nullable == clipped.nullable
 
 
 def test_counts_in_intersections_stay() -> None:

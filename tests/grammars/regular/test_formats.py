@@ -128,7 +128,8 @@ def random_walk(language: Language, rng: random.Random, stop: float) -> str:
 
 def mutated(text: str, rng: random.Random, alphabet: str) -> str:
     position = rng.randrange(len(text) + 1)
-    return text[:position] + rng.choice(["", *alphabet]) + text[position + rng.choice([0, 1, 1]) :]
+    inserted: str = rng.choice(["", *alphabet])
+    return text[:position] + inserted + text[position + rng.choice([0, 1, 1]) :]
 
 
 def test_every_format_has_examples() -> None:
@@ -267,7 +268,7 @@ def test_the_json_schema_test_suite_finds_nothing_invalid_accepted(languages: La
     incomplete = {"hostname", "idn-hostname", "regex"}
     for line in SUITE.read_text().strip().split("\n"):
         entry = json.loads(line)
-        name = entry["schema"].get("format") if isinstance(entry["schema"], dict) else None
+        name = entry["schema"].get("format", "") if isinstance(entry["schema"], dict) else ""
         if entry["split"] != "jsts/optional" or name not in FORMATS:
             continue
         language = language_of(languages, name)

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import random
 import time
 
 import pytest
 
 from grammars import GrammarLimit
+from grammars.regular.formats import format_language
 from grammars.regular.language import Language, Languages
 from grammars.regular.patterns import pattern_language
 
@@ -69,6 +71,36 @@ def test_a_search_without_end_is_given_up() -> None:
     with pytest.raises(GrammarLimit, match="more than 500 states"):
         languages.is_empty(hard)
     assert time.perf_counter() - started < 5
+
+
+@pytest.mark.parametrize(
+    ("name", "pattern", "shortest"),
+    [
+        ("date-time", r"\d\d\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ", 20),
+        ("date-time", r"^\d{4}-02-29T23:59:60\.5", None),
+        ("date-time", r"^\d{4}-06-30T23:59:60\.5", 22),
+        ("date-time", "x", None),
+        ("email", r"@example\.com$", 13),
+        ("hostname", r"\.example\.com", 13),
+        ("hostname", r"^.{200}", 200),
+        ("uri", r"\.(png|jpe?g)$", 6),
+        ("uri", "^[^:]*$", None),
+    ],
+)
+def test_what_a_format_and_a_pattern_share_is_found_among_few(name: str, pattern: str, shortest: int | None) -> None:
+    languages = Languages(max_states=1_000)
+    made = format_language(languages, name)
+    assert made is not None
+    both = languages.intersect(made, pattern_language(languages, pattern, dialect="ecma", search=True))
+    assert languages.is_empty(both) is (shortest is None)
+    if shortest is not None:
+        assert both.shortest == shortest
+        chooser = random.Random(2)
+        for _ in range(100):
+            moves = both.moves()
+            if not moves:
+                break
+            both = chooser.choice(moves)[2]
 
 
 @pytest.mark.parametrize(
