@@ -9,6 +9,7 @@ from grammars.errors import GrammarLimit
 from grammars.json.emptiness import Asking
 from grammars.json.matching import can_match
 from grammars.json.node import Node
+from grammars.json.residual import explore
 
 if TYPE_CHECKING:
     from grammars.json.arrays import ArrayResidual, ArrayShape
@@ -105,7 +106,7 @@ class ArraySearch:
             return []
         found: list[ArrayResidual] = []
         values = shapes.scalars.few_values(item, _FEW) if shape.distinct else None
-        for left, extra in shape.advance(here):
+        for left, extra in shape.advance(here, explore):
             if left == here:
                 continue
             node = shapes.merge.all_of((item, *extra))

@@ -11,7 +11,7 @@ from grammars.errors import GrammarLimit
 from grammars.json.array_search import ArraySearch
 from grammars.json.conjunctions import Atom, Conjunction
 from grammars.json.node import FALSE, TRUE, CountItems, CountMatching, Distinct, EveryItem, Node, SomeItem
-from grammars.json.residual import Child, Clauses, decide, holds_at_end, settle, undominated
+from grammars.json.residual import Child, Clauses, Decide, Step, decide, holds_at_end, settle, undominated
 from grammars.json.rivals import ArrayRivals
 from grammars.json.unlike import Frozen, FrozenArray, freeze
 
@@ -72,6 +72,7 @@ class ArrayShape:
         self.counted: list[CountMatching] = []
         self._every: list[EveryItem] = []
         self._nodes: dict[int, Node] = {}
+        self._children: dict[int, Child] = {}
         self._states: dict[ArrayResidual, ArrayState] = {}
         self._twin: tuple[Frozen | Guess, ...] | None = None
         clauses = [frozenset(clause) for clause in conjunction.clauses]
@@ -159,10 +160,14 @@ class ArrayShape:
             found = self._states[residual] = ArrayState(self, residual)
         return found
 
-    def advance(self, residual: ArrayResidual) -> Iterator[tuple[ArrayResidual, tuple[Node, ...]]]:
+    def advance(self, residual: ArrayResidual, decide: Decide) -> Iterator[tuple[ArrayResidual, tuple[Node, ...]]]:
         """The ways to read an item: what is left after it, and what it satisfies besides `item(index)`.
 
         Whether the item can be and the rest can be completed is not looked at; nor is that items be distinct.
+
+        Args:
+            residual: what is left before it.
+            decide: which ways to take it there are, as clauses say.
         """
         index = residual.num_read
         if self.high is not None and index >= self.high:
@@ -171,10 +176,9 @@ class ArrayShape:
         base = frozenset((TRUE, item, *(atom.node for atom in self._every if _in_range(atom, index))))
         after = min(index + 1, self._horizon)
         limit = self.shapes.limits.alternatives
-        covers = partial(_covers, index)
-        asked = (literal.node for literal in self._literals if covers(literal))  # type: ignore[union-attr]
-        child = Child(item, base, covers, tuple(dict.fromkeys(asked)))
-        steps = list(decide(residual.clauses, child, self.shapes.cells, limit))
+        steps = [Step(residual.clauses, ())]
+        if residual.clauses:
+            steps = list(decide(residual.clauses, self._child(index, item, base), limit))
         counts = list(self._count(residual.counters, base))
         rivals = list(self._rivals.advance(residual.rivals, index))
         if len(steps) * len(counts) * len(rivals) > limit:
@@ -188,6 +192,14 @@ class ArrayShape:
                 left = self.settled(ArrayResidual(after, step.clauses, counters, equal, taken, twin))
                 if left is not None:
                     yield left, (*extra, *chosen)
+
+    def _child(self, index: int, item: Node, base: frozenset[Node]) -> Child:
+        found = self._children.get(index)
+        if found is None:
+            covers = partial(_covers, index)
+            asked = (literal.node for literal in self._literals if covers(literal))  # type: ignore[union-attr]
+            found = self._children[index] = Child(item, base, covers, asked, self.shapes.cells)
+        return found
 
     def _count(
         self, counters: tuple[Counter, ...], base: frozenset[Node]
@@ -282,7 +294,7 @@ class ArrayState:
         item = shape.item(self.residual.num_read)
         if shape.distinct:
             item = shapes.merge.all_of((item, shapes.values.unlike(ArraySearch(shape).spoiling(self.residual))))
-        for left, extra in shape.advance(self.residual):
+        for left, extra in shape.advance(self.residual, decide):
             node = shapes.merge.all_of((item, *extra))
             if not shapes.can_be(node) or not (shape.is_plain or shape.can_complete(left)):
                 continue

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from grammars.errors import GrammarLimit
 from grammars.json.emptiness import Asking
-from grammars.json.node import CountProperties, Every, Node, Some
-from grammars.json.residual import Clause, holds_at_end
+from grammars.json.node import TRUE, CountProperties, Every, Node, Some
+from grammars.json.residual import Clause, explore, holds_at_end
 
 if TYPE_CHECKING:
     from grammars.json.objects import ObjectShape, Residual
@@ -32,30 +32,46 @@ class ObjectSearch:
         Raises:
             GrammarLimit: more than `limits.search` places were looked at.
         """
-        limit = self._shape.shapes.limits.search
-        seen = {residual}
-        stack = [residual]
-        steps = 0
-        while stack:
-            steps += 1
-            if steps > limit:
+        shape = self._shape
+        limit = shape.shapes.limits.search
+        seen: set[Residual] = set()
+        path: list[Residual] = []
+        open_ways: list[Iterator[tuple[Residual, Node]]] = [iter(((residual, TRUE),))]
+        while open_ways:
+            way = next(open_ways[-1], None)
+            if way is None:
+                open_ways.pop()
+                del path[len(open_ways) - 1 :]
+                continue
+            here, asked = way
+            if here in seen or shape.completable.get(here) is False or (asked is not TRUE and (yield asked)):
+                continue
+            seen.add(here)
+            if len(seen) > limit:
                 raise GrammarLimit(f"json_schema: more than {limit} steps to complete one object")
-            here = stack.pop()
-            if not here.clauses and not here.rivals:
-                if (yield from self._completes_plain(here)):
-                    return True
-                continue
-            rest = yield from self._with_required(here)
-            if rest is None:
-                continue
-            place, labels = rest
-            if not labels and self._shape.closes(place):
+            further = yield from self._enter(here)
+            if further is True:
+                # That there is a value is never taken back, unlike that there is none.
+                shape.completable.update(dict.fromkeys((*path, here), True))
                 return True
-            for left in (yield from self._read(place, labels or self._helpful(place))):
-                if left not in seen:
-                    seen.add(left)
-                    stack.append(left)
+            if further:
+                path.append(here)
+                open_ways.append(further)
         return False
+
+    def _enter(self, here: Residual) -> Generator[Node, bool, Iterator[tuple[Residual, Node]] | bool]:
+        """Whether an object ends well from here; where that is open, the ways to go on."""
+        if self._shape.completable.get(here):
+            return True
+        if not here.clauses and not here.rivals:
+            return (yield from self._completes_plain(here))
+        rest = yield from self._with_required(here)
+        if rest is None:
+            return False
+        place, labels = rest
+        if not labels and self._shape.closes(place):
+            return True
+        return self._read(place, labels or self._helpful(place))
 
     def _completes_plain(self, here: Residual) -> Asking:
         """Whether all required properties can be, and the number of properties be right."""
@@ -117,18 +133,14 @@ class ObjectSearch:
                 wanted |= self._shape.table.mask(literal.keys)
         return wanted
 
-    def _read(self, here: Residual, labels: list[int]) -> Generator[Node, bool, list[Residual]]:
-        """What is left after one more property, the most promising last."""
+    def _read(self, here: Residual, labels: list[int]) -> Iterator[tuple[Residual, Node]]:
+        """What may be left after one more property, the most promising first, and what its value must satisfy."""
         shape = self._shape
-        found: list[Residual] = []
         for label in labels:
             value = shape.value(label)
-            if (yield value):
-                continue
-            for left, extra in shape.advance(here, label, False):
-                if left != here and not (extra and (yield shape.shapes.merge.all_of((value, *extra)))):
-                    found.append(left)
-        return found[::-1]
+            for left, extra in shape.advance(here, label, False, explore):
+                if left != here:
+                    yield left, shape.shapes.merge.all_of((value, *extra)) if extra else value
 
 
 def _labels(mask: int) -> Iterator[int]:

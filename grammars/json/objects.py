@@ -10,7 +10,7 @@ from grammars.json.forms import KeyClasses
 from grammars.json.keys import KeyTable
 from grammars.json.node import FALSE, TRUE, CountProperties, Every, Node, Some
 from grammars.json.object_search import ObjectSearch
-from grammars.json.residual import Child, Clauses, Step, decide, holds_at_end, settle, undominated
+from grammars.json.residual import Child, Clauses, Decide, Step, decide, explore, holds_at_end, settle, undominated
 from grammars.json.rivals import Rivals
 from grammars.json.unlike import FrozenObject
 
@@ -68,7 +68,9 @@ class ObjectShape:
         self._states: dict[Residual, ObjectState] = {}
         self._possible: int | None = None
         self._involved: dict[Clauses, int] = {}
-        self._completable: dict[Residual, bool] = {}
+        self._settled: dict[tuple[Clauses, int, int], Clauses | None] = {}
+        self.completable: dict[Residual, bool] = {}
+        """What is known of residuals: whether some object ends well from there."""
         for atom in conjunction.atoms:
             clauses += self._take_atom(atom)
         self._literals = [literal for clause in clauses for literal in clause]
@@ -159,31 +161,42 @@ class ObjectShape:
             found = self._states[residual] = ObjectState(self, residual)
         return found
 
-    def advance(self, residual: Residual, label: int, ordered: bool) -> Iterator[tuple[Residual, tuple[Node, ...]]]:
+    def advance(
+        self, residual: Residual, label: int, ordered: bool, decide: Decide
+    ) -> Iterator[tuple[Residual, tuple[Node, ...]]]:
         """The ways to read a property: what is left after it, and what its value satisfies besides `value(label)`.
 
         Whether the value can be and the rest can be completed is not looked at.
+
+        Args:
+            residual: what is left before it.
+            label: its label.
+            ordered: whether what the schema has before it must not come any more.
+            decide: which ways to take it there are, as clauses say.
         """
         if self.high is not None and residual.num_read >= self.high:
             return
         after = self.after(residual.available, label, ordered)
         count = min(residual.num_read + 1, self.count_cap)
-        for rivals, unlike in self._rivals.advance(residual.rivals, residual.available, after, label):
-            for step in self._decide(residual.clauses, label):
+        rivals_ways = ((residual.rivals, ()),) if not residual.rivals else self._rivals.advance(
+            residual.rivals, residual.available, after, label
+        )
+        for rivals, unlike in rivals_ways:
+            for step in self._decide(residual.clauses, label, decide):
                 left = self.settled(Residual(after, step.clauses, count, rivals, residual.taken))
                 if left is not None:
                     yield left, (*step.extra, *unlike)
 
-    def _decide(self, clauses: Clauses, label: int) -> Iterator[Step]:
+    def _decide(self, clauses: Clauses, label: int, decide: Decide) -> Iterator[Step]:
         if not clauses:
             return iter((Step(clauses, ()),))
         child = self._children.get(label)
         if child is None:
             covers = partial(self._covers, label)
             base = frozenset((TRUE, self.value(label), *self._every[label]))
-            asked = dict.fromkeys(literal.node for literal in self._literals if covers(literal))  # type: ignore[union-attr]
-            child = self._children[label] = Child(self.value(label), base, covers, tuple(asked))
-        return decide(clauses, child, self.shapes.cells, self.shapes.limits.alternatives)
+            asked = (literal.node for literal in self._literals if covers(literal))  # type: ignore[union-attr]
+            child = self._children[label] = Child(self.value(label), base, covers, asked, self.shapes.cells)
+        return decide(clauses, child, self.shapes.limits.alternatives)
 
     def _covers(self, label: int, literal: Atom) -> bool:
         return isinstance(literal, Every | Some) and bool(self.table.mask(literal.keys) >> label & 1)
@@ -198,18 +211,24 @@ class ObjectShape:
         """The residual with decided literals dropped; None when a clause can no longer hold."""
         if not residual.clauses:
             return residual
+        involved = self.involved(residual.clauses)
+        key = (residual.clauses, involved & residual.available, residual.num_read if involved < 0 else 0)
+        if key not in self._settled:
+            self._settled[key] = settle(residual.clauses, partial(self._status, residual.available, residual.num_read))
+        clauses = self._settled[key]
+        if clauses is None or clauses is residual.clauses:
+            return None if clauses is None else residual
+        return residual._replace(clauses=clauses)
 
-        def status(literal: Atom) -> bool | None:
-            if isinstance(literal, CountProperties):
-                if literal.high is not None and residual.num_read > literal.high:
-                    return False
-                return True if literal.high is None and residual.num_read >= literal.low else None
-            if isinstance(literal, Every | Some) and not self.table.mask(literal.keys) & residual.available:
-                return isinstance(literal, Every)
-            return None
-
-        clauses = settle(residual.clauses, status)
-        return None if clauses is None else residual._replace(clauses=clauses)
+    def _status(self, available: int, num_read: int, literal: Atom) -> bool | None:
+        """Whether a literal holds whatever of the available labels come; None when that is open."""
+        if isinstance(literal, CountProperties):
+            if literal.high is not None and num_read > literal.high:
+                return False
+            return True if literal.high is None and num_read >= literal.low else None
+        if isinstance(literal, Every | Some) and not self.table.mask(literal.keys) & available:
+            return isinstance(literal, Every)
+        return None
 
     def closes(self, residual: Residual) -> bool:
         """Whether the object may end here."""
@@ -225,10 +244,10 @@ class ObjectShape:
             return not self.required & residual.available & ~self.possible
         if not residual.clauses and not residual.rivals:
             return self._completes_counted(residual.available & self.possible, residual)
-        found = self._completable.get(residual)
+        found = self.completable.get(residual)
         if found is None:
             found = self.shapes.emptiness.answer(ObjectSearch(self).completes(residual))
-            self._completable[residual] = found
+            self.completable[residual] = found
         return found
 
     def _completes_counted(self, alive: int, residual: Residual) -> bool:
@@ -340,23 +359,23 @@ class ObjectState:
             left = self.residual.without(shape.after(self.residual.available, label, shape.in_order))
             return ((shape.state(left), shape.value(label)),)
         found: dict[tuple[ObjectState, Node], None] = {}
-        for left, node, has_extra in self._ways(label):
+        for left, node, has_extra in self._ways(label, decide):
             captures = shape.must_capture(left, label, has_extra)
             state = ObjectState(shape, left, captures=True) if captures else shape.state(left)
             found[state, node] = None
         return undominated(found)
 
     def _has_next(self, label: int) -> bool:
-        return any(True for _ in self._ways(label))
+        return any(True for _ in self._ways(label, explore))
 
-    def _ways(self, label: int) -> Iterator[tuple[Residual, Node, bool]]:
+    def _ways(self, label: int, decide: Decide) -> Iterator[tuple[Residual, Node, bool]]:
         """The ways to read a property, each of which can be completed.
 
         For each what is left after it, what its value must satisfy, and whether that is more than in any case.
         """
         shape, shapes = self.shape, self.shape.shapes
         value = shape.value(label)
-        for left, extra in shape.advance(self.residual, label, shape.in_order):
+        for left, extra in shape.advance(self.residual, label, shape.in_order, decide):
             node = shapes.merge.all_of((value, *extra)) if extra else value
             if shapes.can_be(node) and shape.can_complete(left):
                 yield left, node, bool(extra)

@@ -6,7 +6,7 @@ literals about it: a `Some` may be fulfilled by it, an `Every` may be held to.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple, TypeAlias, TypeVar
 
 from grammars.errors import GrammarLimit
@@ -14,7 +14,7 @@ from grammars.json.conjunctions import Atom
 from grammars.json.node import All, CountItems, CountProperties, Every, EveryItem, Node, Some, SomeItem
 from grammars.json.value_cells import Cell, ValueCells
 
-__all__ = ["Child", "Clause", "Clauses", "Step", "decide", "holds_at_end", "settle", "undominated"]
+__all__ = ["Child", "Clause", "Clauses", "Decide", "Step", "decide", "explore", "holds_at_end", "settle", "undominated"]
 
 Clause: TypeAlias = frozenset[Atom]
 Clauses: TypeAlias = frozenset[Clause]
@@ -29,7 +29,7 @@ class Step(NamedTuple):
     extra: tuple[Node, ...]
 
 
-class Child(NamedTuple):
+class Child:
     """A property or item as clauses see it.
 
     Args:
@@ -37,12 +37,81 @@ class Child(NamedTuple):
         base: the same as a set: `value` and all that is part of it.
         covers: whether a literal is about it.
         nodes: what literals about it may ask.
+        cells: tells values apart.
     """
 
-    value: Node
-    base: frozenset[Node]
-    covers: Callable[[Atom], bool]
-    nodes: tuple[Node, ...]
+    def __init__(
+        self,
+        value: Node,
+        base: frozenset[Node],
+        covers: Callable[[Atom], bool],
+        nodes: Iterable[Node],
+        cells: ValueCells,
+    ) -> None:
+        self.base = base
+        self._value = value
+        self._covers = covers
+        self._nodes = tuple(dict.fromkeys(nodes))
+        self._cells = cells
+        self._about: dict[Clause, _About | None] = {}
+        self._parts: tuple[_Part, ...] | None = None
+
+    def about(self, clauses: Clauses) -> list[_About]:
+        """What clauses say of the child, short ones first; clauses that say nothing are left out."""
+        found = []
+        for clause in clauses:
+            if clause not in self._about:
+                literals = tuple(literal for literal in clause if self._covers(literal))
+                self._about[clause] = _About.of(clause, literals) if literals else None
+            one = self._about[clause]
+            if one is not None:
+                found.append(one)
+        found.sort(key=_size)
+        return found
+
+    def parts(self) -> tuple[_Part, ...]:
+        """Its values, told apart by what literals may ask of them."""
+        if self._parts is None:
+            cells = self._cells.cut(self._value, self._nodes)
+            self._parts = tuple(
+                _Part(cell, self.base | cell.true, self.base | cell.true | cell.false) for cell in cells
+            )
+        return self._parts
+
+    def within(self, part: _Part) -> tuple[Node, ...]:
+        """What is asked of a value that shall be in a part; nothing where the part surely has one."""
+        return () if self._cells.surely_has(part.cell) else (self._cells.union((part.cell,)),)
+
+    def union(self, parts: Iterable[_Part]) -> Node:
+        """What the values in some parts satisfy."""
+        return self._cells.union(part.cell for part in parts)
+
+
+class _Part(NamedTuple):
+    cell: Cell
+    given: frozenset[Node]  # what its values satisfy
+    decided: frozenset[Node]  # what they satisfy, and what none of them does
+
+
+class _About(NamedTuple):
+    """What one clause says of a child."""
+
+    clause: Clause
+    literals: tuple[Atom, ...]
+    somes: frozenset[Node]  # nodes of the literals that the child alone can fulfil
+    everies: tuple[Every | EveryItem, ...]
+    nodes: frozenset[Node]
+
+    @classmethod
+    def of(cls, clause: Clause, literals: tuple[Atom, ...]) -> _About:
+        everies = tuple(literal for literal in literals if isinstance(literal, Every | EveryItem))
+        somes = frozenset(literal.node for literal in literals if isinstance(literal, Some | SomeItem))
+        return cls(clause, literals, somes, everies, somes.union(literal.node for literal in everies))
+
+    def rest(self, given: frozenset[Node]) -> Clause:
+        """The clause without what a child that satisfies no more than is given breaks."""
+        broken = [literal for literal in self.everies if literal.node not in given]
+        return self.clause.difference(broken) if broken else self.clause
 
 
 class _Choice(NamedTuple):
@@ -55,10 +124,13 @@ class _Choice(NamedTuple):
         return tuple(node for node in nodes if node not in given)
 
 
+Decide: TypeAlias = Callable[[Clauses, Child, int], Iterator[Step]]
+"""`decide` or `explore`."""
+
 _MANY = 3
 
 
-def decide(clauses: Clauses, child: Child, cells: ValueCells, limit: int) -> Iterator[Step]:
+def decide(clauses: Clauses, child: Child, limit: int) -> Iterator[Step]:
     """The ways to take one child.
 
     Where many clauses are about it, its values are told apart first, as far as that is easy: the ways exclude each
@@ -67,68 +139,89 @@ def decide(clauses: Clauses, child: Child, cells: ValueCells, limit: int) -> Ite
     Args:
         clauses: what is open before it.
         child: what is known of it.
-        cells: tells values apart.
         limit: how many ways there may be.
 
     Raises:
         GrammarLimit: there are more.
     """
-    about = {clause: [literal for literal in clause if child.covers(literal)] for clause in clauses}
-    if sum(map(bool, about.values())) < _MANY:
-        for choice in _choose(about, child.base, frozenset(), limit):
-            yield Step(frozenset(choice.clauses), choice.asked(child.base))
+    about = child.about(clauses)
+    if len(about) < _MANY:
+        yield from explore(clauses, child, limit)
         return
-    parts = cells.cut(child.value, child.nodes)
-    ways: dict[Step, list[Cell]] = {}
-    for cell in parts:
-        given = child.base | cell.true
-        for choice in _choose(about, given, cell.false, limit):
-            ways.setdefault(Step(frozenset(choice.clauses), choice.asked(given)), []).append(cell)
+    others = clauses.difference(one.clause for one in about)
+    ways: dict[Step, list[_Part]] = {}
+    for part in child.parts():
+        for choice in _choose(about, part.given, part.decided, limit):
+            step = Step(others.union(choice.clauses), choice.asked(part.given))
+            ways.setdefault(step, []).append(part)
         if len(ways) > limit:
             raise GrammarLimit(f"json_schema: more than {limit} ways to go on after one property or item")
     for step, same in ways.items():
-        yield step if len(same) == len(parts) else Step(step.clauses, (cells.union(same), *step.extra))
+        yield step if len(same) == len(child.parts()) else Step(step.clauses, (child.union(same), *step.extra))
+
+
+def explore(clauses: Clauses, child: Child, limit: int) -> Iterator[Step]:
+    """The ways to take one child, one by one, for who only asks whether some way leads on.
+
+    As `decide`, but a way may come several times, and nothing is asked of a value where there surely is one.
+    """
+    about = child.about(clauses)
+    others = clauses.difference(one.clause for one in about)
+    if len(about) < _MANY:
+        for choice in _choose(about, child.base, child.base, limit):
+            yield Step(others.union(choice.clauses), choice.asked(child.base))
+        return
+    for part in child.parts():
+        for choice in _choose(about, part.given, part.decided, limit):
+            asked = choice.asked(part.given)
+            within = (child.union((part,)), *asked) if asked else child.within(part)
+            yield Step(others.union(choice.clauses), within)
 
 
 def _choose(
-    about: Mapping[Clause, list[Atom]], given: frozenset[Node], refused: frozenset[Node], limit: int
+    about: Iterable[_About], given: frozenset[Node], decided: frozenset[Node], limit: int
 ) -> list[_Choice]:
-    """The ways to take a child whose value satisfies all of `given` and none of `refused`."""
-    choices = [_Choice((), ())]
-    for clause, literals in sorted(about.items(), key=lambda item: len(item[0])):
-        if literals:
-            choices = [after for choice in choices for after in _take(choice, clause, literals, given, refused)]
-        else:
-            choices = [_Choice((*choice.clauses, clause), choice.taken) for choice in choices]
+    """The ways to take a child whose value satisfies all of `given`, and nothing else that is in `decided`."""
+    kept: list[Clause] = []
+    undecided: list[_About] = []
+    for one in about:
+        if not one.somes.isdisjoint(given):
+            continue
+        if not one.nodes <= decided:
+            undecided.append(one)
+            continue
+        rest = one.rest(given)
+        if not rest:
+            return []
+        kept.append(rest)
+    choices = [_Choice(tuple(kept), ())]
+    for one in undecided:
+        choices = [after for choice in choices for after in _take(choice, one, given, decided)]
         if len(choices) > limit:
             raise GrammarLimit(f"json_schema: more than {limit} ways to go on after one property or item")
     return choices
 
 
-def _take(
-    choice: _Choice, clause: Clause, about: list[Atom], given: frozenset[Node], refused: frozenset[Node]
-) -> Iterator[_Choice]:
+def _take(choice: _Choice, one: _About, given: frozenset[Node], decided: frozenset[Node]) -> Iterator[_Choice]:
     """The ways one clause may fare: fulfilled, held to by one literal alone, or left to those that are still open."""
-    rest = set(clause)
-    for literal in about:
-        node = literal.node  # type: ignore[union-attr]
-        if isinstance(literal, Some | SomeItem):
-            if node in given or literal in choice.taken:
-                yield choice
-                return
-        elif node not in given:
-            rest.discard(literal)
-    for literal in about:
-        node = literal.node  # type: ignore[union-attr]
-        if node in given or node in refused:
+    if any(literal in choice.taken for literal in one.literals if isinstance(literal, Some | SomeItem)):
+        yield choice
+        return
+    for literal in one.literals:
+        if literal.node in decided:  # type: ignore[union-attr]
             continue
         taken = (*choice.taken, literal)
         if isinstance(literal, Every | EveryItem):
             yield _Choice((*choice.clauses, frozenset((literal,))), taken)
         else:
             yield _Choice(choice.clauses, taken)
+    rest = one.rest(given)
     if rest:
-        yield _Choice((*choice.clauses, frozenset(rest)), choice.taken)
+        yield _Choice((*choice.clauses, rest), choice.taken)
+
+
+def _size(one: _About) -> int:
+    return len(one.clause)
 
 
 def settle(clauses: Iterable[Clause], status: Callable[[Atom], bool | None]) -> Clauses | None:

@@ -6,10 +6,12 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from grammars.json.node import TYPES, All, Any, IsType, Node, Nodes, StringIn
-from grammars.json.scalars import BITS, NUMBER, STRING, Scalars
+from grammars.json.scalars import BITS, CONSTANTS, NUMBER, STRING, Scalars
 from grammars.regular.language import Language, Languages
 
 __all__ = ["Cell", "ValueCells"]
+
+_CONSTANTS = sum(BITS[kind] for kind in CONSTANTS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,10 @@ class ValueCells:
             if cut is not None and len(cells) < self._limit:
                 cells = [half for cell in cells for half in self._halve(cell, cut, node)]
         return tuple(cells)
+
+    def surely_has(self, cell: Cell) -> bool:
+        """Whether a cell has values, of those kinds that show without looking further."""
+        return bool(cell.kinds & _CONSTANTS) or not self._languages.is_empty(cell.language)
 
     def union(self, cells: Iterable[Cell]) -> Node:
         """What just the values of some cells satisfy, among those that were cut."""

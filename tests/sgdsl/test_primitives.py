@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
 from typing import Any
 
 import pytest
 
 import sgdsl as sg
-from grammars.spec import JsonSchema, Regex
+from grammars.spec import Gbnf, JsonSchema, Lark, Regex, Sequence, Spec, StructuralTag
 from sgdsl.ir import Gen, Select, Text
 from sgdsl.sampling import Sampling
 
@@ -74,12 +75,54 @@ def test_two_constraints_are_both_named() -> None:
         sg.gen("a", dtype=int, type=int)
 
 
-@pytest.mark.parametrize("kind", ["grammar", "lark", "structural_tag"])
-def test_constraints_to_come_are_refused_by_name(kind: str) -> None:
-    with pytest.raises(sg.BackendCapabilityError, match=kind):
-        sg.gen("a", **{kind: "x"})  # type: ignore[arg-type]
-    with pytest.raises(sg.BackendCapabilityError, match="token_healing"):
-        sg.gen("a", token_healing=True)
+TAGS = {"structures": [{"begin": "<f>", "schema": {}, "end": "</f>"}], "triggers": ["<f"]}
+
+
+@pytest.mark.parametrize(
+    ("options", "spec"),
+    [
+        ({"grammar": 'root ::= "a"'}, Gbnf('root ::= "a"')),
+        ({"grammar": Sequence(("a", Regex("b+")))}, Sequence(("a", Regex("b+")))),
+        ({"lark": 'start: "a"'}, Lark('start: "a"')),
+        ({"structural_tag": TAGS}, StructuralTag.of(TAGS)),
+        ({"structural_tag": json.dumps(TAGS)}, StructuralTag.of(TAGS)),
+    ],
+)
+def test_grammars_become_specs(options: dict[str, Any], spec: Spec) -> None:
+    assert only(sg.gen("a", **options)) == Gen(name="a", constraint=spec)
+
+
+@pytest.mark.parametrize("kind", ["grammar", "lark", "structural_tag", "json_schema", "regex"])
+@pytest.mark.parametrize("value", ["", 3, b"x"])
+def test_what_is_no_grammar_is_refused_by_name(kind: str, value: Any) -> None:
+    if (kind, value) != ("regex", ""):  # the pattern of the empty text
+        with pytest.raises(ValueError, match=rf"^{kind}"):
+            sg.gen("a", **{kind: value})  # type: ignore[arg-type]
+
+
+def test_a_schema_nested_without_end_is_refused() -> None:
+    schema: dict[str, Any] = {}
+    for _ in range(100_000):
+        schema = {"items": schema}
+    with pytest.raises(ValueError, match="json_schema: nested too deeply"):
+        sg.gen("a", json_schema=schema)
+    with pytest.raises(ValueError, match="json_schema: nested too deeply"):
+        sg.gen("a", json_schema='{"items":' * 100_000 + "{}" + "}" * 100_000)
+    while schema:  # freed layer by layer: not by a recursion of 100,000
+        schema = schema["items"]
+
+
+def test_an_unknown_kind_of_tag_is_not_supported() -> None:
+    with pytest.raises(sg.NotSupported, match="structural_tag: .*telepathy"):
+        sg.gen("a", structural_tag={"format": {"type": "telepathy"}})
+
+
+def test_healing_is_asked_for() -> None:
+    assert only(sg.gen("a", token_healing=True)) == Gen(name="a", token_healing=True)
+    with pytest.raises(ValueError, match="token_healing=1 "):
+        sg.gen("a", token_healing=1)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="token_healing means nothing together with choices"):
+        sg.gen("a", choices=["x"], token_healing=True)
 
 
 def test_unknown_arguments_are_type_errors() -> None:

@@ -78,8 +78,9 @@ def test_matchers_of_other_vocabularies_and_engines_mix(engine: MachineEngine, p
 
 
 def test_a_row_that_cannot_be_filled_says_so_and_harms_no_other_call(engine: MachineEngine) -> None:
-    small = MachineEngine(engine.vocabulary, kernels=engine.tables.kernels, limits=EngineLimits(bytes=4096))
-    bad, good = small.compile(Regex("[a-e]{2,300}é[a-z]{3}x")).matcher(), small.compile(Regex("a")).matcher()
+    small = MachineEngine(engine.vocabulary, kernels=engine.tables.kernels, limits=EngineLimits(bytes=8192))
+    wide = "".join(f"[a-z{number}]" for number in range(10))  # a token may read four of them
+    bad, good = small.compile(Regex(wide)).matcher(), small.compile(Regex("a")).matcher()
     out = np.zeros((2, engine.tables.num_words), np.int32)
     with pytest.raises(GrammarLimit):
         fill_batch([bad, good], [0, 1], out)
