@@ -1,6 +1,7 @@
 """`python -m benchmarks`: all workloads here and by `transformers` on the same weights, in one call.
 
-The rows of grammars are beside other grammar engines instead, which they name.
+The rows of grammars are beside other grammar engines instead, which they name; those of constrained decoding beside
+the same engine without a constraint.
 
 Decode rates are of the decode alone: a run with one new token is taken off. Each pair is measured in turn and repeated;
 medians are shown, of decode ratios the median of the turns' ratios. All of it takes about a
@@ -17,14 +18,14 @@ from pathlib import Path
 
 import psutil
 
-from benchmarks import grammars, startup, steps
+from benchmarks import constrained, grammars, jump_forward, startup, steps
 from benchmarks.ours import Ours
 from benchmarks.peer import Peer
 from benchmarks.prompts import person, words
 from benchmarks.report import Report, Row
 from runtime.engine import Engine
 
-WORKLOADS = ("decode", "shared_prefix", "fork", "json", "grammars", "steps", "startup")
+WORKLOADS = ("decode", "shared_prefix", "fork", "json", "grammars", "constrained", "jump_forward", "steps", "startup")
 PROMPT, NEW = 100, 128
 PREFIX, OWN, SHARED_NEW = 1000, 30, 16
 
@@ -86,6 +87,14 @@ def grammar_engines(report: Report, ours: Ours, peer: Peer, repeat: int) -> None
     grammars.compare(report, tokenizer.vocabulary, tokenizer.encode, max(3, repeat))
 
 
+def constrained_decoding(report: Report, ours: Ours, peer: Peer, repeat: int) -> None:
+    constrained.compare(report, ours.engine, repeat)
+
+
+def jumping_forward(report: Report, ours: Ours, peer: Peer, repeat: int) -> None:
+    jump_forward.compare(report, ours.engine, 100 if repeat > 1 else 20)
+
+
 def step_costs(report: Report, ours: Ours, peer: Peer, repeat: int) -> None:
     report.below("64 running: schedule + detokenize, ms a step", steps.overhead_ms(ours.engine), 3.0)
     report.below("64 rows: greedy sampling, ms a step", steps.sampling_ms(ours.engine.tokenizer.vocab_size), 4.0)
@@ -105,6 +114,8 @@ RUNS: dict[str, Callable[[Report, Ours, Peer, int], None]] = {
     "fork": fork,
     "json": json_objects,
     "grammars": grammar_engines,
+    "constrained": constrained_decoding,
+    "jump_forward": jumping_forward,
     "steps": step_costs,
     "startup": start_up,
 }

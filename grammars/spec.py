@@ -122,17 +122,11 @@ class JsonSchema:
         formats: Formats = "assert",
         unsatisfiable: Unsatisfiable = "error",
     ) -> JsonSchema:
-        """Makes a spec from JSON text or from a schema as Python objects.
-
-        Raises:
-            InvalidSpec: it is no schema, or objects that are not JSON's.
-        """
+        """Makes a spec from JSON text or from a schema as Python objects; raises InvalidSpec where it is neither."""
         try:
             text = schema if isinstance(schema, str) else json.dumps(schema)
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, RecursionError) as error:
             raise InvalidSpec(f"json_schema: not JSON: {error}") from error
-        except RecursionError:
-            raise InvalidSpec("json_schema: nested too deeply") from None
         return cls(text, whitespace, key_order, formats, unsatisfiable)
 
 

@@ -49,7 +49,11 @@ class RuleFrames:
         self._states: dict[Production, int] = {}
         self._frames: dict[Production, int] = {}
         self._specials: dict[str, int] = {}
+        self._documents: dict[JsonSchema, int] = {}
         self._starts: dict[str, tuple[tuple[_Start, ...], bool]] = {}
+        for symbol in dict.fromkeys(symbol for ways in rules.productions.values() for way in ways for symbol in way):
+            if isinstance(symbol, Special | Embedded):
+                self._symbol(symbol)  # what is wrong with it is said now
 
     def root(self) -> int:
         """The state in which a whole text begins."""
@@ -99,7 +103,9 @@ class RuleFrames:
             state = self._lexemes[symbol.greedy].state(symbol.language)
             return (_Start(state, ()),), symbol.language.nullable
         if isinstance(symbol, Embedded):
-            return (_Start(self._embedded(symbol.spec), ()),), False
+            if symbol.spec not in self._documents:
+                self._documents[symbol.spec] = self._embedded(symbol.spec)
+            return (_Start(self._documents[symbol.spec], ()),), False
         if isinstance(symbol, Special):
             return (_Start(self._special(symbol.name), ()),), False
         known = self._starts.get(symbol.rule)

@@ -33,7 +33,7 @@ def last_name(text: bytes) -> str:
         ValueError: it ends with no property.
     """
     start = _start_of_value(text, _without_spaces(text, len(text)))
-    colon = _without_spaces(text, start) - 1
+    colon = max(_without_spaces(text, start) - 1, 0)
     end = _without_spaces(text, colon)
     name = json.loads(text[_start_of_value(text, end) : end])
     if not isinstance(name, str):

@@ -18,6 +18,7 @@ from grammars.machine.layout import CAPTURING, CLOSABLE, CLOSE
 from grammars.machine.lexeme import Counts, Lexemes, Spelling
 from grammars.machine.machine import Machine, goto, label_move
 from grammars.machine.spelling import CharState
+from grammars.machine.strings import any_string, counted_string
 from grammars.regular.language import Language, Languages
 from grammars.spec import Whitespace
 
@@ -57,7 +58,7 @@ class JsonFrames:
         self._name_commas: dict[int, int] = {}
         self._spaced: dict[int, int] = {}
         self._frames: dict[object, int] = {}
-        self._any_string = Lexemes(machine, "json", shared="string")
+        self._any_string = any_string(machine)
         spelling: Spelling = "json" if whitespace == "flexible" else "canonical"
         self._strings = Lexemes(machine, spelling, twin=clipper(languages))
         self._counted: dict[tuple[int, int | None, bool], Lexemes] = {}
@@ -143,12 +144,11 @@ class JsonFrames:
         key = (form.low, form.high, anything)
         lexemes = self._counted.get(key)
         if lexemes is None:
-            lexemes = self._counted[key] = Lexemes(
-                self._machine,
-                "json" if anything else self._spelling,
-                counts=Counts(form.low, form.high, _left),
-                shared="counted" if anything else "",
-            )
+            if anything:
+                lexemes = counted_string(self._machine, form.low, form.high)
+            else:
+                lexemes = Lexemes(self._machine, self._spelling, counts=Counts(form.low, form.high, _left))
+            self._counted[key] = lexemes
         return self._machine.push(lexemes.state(form.language), ())
 
     def _array_moves(self, forms: Forms) -> list[int]:

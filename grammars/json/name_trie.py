@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from itertools import pairwise
 
 from grammars.json.forms import KeyClasses
 from grammars.machine.layout import (
@@ -20,12 +21,13 @@ from grammars.machine.layout import (
 from grammars.machine.lexeme import Lexemes
 from grammars.machine.machine import Machine, goto, label_move
 from grammars.machine.spelling import CharState, Moves
+from grammars.machine.strings import ANY_NAME, any_name
 from grammars.regular.language import Languages
 
 __all__ = ["FIRST_NAME", "NAME", "NEXT", "NameLabels", "NameStates"]
 
-NEXT, NAME, ANY_NAME, FIRST_NAME = range(4)
-"""Labels: on to the next property; into its name; a name of a class that has them all; the first declared name."""
+NEXT, NAME, FIRST_NAME = 0, 1, ANY_NAME + 1
+"""Labels: on to the next property; into its name; the first declared name. ANY_NAME is before that."""
 QUOTE = 0x22
 
 
@@ -84,7 +86,7 @@ class _ClassState:
         pieces = [(low, high, label, after) for label, state in self.parts for low, high, after in state.moves()]
         edges = sorted({edge for low, high, _, _ in pieces for edge in (low, high + 1)})
         merged: list[tuple[int, int, CharState]] = []
-        for low, until in zip(edges, edges[1:], strict=False):
+        for low, until in pairwise(edges):
             parts = tuple((label, after) for first, last, label, after in pieces if first <= low and until - 1 <= last)
             if not parts:
                 continue
@@ -107,7 +109,7 @@ class NameStates:
     def __init__(self, machine: Machine, languages: Languages) -> None:
         self._machine = machine
         self._languages = languages
-        self._any = Lexemes(machine, "canonical", ending=lambda _: label_move(ANY_NAME), shared="name")
+        self._any = any_name(machine)
         self._roots: dict[tuple[KeyClasses, tuple[int, ...]], int] = {}
 
     def root(self, keys: KeyClasses, labels: NameLabels, classes: Sequence[int]) -> int:
@@ -161,7 +163,16 @@ class NameStates:
                     others.append(move >> 3)
                 low = end
             edges.append(own)
+        if not labels.has_any:
+            self._close_spent(others, edges)
         return self._put(nodes, others, edges)
+
+    def _close_spent(self, others: list[int], edges: list[list[tuple[int, int]]]) -> None:
+        """Takes away the states of undeclared names from where only declared ones can follow, which may be used up."""
+        for index in reversed(range(len(others))):
+            taken = {byte for byte, to in edges[index] if to < 0 or not others[to]}
+            if others[index] and taken.issuperset(self._machine.moves_of(others[index])):
+                others[index] = 0
 
     def _put(self, nodes: list[tuple[int, int, int]], others: list[int], edges: list[list[tuple[int, int]]]) -> int:
         for other in dict.fromkeys(others):

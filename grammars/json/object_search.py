@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from grammars.errors import GrammarLimit
 from grammars.json.emptiness import Asking
-from grammars.json.node import TRUE, CountProperties, Every, Node, Some
+from grammars.json.node import TRUE, CountProperties, Node, Some
 from grammars.json.residual import Clause, explore, holds_at_end
 
 if TYPE_CHECKING:
     from grammars.json.objects import ObjectShape, Residual
 
-__all__ = ["ObjectSearch"]
+__all__ = ["ObjectSearch", "labels_of"]
+
+
+class _Way(NamedTuple):
+    """A property that may be read: what is left after it, its label, and what its value must satisfy."""
+
+    left: Residual
+    label: int
+    asked: Node
 
 
 class ObjectSearch:
@@ -35,78 +43,82 @@ class ObjectSearch:
         shape = self._shape
         limit = shape.shapes.limits.search
         seen: set[Residual] = set()
-        path: list[Residual] = []
-        open_ways: list[Iterator[tuple[Residual, Node]]] = [iter(((residual, TRUE),))]
+        path: list[tuple[Residual, int]] = []
+        open_ways: list[Iterator[_Way]] = [iter((_Way(residual, 0, TRUE),))]
         while open_ways:
             way = next(open_ways[-1], None)
             if way is None:
                 open_ways.pop()
                 del path[len(open_ways) - 1 :]
                 continue
-            here, asked = way
-            if here in seen or shape.completable.get(here) is False or (asked is not TRUE and (yield asked)):
+            here = way.left
+            if here in seen or shape.completions.get(here, 0) is None or (way.asked is not TRUE and (yield way.asked)):
                 continue
             seen.add(here)
             if len(seen) > limit:
                 raise GrammarLimit(f"json_schema: more than {limit} steps to complete one object")
             further = yield from self._enter(here)
-            if further is True:
-                # That there is a value is never taken back, unlike that there is none.
-                shape.completable.update(dict.fromkeys((*path, here), True))
+            if isinstance(further, int):
+                self._keep([*path, (here, way.label)], further)
                 return True
-            if further:
-                path.append(here)
+            if further is not None:
+                path.append((here, way.label))
                 open_ways.append(further)
         return False
 
-    def _enter(self, here: Residual) -> Generator[Node, bool, Iterator[tuple[Residual, Node]] | bool]:
-        """Whether an object ends well from here; where that is open, the ways to go on."""
-        if self._shape.completable.get(here):
-            return True
+    def _keep(self, path: list[tuple[Residual, int]], labels: int) -> None:
+        """Notes how objects can be completed; that there is a value is never taken back, unlike that there is none."""
+        required = self._shape.required
+        for residual, label in reversed(path):
+            labels |= required & residual.available
+            self._shape.completions[residual] = labels
+            labels |= 1 << label
+
+    def _enter(self, here: Residual) -> Generator[Node, bool, Iterator[_Way] | int | None]:
+        """The labels of a completion where one shows, or else the ways to go on; None where there is none."""
+        known = self._shape.completions.get(here)
+        if known is not None:
+            return known
         if not here.clauses and not here.rivals:
             return (yield from self._completes_plain(here))
         rest = yield from self._with_required(here)
         if rest is None:
-            return False
+            return None
         place, labels = rest
         if not labels and self._shape.closes(place):
-            return True
+            return 0
         return self._read(place, labels or self._helpful(place))
 
-    def _completes_plain(self, here: Residual) -> Asking:
-        """Whether all required properties can be, and the number of properties be right."""
+    def _completes_plain(self, here: Residual) -> Generator[Node, bool, int | None]:
+        """The labels of a completion, if all required properties can be, and the number of properties be right."""
         shape = self._shape
         required = shape.required & here.available
         needed = required.bit_count()
         if shape.high is not None and max(here.num_read + needed, shape.low) > shape.high:
-            return False
-        for label in _labels(required):
+            return None
+        for label in labels_of(required):
             if (yield shape.value(label)):
-                return False
+                return None
+        labels = required
         missing = shape.low - here.num_read - needed
-        if missing <= 0:
-            return True
-        for label in reversed(list(_labels(here.available & ~required))):
+        for label in reversed(list(labels_of(here.available & ~required))):
+            if missing <= 0:
+                break
             if not (yield shape.value(label)):
-                missing -= 1
-                if missing == 0 or label >= shape.table.num_names:
-                    return True
-        return False
+                missing -= 1 if label < shape.table.num_names else missing
+                labels |= 1 << label
+        return labels if missing <= 0 else None
 
     def _with_required(self, here: Residual) -> Generator[Node, bool, tuple[Residual, list[int]] | None]:
         """Reads the required properties that nothing else depends on; what is left, and the first of the others."""
         shape = self._shape
         required = shape.required & here.available
-        for label in _labels(required):
+        for label in labels_of(required):
             if (yield shape.value(label)):
                 return None
         involved = required
         if not here.rivals:
-            involved = 0
-            for clause in here.clauses:
-                for literal in clause:
-                    if isinstance(literal, Every | Some):
-                        involved |= required & shape.table.mask(literal.keys)
+            involved &= shape.clauses.involved(here.clauses).labels
         if involved:
             return here, [(involved & -involved).bit_length() - 1]
         count = here.num_read + required.bit_count()
@@ -121,8 +133,8 @@ class ObjectSearch:
         if not here.rivals:
             for clause in here.clauses:
                 if not holds_at_end(clause, here.num_read):
-                    return list(_labels(self._wanted(clause) & here.available))
-        return list(_labels(here.available))
+                    return list(labels_of(self._wanted(clause) & here.available))
+        return list(labels_of(here.available))
 
     def _wanted(self, clause: Clause) -> int:
         wanted = 0
@@ -133,17 +145,18 @@ class ObjectSearch:
                 wanted |= self._shape.table.mask(literal.keys)
         return wanted
 
-    def _read(self, here: Residual, labels: list[int]) -> Iterator[tuple[Residual, Node]]:
+    def _read(self, here: Residual, labels: list[int]) -> Iterator[_Way]:
         """What may be left after one more property, the most promising first, and what its value must satisfy."""
         shape = self._shape
         for label in labels:
             value = shape.value(label)
             for left, extra in shape.advance(here, label, False, explore):
                 if left != here:
-                    yield left, shape.shapes.merge.all_of((value, *extra)) if extra else value
+                    yield _Way(left, label, shape.shapes.merge.all_of((value, *extra)) if extra else value)
 
 
-def _labels(mask: int) -> Iterator[int]:
+def labels_of(mask: int) -> Iterator[int]:
+    """The labels of a bit mask, ascending."""
     while mask:
         lowest = mask & -mask
         yield lowest.bit_length() - 1

@@ -9,8 +9,9 @@ from grammars.json.conjunctions import Atom, Conjunction
 from grammars.json.forms import KeyClasses
 from grammars.json.keys import KeyTable
 from grammars.json.node import FALSE, TRUE, CountProperties, Every, Node, Some
-from grammars.json.object_search import ObjectSearch
-from grammars.json.residual import Child, Clauses, Decide, Step, decide, explore, holds_at_end, settle, undominated
+from grammars.json.object_clauses import ObjectClauses
+from grammars.json.object_search import ObjectSearch, labels_of
+from grammars.json.residual import Child, Clauses, Decide, Step, decide, explore, holds_at_end, undominated
 from grammars.json.rivals import Rivals
 from grammars.json.unlike import FrozenObject
 
@@ -55,6 +56,7 @@ class ObjectShape:
     def __init__(self, shapes: Shapes, conjunction: Conjunction) -> None:
         self.shapes = shapes
         self.table = KeyTable(shapes.languages, conjunction, shapes.limits)
+        self.clauses = ObjectClauses(self.table)
         self.in_order = shapes.key_order == "schema"
         self.low: int = 0
         self.high: int | None = None
@@ -67,10 +69,8 @@ class ObjectShape:
         self._children: dict[int, Child] = {}
         self._states: dict[Residual, ObjectState] = {}
         self._possible: int | None = None
-        self._involved: dict[Clauses, int] = {}
-        self._settled: dict[tuple[Clauses, int, int], Clauses | None] = {}
-        self.completable: dict[Residual, bool] = {}
-        """What is known of residuals: whether some object ends well from there."""
+        self.completions: dict[Residual, int | None] = {}
+        """For residuals the labels of some properties that end an object well; None where there are none."""
         for atom in conjunction.atoms:
             clauses += self._take_atom(atom)
         self._literals = [literal for clause in clauses for literal in clause]
@@ -140,16 +140,6 @@ class ObjectShape:
                     self._possible |= 1 << label
         return self._possible
 
-    def involved(self, clauses: Clauses) -> int:
-        """The labels that decide about clauses, as a bit mask; -1 where any property does."""
-        found = self._involved.get(clauses)
-        if found is None:
-            found = 0
-            for literal in {literal for clause in clauses for literal in clause}:
-                found |= self.table.mask(literal.keys) if isinstance(literal, Every | Some) else -1
-            self._involved[clauses] = found
-        return found
-
     def begin(self) -> ObjectState | None:
         """The state right after the opening bracket; None when no object can be."""
         return self.state(self.start) if self.start is not None and self.can_complete(self.start) else None
@@ -178,8 +168,10 @@ class ObjectShape:
             return
         after = self.after(residual.available, label, ordered)
         count = min(residual.num_read + 1, self.count_cap)
-        rivals_ways = ((residual.rivals, ()),) if not residual.rivals else self._rivals.advance(
-            residual.rivals, residual.available, after, label
+        rivals_ways = (
+            ((residual.rivals, ()),)
+            if not residual.rivals
+            else self._rivals.advance(residual.rivals, residual.available, after, label)
         )
         for rivals, unlike in rivals_ways:
             for step in self._decide(residual.clauses, label, decide):
@@ -211,24 +203,8 @@ class ObjectShape:
         """The residual with decided literals dropped; None when a clause can no longer hold."""
         if not residual.clauses:
             return residual
-        involved = self.involved(residual.clauses)
-        key = (residual.clauses, involved & residual.available, residual.num_read if involved < 0 else 0)
-        if key not in self._settled:
-            self._settled[key] = settle(residual.clauses, partial(self._status, residual.available, residual.num_read))
-        clauses = self._settled[key]
-        if clauses is None or clauses is residual.clauses:
-            return None if clauses is None else residual
-        return residual._replace(clauses=clauses)
-
-    def _status(self, available: int, num_read: int, literal: Atom) -> bool | None:
-        """Whether a literal holds whatever of the available labels come; None when that is open."""
-        if isinstance(literal, CountProperties):
-            if literal.high is not None and num_read > literal.high:
-                return False
-            return True if literal.high is None and num_read >= literal.low else None
-        if isinstance(literal, Every | Some) and not self.table.mask(literal.keys) & available:
-            return isinstance(literal, Every)
-        return None
+        clauses = self.clauses.settle(residual.clauses, residual.available, residual.num_read)
+        return None if clauses is None else residual._replace(clauses=clauses)
 
     def closes(self, residual: Residual) -> bool:
         """Whether the object may end here."""
@@ -244,11 +220,15 @@ class ObjectShape:
             return not self.required & residual.available & ~self.possible
         if not residual.clauses and not residual.rivals:
             return self._completes_counted(residual.available & self.possible, residual)
-        found = self.completable.get(residual)
-        if found is None:
-            found = self.shapes.emptiness.answer(ObjectSearch(self).completes(residual))
-            self.completable[residual] = found
-        return found
+        return self.completion(residual) is not None
+
+    def completion(self, residual: Residual) -> int | None:
+        """The labels of some properties that end an object well, as a bit mask; None where there are none."""
+        if residual not in self.completions and not self.shapes.emptiness.answer(
+            ObjectSearch(self).completes(residual)
+        ):
+            self.completions[residual] = None
+        return self.completions[residual]
 
     def _completes_counted(self, alive: int, residual: Residual) -> bool:
         """Whether the required names can all come, and the number of properties be right."""
@@ -313,20 +293,38 @@ class ObjectState:
                 alive &= ((required & -required) << 1) - 1
         if shape.is_plain:
             return alive
-        asked = alive & ~self._free_labels()
-        while asked:
-            lowest = asked & -asked
-            if not self._has_next(lowest.bit_length() - 1):
-                alive ^= lowest
-            asked ^= lowest
+        free = self._free_labels()
+        for label in labels_of(alive & ~free):
+            if not (self._fits(label) or self._has_next(label)):
+                alive ^= 1 << label
         return alive
+
+    def _fits(self, label: int) -> bool:
+        """Whether it shows that a name may come because it is part of some completion, or does not stand in its way."""
+        shape, residual = self.shape, self.residual
+        if not self._is_uncounted():
+            return False
+        completion = shape.completion(residual)
+        if completion is None or (shape.in_order and completion & ((1 << label) - 1)):
+            return False
+        if completion >> label & 1:
+            return True
+        held = shape.clauses.held(residual.clauses).get(label, ())
+        return not held or shape.shapes.can_be(shape.shapes.merge.all_of((shape.value(label), *held)))
+
+    def _is_uncounted(self) -> bool:
+        """Whether it is of no account how many properties there are, nor that the object differ from others."""
+        shape, residual = self.shape, self.residual
+        if residual.rivals or shape.low or shape.high is not None:
+            return False
+        return not shape.clauses.involved(residual.clauses).counts
 
     def _free_labels(self) -> int:
         """Labels that no clause, count or rival has to do with: whatever else can be can still be after them."""
         shape, residual = self.shape, self.residual
-        if residual.rivals or shape.low or shape.high is not None:
+        if not self._is_uncounted():
             return 0
-        involved = shape.involved(residual.clauses)
+        involved = shape.clauses.involved(residual.clauses).labels
         if shape.in_order:
             skipped = involved & residual.available
             return ((skipped & -skipped) - 1) if skipped else -1

@@ -14,7 +14,19 @@ from grammars.json.conjunctions import Atom
 from grammars.json.node import All, CountItems, CountProperties, Every, EveryItem, Node, Some, SomeItem
 from grammars.json.value_cells import Cell, ValueCells
 
-__all__ = ["Child", "Clause", "Clauses", "Decide", "Step", "decide", "explore", "holds_at_end", "settle", "undominated"]
+__all__ = [
+    "Child",
+    "Clause",
+    "Clauses",
+    "Decide",
+    "Step",
+    "decide",
+    "explore",
+    "holds_at_end",
+    "settle",
+    "undominated",
+    "undominated_clauses",
+]
 
 Clause: TypeAlias = frozenset[Atom]
 Clauses: TypeAlias = frozenset[Clause]
@@ -178,9 +190,7 @@ def explore(clauses: Clauses, child: Child, limit: int) -> Iterator[Step]:
             yield Step(others.union(choice.clauses), within)
 
 
-def _choose(
-    about: Iterable[_About], given: frozenset[Node], decided: frozenset[Node], limit: int
-) -> list[_Choice]:
+def _choose(about: Iterable[_About], given: frozenset[Node], decided: frozenset[Node], limit: int) -> list[_Choice]:
     """The ways to take a child whose value satisfies all of `given`, and nothing else that is in `decided`."""
     kept: list[Clause] = []
     undecided: list[_About] = []
@@ -240,9 +250,27 @@ def settle(clauses: Iterable[Clause], status: Callable[[Atom], bool | None]) -> 
         if not rest:
             return None
         kept.add(rest)
+    return undominated_clauses(kept)
+
+
+def undominated_clauses(clauses: Iterable[Clause]) -> Clauses:
+    """Clauses without those that another one is part of, which hold with it."""
+    kept = frozenset(clauses)
     if len(kept) < 2:
-        return frozenset(kept)
-    return frozenset(clause for clause in kept if not any(other < clause for other in kept))
+        return kept
+    fewest = min(map(len, kept))
+    longer = [clause for clause in kept if len(clause) > fewest]
+    if not longer:
+        return kept
+    by_literal: dict[Atom, list[Clause]] = {}
+    for clause in kept:
+        by_literal.setdefault(next(iter(clause)), []).append(clause)  # who contains it contains any literal of it
+    needless = {
+        clause
+        for clause in longer
+        if any(other < clause for literal in clause for other in by_literal.get(literal, ()))
+    }
+    return kept - needless if needless else kept
 
 
 def holds_at_end(clause: Clause, count: int) -> bool:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from grammars.json.node import TYPES, All, Any, IsType, Node, Nodes, StringIn
 from grammars.json.scalars import BITS, CONSTANTS, NUMBER, STRING, Scalars
+from grammars.regular.kinds import Complement, Epsilon, Texts
 from grammars.regular.language import Language, Languages
 
 __all__ = ["Cell", "ValueCells"]
 
 _CONSTANTS = sum(BITS[kind] for kind in CONSTANTS)
+
+
+_Listed: TypeAlias = tuple[frozenset[str], bool]
+"""Texts, and whether a language has just these (True) or all but these."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +70,45 @@ class ValueCells:
         return found
 
     def _find_cells(self, base: Node, by: Iterable[Node]) -> tuple[Cell, ...]:
-        cells = [Cell(self._scalars.kinds(base) & ~STRING, self._strings(base))]
-        for node in by:
-            cut = self._values(node)
-            if cut is not None and len(cells) < self._limit:
-                cells = [half for cell in cells for half in self._halve(cell, cut, node)]
-        return tuple(cells)
+        strings = self._strings(base)
+        cuts = [(node, cut) for node in by if (cut := self._values(node)) is not None]
+        listed = {node: texts for node, cut in cuts if (texts := _listed(cut.language)) is not None}
+        named = set().union(*(texts for texts, _ in listed.values()))
+        if len(named) > self._limit:
+            listed, named = {}, set()
+        texts = [text for text in sorted(named) if self._languages.accepts(strings, text)]
+        cells = [Cell(self._scalars.kinds(base) & ~STRING, self._without(strings, texts))]
+        for node, cut in cuts:
+            if len(cells) < self._limit:
+                cells = [half for cell in cells for half in self._halve(cell, cut, node, listed.get(node))]
+        return *self._text_cells(texts, cuts, listed), *cells
+
+    def _without(self, strings: Language, texts: list[str]) -> Language:
+        """A language without some texts of it."""
+        if not texts:
+            return strings
+        listed = _listed(strings)
+        if listed is not None and listed[1]:
+            return self._languages.literals(listed[0].difference(texts))
+        return self._languages.intersect(strings, self._languages.complement(self._languages.literals(texts)))
+
+    def _text_cells(
+        self, texts: Iterable[str], cuts: Iterable[tuple[Node, Cell]], listed: Mapping[Node, _Listed]
+    ) -> Iterator[Cell]:
+        """Strings that some node names, told apart by all nodes."""
+        groups: dict[tuple[bool, ...], list[str]] = {}
+        for text in texts:
+            truths = (
+                (text in listed[node][0]) == listed[node][1]
+                if node in listed
+                else self._languages.accepts(cut.language, text)
+                for node, cut in cuts
+            )
+            groups.setdefault(tuple(truths), []).append(text)
+        nodes = [node for node, _ in cuts]
+        for truths, same in groups.items():
+            true = frozenset(node for node, holds in zip(nodes, truths, strict=True) if holds)
+            yield Cell(0, self._languages.literals(same), true, frozenset(nodes) - true)
 
     def surely_has(self, cell: Cell) -> bool:
         """Whether a cell has values, of those kinds that show without looking further."""
@@ -101,11 +140,27 @@ class ValueCells:
         language = self._scalars.bounded_string(node)
         return self._languages.nothing if language is None else language
 
-    def _halve(self, cell: Cell, cut: Cell, node: Node) -> Iterable[Cell]:
-        inside = self._languages.intersect(cell.language, cut.language)
-        outside = self._languages.intersect(cell.language, self._languages.complement(cut.language))
+    def _halve(self, cell: Cell, cut: Cell, node: Node, listed: _Listed | None) -> Iterable[Cell]:
+        """The values of a cell that satisfy a node, and the others; `listed` says that the cell has none of its texts."""
+        if listed is None:
+            inside = self._languages.intersect(cell.language, cut.language)
+            outside = self._languages.intersect(cell.language, self._languages.complement(cut.language))
+        else:
+            inside, outside = self._languages.nothing, cell.language
+            if not listed[1]:
+                inside, outside = outside, inside
         halves = (
             Cell(cell.kinds & cut.kinds, inside, cell.true | {node}, cell.false),
             Cell(cell.kinds & ~cut.kinds, outside, cell.true, cell.false | {node}),
         )
         return (half for half in halves if half.kinds or not self._languages.is_empty(half.language))
+
+
+def _listed(language: Language) -> _Listed | None:
+    """The texts a language lists; None where it does not just say which texts it has, or lacks."""
+    if isinstance(language, Complement):
+        inner = _listed(language.item)
+        return None if inner is None else (inner[0], not inner[1])
+    if isinstance(language, Texts):
+        return frozenset(language.rests()), True
+    return (frozenset(("",)), True) if isinstance(language, Epsilon) else None

@@ -42,6 +42,7 @@ def fill_batch(matchers: Sequence[MachineMatcher], places: Sequence[int], out: n
         where, spare = np.array(places, np.int64), np.empty(tables.num_words, np.uint32)
         fill_rows(tables.trie, tables.shared, grammars, where, np.concatenate(threads), words, scratch, spare, status)
         tables.give_scratch(scratch)
+        status[[not len(own) for own in threads]] = 1
         rest = np.flatnonzero(status).tolist()
     for index in rest:
         matchers[index].mask_into(out[places[index]])

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+
 from grammars.errors import GrammarLimit, InvalidSpec
 from grammars.json.forms import ShapeLimits
 from grammars.json.frames import JsonFrames
@@ -20,6 +22,7 @@ from grammars.machine.grammar import MachineGrammar
 from grammars.machine.kernels import Kernels
 from grammars.machine.lexeme import Lexemes
 from grammars.machine.machine import Machine
+from grammars.machine.strings import find_out
 from grammars.machine.tables import VocabularyTables
 from grammars.regular.language import Language, Languages
 from grammars.regular.patterns import pattern_language
@@ -77,6 +80,16 @@ class MachineEngine:
         self.tables = VocabularyTables(vocabulary, kernels=kernels, cache_dir=cache_dir)
         self._limits = limits or EngineLimits()
         self._registry = registry
+        if self.tables.kernels.is_compiled:
+            find_out(self.tables)
+            self._call_once()
+
+    def _call_once(self) -> None:
+        """Calls the kernels: the first call with arguments of a kind takes numba milliseconds."""
+        matcher = self.compile(Choice(("a",))).matcher()
+        matcher.mask_into(np.zeros(self.vocabulary.mask_words, np.int32))
+        matcher.read(matcher.forced_bytes())
+        matcher.is_exhausted()
 
     def compile(self, spec: Spec) -> MachineGrammar:
         """The grammar of `spec`.

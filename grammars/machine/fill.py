@@ -158,6 +158,9 @@ def correct_names(h: Any, v: Any, x: Any, row: Any, s: int, cell: int) -> None:
             if child == 0:
                 continue
             if move & 7 == GOTO:
+                if apply(h, x, 0, move, 0, 0, cell) == 0:
+                    continue
+                set_tokens(v, row, child)
                 if top < MAX_THREADS:
                     x[LIST + 2 * top] = child
                     x[LIST + 2 * top + 1] = move >> 3
@@ -187,6 +190,9 @@ def fill_thread(h: Any, v: Any, masks: Any, shared: Any, x: Any, row: Any, threa
     if cache < 0:
         return
     slot = h[cache]
+    if slot >= len(masks) or -1 - slot >= len(shared):
+        miss(x, s, -1)  # it came into tables that have been replaced by larger ones since the call began
+        return
     row[:] = masks[slot] if slot >= 0 else shared[-1 - slot]
     walk_behind(h, v, x, row, cache, cell)
     if has_names:

@@ -54,6 +54,6 @@ class Heap:
     def _grow(self) -> None:
         if self.used > self._max_ints:
             raise GrammarLimit(f"grammar: its tables take more than {self._max_ints * 4} bytes")
-        grown = np.zeros(max(self.used, 2 * len(self.data)), np.int32)
+        grown = np.zeros(max(self.used, min(2 * len(self.data), self._max_ints)), np.int32)
         grown[: len(self.data)] = self.data
         self.data, self.address = grown, grown.ctypes.data

@@ -41,6 +41,8 @@ Spelling: TypeAlias = Literal["plain", "canonical", "json"]
 """Characters as they are; as `json.dumps` without ASCII escaping writes them; in any way JSON allows."""
 
 QUOTE, BACKSLASH, SLASH, LETTER_U = 0x22, 0x5C, 0x2F, 0x75
+ENDLESS = 2**30
+"""As many characters as no text has."""
 HEX = b"0123456789abcdefABCDEF"
 UTF8_LEADS = ((0x80, 0x7FF, 6, 0xC0), (0x800, 0xFFFF, 12, 0xE0), (0x10000, 0x10FFFF, 18, 0xF0))
 """First and last code point, bits that follow the lead byte, and the lead byte's mark (RFC 3629)."""
@@ -109,7 +111,7 @@ class Lexemes:
             flags |= self._final
         state = self._states[chars] = self._machine.state(flags, lambda state: self._expand(state, chars))
         self._describe(state, (chars,), 0, ("boundary",))
-        if self._counts:
+        if self._counts and self._shared:  # elsewhere one state may ask for more room than the next, however far away
             most = self._machine.tables.longest
             block = self._machine.heap.put([most] + [0] * (3 * (most + 1)))
             self._machine.heap.data[state + CACHE] = block
@@ -124,12 +126,10 @@ class Lexemes:
             left = [self._counts.left(chars) for chars in following]
             longest = [high for _, high in left]
             data = self._machine.heap.data
-            data[state + LEAST_LEFT] = min(low for low, _ in left) + begun
-            data[state + MOST_LEFT] = (
-                -1 if None in longest else max(high for high in longest if high is not None) + begun
-            )
-            data[state + LEAST] = self._counts.low
-            data[state + MOST] = -1 if self._counts.high is None else self._counts.high
+            data[state + LEAST_LEFT] = min(ENDLESS, *(low + begun for low, _ in left))
+            data[state + MOST_LEFT] = _most(None if None in longest else max(filter(None, longest), default=0) + begun)
+            data[state + LEAST] = min(ENDLESS, self._counts.low)
+            data[state + MOST] = _most(self._counts.high)
         if self._shared:
             self._machine.name(state, (self._shared, *name))
         if self._decorate is not None:
@@ -248,6 +248,10 @@ class Lexemes:
             self._machine.set_edges(state, {BACKSLASH: goto(letter)})
 
         return self._inside("low", 0, moves, following, expand)
+
+
+def _most(count: int | None) -> int:
+    return -1 if count is None or count >= ENDLESS else count
 
 
 def _following(units: Units) -> list[CharState]:

@@ -300,7 +300,7 @@ class Machine:
                 elif label == -1:
                     self.ensure(what)
                 else:
-                    self._make_cache(what, -2 - label)
+                    self.make_cache(what, -2 - label)
 
     def _make_jump(self, frame: int, label: int) -> None:
         at = int(self.heap.data[frame + JUMPS]) + label
@@ -309,7 +309,7 @@ class Machine:
             block = self.heap.put([len(found), *(part for pair in found for part in pair)]) if found else 0
             self.heap.data[at] = block
 
-    def _make_cache(self, state: int, index: int) -> None:
+    def make_cache(self, state: int, index: int) -> None:
         """Finds out what a lexeme's state allows; `index` picks one of a counted state's caches."""
         data = self.heap.data
         counted = bool(data[state + FLAGS] & COUNTED)
@@ -332,7 +332,7 @@ class Machine:
             twin = find(limit)
             if twin == state:
                 return 0
-            self._make_cache(twin, 0)
+            self.make_cache(twin, 0)
             if self._reach.get(twin, limit + 1) <= limit:
                 self._reach[state] = self._reach[twin]
                 return int(self.heap.data[twin + CACHE])

@@ -35,7 +35,7 @@ class MachineMatcher:
     def __init__(self, machine: Machine, threads: Threads) -> None:
         self._machine = machine
         self._threads = threads
-        self._ended = False
+        self._num_ends = 0
         self._history: list[tuple[Threads, bytes]] = []
 
     @property
@@ -46,12 +46,12 @@ class MachineMatcher:
     @property
     def threads(self) -> Threads:
         """Where the text is; none behind an end token."""
-        return self._threads[:0] if self._ended else self._threads
+        return self._threads[:0] if self._num_ends else self._threads
 
     def mask_into(self, row: MaskRow) -> None:
         """Overwrites `row` (int32 [ceil(V / 32)]) with the tokens that may come next, end tokens included."""
         machine, tables = self._machine, self._machine.tables
-        if self._ended:
+        if self._num_ends:
             row[:] = tables.end_mask
             return
         words = row.view(np.uint32)
@@ -69,12 +69,12 @@ class MachineMatcher:
     def accept(self, token: int) -> bool:
         """Advances by one token; False, and no change, when the grammar does not allow it."""
         tables = self._machine.tables
-        if self._ended or not 0 <= token < len(tables.vocabulary):
-            return False
-        if token in tables.vocabulary.end_tokens and self.is_complete():
+        if token in tables.vocabulary.end_tokens and (self._num_ends or self.is_complete()):
             self._history.append((self._threads, b""))
-            self._ended = True
+            self._num_ends += 1
             return True
+        if self._num_ends or not 0 <= token < len(tables.vocabulary):
+            return False
         begin, end = tables.token_range(token)
         if begin == end:
             return False
@@ -91,7 +91,7 @@ class MachineMatcher:
         data = np.frombuffer(text, np.uint8).astype(np.int32)
         before = self._threads
         self._history.append((before, b""))
-        while not self._ended and read < len(data):
+        while not self._num_ends and read < len(data):
             threads = self._after(self._threads, data, read, read + 1)
             if not len(threads):
                 break
@@ -124,7 +124,7 @@ class MachineMatcher:
     def forced_bytes(self) -> bytes:
         """The bytes that must come next whatever the model says."""
         machine, tables = self._machine, self._machine.tables
-        if self._ended:
+        if self._num_ends:
             return b""
         out = np.empty(FORCED_BYTES, np.uint8)
         scratch = tables.take_scratch()
@@ -171,12 +171,12 @@ class MachineMatcher:
         if num_tokens:
             self._threads, _ = self._history[-num_tokens]
             del self._history[-num_tokens:]
-            self._ended = False
+            self._num_ends = max(0, self._num_ends - num_tokens)
 
     def fork(self) -> MachineMatcher:
         """An independent matcher at the same point; the tables stay shared."""
         other = MachineMatcher(self._machine, self._threads)
-        other._ended = self._ended
+        other._num_ends = self._num_ends
         other._history = self._history.copy()
         return other
 
@@ -196,7 +196,7 @@ class MachineMatcher:
 
     def is_exhausted(self) -> bool:
         """Whether nothing but the end may follow."""
-        return self._ended or not len(self._threads) or (self.is_complete() and not self._goes_on())
+        return bool(self._num_ends) or not len(self._threads) or (self.is_complete() and not self._goes_on())
 
     def _goes_on(self) -> bool:
         """Whether some byte may come next."""

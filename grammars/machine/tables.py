@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
-import logging
-import os
+import json
 from pathlib import Path
 from threading import Lock
 from typing import TypeAlias
-from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +13,7 @@ import numpy.typing as npt
 from grammars.machine.kernels import Kernels, compiled_kernels
 from grammars.machine.scratch import new_scratch
 from grammars.machine.spellable import spellable
+from grammars.machine.table_file import TableFile
 from grammars.machine.trie import (
     BYTE_AT,
     DEPTH_AT,
@@ -32,11 +30,6 @@ from grammars.vocabulary import Vocabulary
 
 __all__ = ["Behind", "VocabularyTables"]
 
-_LOG = logging.getLogger(__name__)
-
-FORMAT = "2"
-"""Part of the file name: changed whenever the trie's layout is."""
-
 Behind: TypeAlias = tuple[tuple[int, int, tuple[int, ...]], ...]
 """The trie nodes behind a lexeme's end, by the move that ends it and their byte."""
 
@@ -47,7 +40,7 @@ class VocabularyTables:
     Args:
         vocabulary: the tokens.
         kernels: which functions walk the tables; the compiled ones by default.
-        cache_dir: where the trie is kept between processes; None keeps it nowhere.
+        cache_dir: where the trie and the shared masks are kept between processes; None keeps them nowhere.
     """
 
     def __init__(
@@ -55,7 +48,8 @@ class VocabularyTables:
     ) -> None:
         self.vocabulary = vocabulary
         self.kernels = compiled_kernels() if kernels is None else kernels
-        self.trie = _kept_trie(vocabulary, cache_dir)
+        self.trie = _trie(vocabulary, TableFile(cache_dir, vocabulary, "trie"))
+        self._masks_file = TableFile(cache_dir, vocabulary, "masks")
         self.texts = token_bytes(vocabulary)
         self.num_nodes = int(self.trie[NODES])
         self.longest = int(self.trie[LONGEST])
@@ -120,28 +114,52 @@ class VocabularyTables:
             self._found[name] = (slot, behind)
         return slot
 
+    def store(self) -> None:
+        """Writes down what was found out so far."""
+        names = list(self._found)
+        slots = [-1 - self._found[name][0] for name in names]
+        behind = [np.array(_flat(self._found[name][1]), np.int32) for name in names]
+        lengths = np.array([len(one) for one in behind], np.int32)
+        text = np.frombuffer(json.dumps(names).encode(), np.uint8)
+        self._masks_file.write(names=text, masks=self.shared[slots], lengths=lengths, behind=np.concatenate(behind))
 
-def _kept_trie(vocabulary: Vocabulary, cache_dir: Path | None) -> npt.NDArray[np.int32]:
-    """The trie from the cache folder, or made and left there."""
-    if cache_dir is None:
-        return build_trie(vocabulary)
-    special = repr(sorted(vocabulary.special.items()))
-    name = hashlib.sha256(f"{FORMAT} {vocabulary.fingerprint} {special}".encode()).hexdigest()[:32]
-    path = cache_dir / f"{name}.npz"
-    try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as kept:
-            trie: npt.NDArray[np.int32] = kept["trie"]
-            return trie
-    except FileNotFoundError:
-        pass
-    except (OSError, EOFError, ValueError, KeyError, BadZipFile) as error:
-        _LOG.warning("the vocabulary table %s cannot be read and is made anew: %s", path, error)
-    trie = build_trie(vocabulary)
-    try:
-        cache_dir.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f"{path.stem}.{os.getpid()}.part.npz")
-        np.savez(partial, trie=trie)
-        partial.replace(path)
-    except OSError as error:
-        _LOG.warning("the vocabulary table %s cannot be kept: %s", path, error)
-    return trie
+    def restore(self) -> bool:
+        """Reads what was written down; False where nothing was."""
+        kept = self._masks_file.read()
+        if kept is None or not kept.keys() >= {"names", "masks", "lengths", "behind"}:
+            return False
+        names = json.loads(kept["names"].tobytes())
+        parts = np.split(kept["behind"], np.cumsum(kept["lengths"])[:-1])
+        for name, mask, behind in zip(names, kept["masks"], parts, strict=True):
+            self.keep(_as_tuple(name), mask, _unflattened(behind.tolist()))
+        return True
+
+
+def _trie(vocabulary: Vocabulary, file: TableFile) -> npt.NDArray[np.int32]:
+    """The trie from its file, or made and left there."""
+    kept = file.read()
+    if kept is None or "trie" not in kept:
+        kept = {"trie": build_trie(vocabulary)}
+        file.write(**kept)
+    return kept["trie"]
+
+
+def _flat(behind: Behind) -> list[int]:
+    flat = [len(behind)]
+    for move, byte, nodes in behind:
+        flat += (move, byte, len(nodes), *nodes)
+    return flat
+
+
+def _unflattened(flat: list[int]) -> Behind:
+    groups, at = [], 1
+    for _ in range(flat[0]):
+        move, byte, count = flat[at : at + 3]
+        groups.append((move, byte, tuple(flat[at + 3 : at + 3 + count])))
+        at += 3 + count
+    return tuple(groups)
+
+
+def _as_tuple(value: object) -> object:
+    """Names as JSON gives them back, with tuples again."""
+    return tuple(map(_as_tuple, value)) if isinstance(value, list) else value

@@ -15,6 +15,9 @@ __all__ = ["Bounds"]
 FEW = 64
 """Of sets of more texts than these only is told whether the empty text is among them."""
 
+LONG = 1_000_000_000
+"""Greater counts and lengths in repetitions are taken for this one, because floats have an end."""
+
 _Known: TypeAlias = dict[Language, float]
 
 
@@ -84,7 +87,8 @@ class Bounds:
         if isinstance(part, Union):
             return min(known[item] for item in part.items)
         if isinstance(part, Repeat):
-            return part.low * known[part.item] if part.low else 0
+            item = known[part.item]
+            return min(part.low, LONG) * min(item, LONG) if item < inf or not part.low else inf
         if isinstance(part, Texts) and part.high - part.low <= FEW:
             return min((len(text) for text in part.rests() if all(char in chars for char in text)), default=inf)
         return inf if not (part.nullable or self.alphabet(part) & chars) else _simple(part)

@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from grammars.errors import UnsupportedConstraint
-from grammars.spec import Choice, Spec
+from grammars.spec import Choice, Spec, Stop
 
 if TYPE_CHECKING:
     from grammars.machine.engine import MachineEngine
@@ -20,13 +20,15 @@ TRIES = 16
 
 @lru_cache(maxsize=512)
 def example(spec: Spec) -> str:
-    """A short text of a spec, the same one each time; the first option of a choice.
+    """A short text of a spec, the same one each time; the first option of a choice or of stops.
 
     Raises:
         UnsupportedConstraint: none was found.
     """
     if isinstance(spec, Choice):
         return spec.options[0]
+    if isinstance(spec, Stop) and spec.spec is None:
+        return spec.stops[0]  # chance would hardly find it
     from grammars.sample import sample_text
 
     engine = byte_engine()

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-from grammars import Regex
+from grammars import GrammarError, GrammarLimit, InvalidSpec, JsonSchema, Lark, Regex, Spec, UnsupportedConstraint
 from runtime.engine import Engine
 from runtime.errors import InvalidParameter
 from runtime.sampling.params import SamplingParams
@@ -195,3 +195,54 @@ def test_healing_and_reasoning_and_a_grammar_together(engine: Engine) -> None:
     assert spelled(engine.tokenizer, tokens).startswith((PROMPT + result.text).encode()[:-3])
     if "</t>" in result.text:
         assert re.fullmatch("ab*c?", result.text.partition("</t>")[2])
+
+
+@pytest.mark.parametrize("place", ["before", "behind"])
+def test_what_stands_before_a_mark_is_not_taken_back(engine: Engine, place: str) -> None:
+    """Whoever returns to the mark finds the very tokens that were there."""
+    prompt = engine.tokenizer.encode(PROMPT)
+    with engine.open() as session:
+        session.append(prompt[:-1] if place == "before" else prompt)
+        mark = session.mark()
+        session.append(prompt[-1:] if place == "before" else [])
+        healed = session.generate(greedy(6, token_healing=True))
+        session.flush()
+        session.truncate(mark.result(timeout=20))
+        tokens = [token for token, _ in session.tokens().result(timeout=20)]
+    assert tokens == prompt[: len(tokens)]
+    assert healed.result().prompt_tokens == len(tokens) == len(prompt) - (place == "before")
+
+
+def test_a_choice_does_not_reach_before_a_mark(engine: Engine) -> None:
+    with engine.open() as session:
+        session.append(PROMPT)
+        mark = session.mark()
+        session.score(["tre", "tres"], lambda scores: 0)
+        session.flush()
+        session.truncate(mark.result(timeout=20))
+        tokens = [token for token, _ in session.tokens().result(timeout=20)]
+    assert tokens == engine.tokenizer.encode(PROMPT)
+
+
+def test_a_grammar_that_fails_harms_nobody_else(engine: Engine) -> None:
+    """Each of them its own error, naming what is wrong and where; all others their texts."""
+    deep = '{"items":' * 400 + "{}" + "}" * 400
+    wrong: list[tuple[Spec, type[GrammarError], str]] = [
+        (JsonSchema(deep), GrammarLimit, "nested deeper"),
+        (JsonSchema('{"properties": {"a": {"$ref": "http://x/y"}}}'), UnsupportedConstraint, r"\$ref at /properties/a"),
+        (JsonSchema('{"properties": {"a": {"type": "strin"}}}'), InvalidSpec, "type at /properties/a"),
+        (Lark('start: "a" missing'), InvalidSpec, "missing"),
+        (Regex(r"(a)\1"), UnsupportedConstraint, "reference to a group"),
+    ]
+    right = Regex("tr[aeiou]{2,9}")
+    expected = engine.generate(PROMPT, greedy(6, constraint=right))["text"]
+    handles = []
+    for spec, _, _ in wrong:
+        for one in (spec, right):
+            with engine.open() as session:
+                session.append(PROMPT)
+                handles.append(session.generate(greedy(6, constraint=one)))
+    for place, (_, kind, named) in enumerate(wrong):
+        with pytest.raises(kind, match=named):
+            handles[2 * place].result(timeout=60)
+        assert handles[2 * place + 1].result(timeout=60).text == expected

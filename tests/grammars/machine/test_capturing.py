@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from grammars import JsonSchema, Matcher
+from grammars import JsonSchema, Matcher, Regex
 from grammars.machine.engine import MachineEngine
 from grammars.machine.matcher import MachineMatcher
 from grammars.spec import Sequence, Whitespace

@@ -69,3 +69,10 @@ def test_a_leaf_tells_its_alphabet() -> None:
     assert languages.bounds.least(without) == inf
     assert languages.is_empty(without)
     assert languages.intersect(even, pattern_language(languages, "a{3,9}")).shortest == 4
+
+
+def test_counts_without_measure_are_still_bounds() -> None:
+    languages = Languages()
+    many = languages.repeat(languages.repeat(languages.literal("ab"), 10**400, None), 3, 10**400)
+    assert 10**9 <= languages.bounds.least(many) < inf
+    assert languages.bounds.least(languages.repeat(languages.concat(many, languages.literal("c")), 0, 1)) == 0

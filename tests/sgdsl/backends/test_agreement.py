@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
@@ -74,3 +74,7 @@ def test_a_marker_stands_before_the_constrained_part() -> None:
 def test_a_grammar_that_is_none_says_so() -> None:
     with pytest.raises(GrammarError, match="missing"):
         check_answer("a", Lark("start: missing"))
+
+
+def test_every_spec_is_within_a_backend_s_capabilities() -> None:
+    assert sg.Capabilities().constraints == {kind.__name__ for kind in get_args(Spec)}

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Iterator
 from typing import Any, Literal
@@ -8,6 +9,7 @@ from typing import Any, Literal
 import pytest
 
 import sgdsl as sg
+from grammars import Regex, Sequence
 from sgdsl.backends.engine import EngineBackend
 from sgdsl.process import as_backend
 
@@ -141,3 +143,71 @@ def test_cache_counts_tokens(engine: Any) -> None:
     cached = program.cache(engine)
     assert cached > 40
     assert program.run("Why?", backend=engine).ret_value >= cached - cached % 16 - 16
+
+
+TAGS = {"structures": [{"begin": "<call>", "schema": {"type": "integer"}, "end": "</call>"}], "triggers": ["<call>"]}
+
+
+def test_grammars_of_every_kind_hold(engine: Any) -> None:
+    @sg.function
+    def program(s: sg.ProgramState) -> None:
+        s += sg.user("Count to two, then call a number.")
+        s += sg.assistant(
+            sg.gen("lark", 40, lark='start: "one " ("two" | "three") "."')
+            + sg.gen("gbnf", 40, grammar='root ::= " And" [a-z ]{3,9} "!"')
+            + sg.gen("spec", 40, grammar=Sequence((" Then ", Regex("[0-9]{2}"))))
+            + sg.gen("tag", 40, structural_tag=TAGS, temperature=0)
+        )
+
+    state = program.run(backend=engine, seed=3)
+    assert state["lark"] in ("one two.", "one three.")
+    assert re.fullmatch(r" And[a-z ]{3,9}!", state["gbnf"])
+    assert re.fullmatch(r" Then [0-9]{2}", state["spec"])
+    calls = re.findall("<call>(.*?)</call>", state["tag"])
+    assert all(str(int(call)) == call for call in calls)
+
+
+def test_a_constraint_begins_where_the_reasoning_ends(engine: Any) -> None:
+    @sg.function
+    def program(s: sg.ProgramState) -> None:
+        s += "Q: 2 + 3? Think, and end your thoughts with </think>. Then say the number.\nA: Two and three. </"
+        s += sg.separate_reasoning(sg.gen("n", 60, type=Literal[5, 6], logit_bias=bias), "deepseek-r1")
+
+    bias = dict.fromkeys(engine.tokenizer.encode("</think>"), 100.0)
+    state = program.run(backend=engine, seed=1, temperature=3)
+    assert state["n"] in (5, 6)
+    assert state.text().endswith(f"</think>{state['n']}")
+    assert state["n_reasoning_content"] == state.text().partition("three. </")[2].partition("</think>")[0].strip()
+
+
+def test_a_healed_gen_goes_on_inside_the_prompt_s_last_token(engine: Any) -> None:
+    @sg.function
+    def program(s: sg.ProgramState, heal: bool) -> Any:
+        s += "The address of the site is http:"
+        point = s.checkpoint()
+        s += " or rather https:"
+        s += sg.gen("rest", 6, token_healing=heal)
+        found = s["rest"], s.text(), s.tokens()
+        s.rollback(point)
+        return (*found, s.text(), s.tokens())
+
+    rest, text, tokens, before, kept = program.run(True, backend=engine, temperature=0).ret_value
+    assert rest.startswith("//")
+    assert text == "The address of the site is http: or rather https:" + rest
+    assert engine.tokenizer.decode([token for token, _ in tokens]) == text
+    assert engine.tokenizer.decode([token for token, _ in kept]) == before == "The address of the site is http:"
+
+
+def test_a_bad_grammar_is_the_program_s_own_error(engine: Any) -> None:
+    @sg.function
+    def program(s: sg.ProgramState, options: dict[str, Any]) -> None:
+        s += "Say: " + sg.gen("a", 8, temperature=0, **options)
+
+    deep = '{"items":' * 400 + "{}" + "}" * 400
+    wrong = [{"json_schema": deep}, {"json_schema": {"properties": {"a": {"type": "strin"}}}}, {"lark": "start: gone"}]
+    batch = [(options,) for bad in wrong for options in (bad, {"regex": "yes|no"})]
+    states = program.run_batch(batch, backend=engine, return_exceptions=True)
+    assert [state["a"] in ("yes", "no") for state in states[1::2]] == [True, True, True]
+    for state, named in zip(states[::2], ("nested deeper", "type at /properties/a", "gone"), strict=True):
+        assert isinstance(state, sg.ProgramError)
+        assert re.search(f'gen "a": .*{named}', str(state))
