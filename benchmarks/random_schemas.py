@@ -51,7 +51,7 @@ def _scalar(draw: random.Random, kind: str) -> Schema:
         "text": {"type": "string"},
         "short": {"type": "string", "minLength": 1, "maxLength": draw.randint(4, 24)},
         "integer": {"type": "integer", "minimum": low, "maximum": low + draw.randint(1, 2000)},
-        "number": {"type": "number", "minimum": low / 2, "maximum": low + draw.randint(1, 50)},
+        "number": {"type": "number", "minimum": low / 2, "maximum": low / 2 + draw.randint(1, 50)},
         "boolean": {"type": "boolean"},
         "enum": {"enum": draw.sample(WORDS.split(), draw.randint(2, 5))},
         "const": {"const": " ".join(draw.sample(WORDS.split(), 3))},

@@ -206,10 +206,7 @@ class JsonFrames:
         labels = self._labels.get(keys)
         if labels is None:
             labels = self._labels[keys] = NameLabels(keys, self._languages.everything)
-        alive = [False] * labels.count
-        for label in range(NAME + 1, labels.count):
-            alive[label] = (label != NAME + 1 or labels.has_any) and one.allows(labels.original(label))
-        alive[NEXT] = alive[NAME] = any(alive)
+        alive = labels.alive(one.alive_mask)
 
         def jump(label: int) -> Sequence[tuple[int, int]]:
             if label in (NEXT, NAME):

@@ -49,14 +49,17 @@ class NameLabels:
         names = len(spelled)
         self.class_labels = [ANY_NAME] if self.has_any else [FIRST_NAME + names + j for j in range(len(keys.classes))]
         self.count = FIRST_NAME + names + (0 if self.has_any else len(keys.classes))
-        self._names = names
+        others = range(names, names + len(keys.classes))
+        self._originals = [names, *self.order] if self.has_any else [others.stop, *self.order, *others]
 
     def original(self, label: int) -> int:
         """The label in `ObjectState`'s terms; `label` is none of NEXT and NAME."""
-        if label == ANY_NAME:
-            return self._names
-        rank = label - FIRST_NAME
-        return self.order[rank] if rank < self._names else rank
+        return self._originals[label - ANY_NAME]
+
+    def alive(self, mask: int) -> list[bool]:
+        """For each label whether it may come; `mask` says so in `ObjectState`'s terms."""
+        some = mask != 0
+        return [some, some, *[mask >> original & 1 == 1 for original in self._originals]]
 
 
 class _ClassState:

@@ -1,13 +1,13 @@
 """The texts of JSON numbers whose value satisfies a formula of bounds and steps.
 
-What is a number's text here, as policy: JSON's syntax (RFC 8259, section 6) with at most 19 digits before the point,
-17 after it and 2 in the exponent. Without any constraint every such text is one. Under bounds and steps an exponent
-stands only after a mantissa with one digit before the point, which is not 0 (`1.5e1`, not `15e0`); with a step that
-is no power of ten there are no exponents. A single value is spelled out, with zeros at the end as one likes; if it
-has more digits than this allows, then all of them, with an exponent or as an integer. Zero has a sign only in a set
-that reaches below it: elsewhere a writer who begins with `-` would be left with nothing but `-0`. Within these
-spellings a text is in the language exactly if its decimal value is in the set: `-0` is 0, and `1.0`, `1e2` and `1.5e1`
-are multiples of 1.
+What is a number's text here, as policy: JSON's syntax (RFC 8259, section 6) with at most 19 digits before the point, 17
+after it and 2 in the exponent. Without any constraint every such text is one. Under bounds and steps an exponent stands
+only after a mantissa with one digit before the point, which is not 0 (`1.5e1`, not `15e0`); with a step that is no
+power of ten there are no exponents, and at most 15 digits before a point. A single value is spelled out, with zeros at
+the end as one likes; if it has more digits than this allows, then all of them, with an exponent or as an integer. Zero
+has a sign only in a set that reaches below it: elsewhere a writer who begins with `-` would be left with nothing but
+`-0`. Within these spellings a text is in the language exactly if its decimal value is in the set: `-0` is 0, and `1.0`,
+`1e2` and `1.5e1` are multiples of 1.
 
 One thing is stricter: a validator that makes a float of the text takes 0.99999999999999999 for 1. Texts that would be
 rounded onto an open bound are therefore left out. Steps, and single numbers that are left out, are exact; validators
@@ -21,7 +21,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from fractions import Fraction
 
-from grammars.json.number_set import ANY_NUMBER, Formula, NumberPiece, Written, pieces_of
+from grammars.json.number_set import ANY_NUMBER, Formula, NumberPiece, Written, pieces_of, power_of_ten
 from grammars.json.number_side import DECIMALS, EXPONENT, INTEGER_DIGITS, UNIT, magnitude, sides_of
 from grammars.json.number_states import NumberStart, has_numbers_beyond_zero
 from grammars.regular.charset import CharSet
@@ -29,6 +29,8 @@ from grammars.regular.language import Language, Languages
 
 __all__ = ["Formula", "number_language"]
 
+FLOAT_DIGITS = 15
+"""Digits before the point that every float holds."""
 LONGEST_INTEGER = 100
 """Most digits of an integer that is the only value and is written without exponent."""
 
@@ -56,10 +58,24 @@ def number_language(languages: Languages, formula: Formula) -> Language:
     )
     spelled = [each for written, values in points.items() for each in _spellings(languages, values, written, signed)]
     wide = [
-        _without(languages, piece, languages.leaf(NumberStart(positive, negative if signed else None)))
+        _without(languages, piece, _exact(languages, piece, NumberStart(positive, negative if signed else None)))
         for piece, (positive, negative) in sides.items()
     ]
     return languages.union(*spelled, *wide) if spelled or wide else languages.nothing
+
+
+def _exact(languages: Languages, piece: NumberPiece, start: NumberStart) -> Language:
+    """The numbers behind a start; under a step only such as a float holds as they are written, or whole ones."""
+    language = languages.leaf(start)
+    steps = piece.excluded if piece.step is None else {piece.step, *piece.excluded}
+    if all(power_of_ten(step) is not None for step in steps):
+        return language
+    digit = languages.chars(CharSet.DIGITS)
+    point = languages.concat(languages.literal("."), languages.repeat(digit, 1, DECIMALS))
+    short = languages.concat(languages.repeat(digit, 1, FLOAT_DIGITS), point)
+    sign = languages.repeat(languages.literal("-"), 0, 1)
+    spelled = languages.union(short, languages.repeat(digit, 1, INTEGER_DIGITS))
+    return languages.intersect(language, languages.concat(sign, spelled))
 
 
 def _without(languages: Languages, piece: NumberPiece, language: Language) -> Language:

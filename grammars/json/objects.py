@@ -78,7 +78,8 @@ class ObjectShape:
         self._rivals = Rivals(shapes.values, self.table, available, conjunction.rivals)
         self._simplify_bounds(available, clauses)
         self.is_plain = not clauses and not self._rivals.all and self.low == 0 and self.high is None
-        self.start = self.settled(Residual(available, frozenset(clauses), 0, self._rivals.all, frozenset()))
+        start = Residual(available, frozenset(clauses), 0, self._rivals.all, frozenset())
+        self.start = None if self.required & ~available else self.settled(start)
 
     def _take_atom(self, atom: Atom) -> list[frozenset[Atom]]:
         """Notes what an atom says; the clause it is when it is decided only as properties come."""
@@ -168,12 +169,12 @@ class ObjectShape:
             return
         after = self.after(residual.available, label, ordered)
         count = min(residual.num_read + 1, self.count_cap)
-        rivals_ways = (
+        unlike_ways = (
             ((residual.rivals, ()),)
             if not residual.rivals
             else self._rivals.advance(residual.rivals, residual.available, after, label)
         )
-        for rivals, unlike in rivals_ways:
+        for rivals, unlike in unlike_ways:
             for step in self._decide(residual.clauses, label, decide):
                 left = self.settled(Residual(after, step.clauses, count, rivals, residual.taken))
                 if left is not None:

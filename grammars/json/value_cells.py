@@ -141,7 +141,7 @@ class ValueCells:
         return self._languages.nothing if language is None else language
 
     def _halve(self, cell: Cell, cut: Cell, node: Node, listed: _Listed | None) -> Iterable[Cell]:
-        """The values of a cell that satisfy a node, and the others; `listed` says that the cell has none of its texts."""
+        """The values of a cell that satisfy a node, and the others; none of its strings is one of the texts listed."""
         if listed is None:
             inside = self._languages.intersect(cell.language, cut.language)
             outside = self._languages.intersect(cell.language, self._languages.complement(cut.language))

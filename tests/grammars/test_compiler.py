@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 import threading
@@ -72,9 +73,7 @@ def test_equal_specs_share_one_grammar(compiler: GrammarCompiler, vocabulary: Vo
     assert compile_spec(Regex("a+"), vocabulary, engine="outlines") is not compiler.compile(Regex("a+"))
 
 
-def test_the_grammar_unused_longest_is_dropped_first(
-    vocabulary: Vocabulary, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_grammar_unused_longest_is_dropped_first(vocabulary: Vocabulary, monkeypatch: pytest.MonkeyPatch) -> None:
     compiler, _ = counting(vocabulary, monkeypatch, max_bytes=100)
     first, second = compiler.compile(Regex("a40")), compiler.compile(Regex("b40"))
     assert compiler.find(Regex("a40")) is first
@@ -108,9 +107,7 @@ def test_the_grammar_used_last_is_kept_whatever_its_size(
     assert len(engine.compiled) == 2
 
 
-def test_finding_compiles_nothing_and_waits_for_nobody(
-    vocabulary: Vocabulary, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_finding_compiles_nothing_and_waits_for_nobody(vocabulary: Vocabulary, monkeypatch: pytest.MonkeyPatch) -> None:
     compiler, engine = counting(vocabulary, monkeypatch, seconds=0.5)
     assert compiler.find(Regex("a1")) is None
     assert engine.compiled == []
@@ -246,16 +243,14 @@ def test_limits_out_of_range_are_refused(max_bytes: int, vocabulary: Vocabulary)
 
 
 def deep(keyword: str, depth: int) -> Callable[[], Spec]:
-    return lambda: JsonSchema('{"%s":' % keyword * depth + "{}" + "}" * depth)
+    return lambda: JsonSchema(f'{{"{keyword}":' * depth + "{}" + "}" * depth)
 
 
 @pytest.mark.parametrize("make", [deep("not", 3_000), deep("items", 3_000), lambda: Regex("(" * 9_000 + ")" * 9_000)])
 def test_depth_is_no_crash(make: Callable[[], Spec], compiler: GrammarCompiler, vocabulary: Vocabulary) -> None:
-    row = np.zeros(vocabulary.mask_words, np.int32)
-    try:
-        compiler.compile(make()).matcher().mask_into(row)
-    except GrammarError as error:
-        assert isinstance(error, GrammarLimit | InvalidSpec)
+    with contextlib.suppress(GrammarLimit, InvalidSpec):
+        compiler.compile(make()).matcher().mask_into(np.zeros(vocabulary.mask_words, np.int32))
+    assert compiler.compile(Regex("a")).matcher().accept(ord("a"))
 
 
 def test_importing_the_package_loads_nothing_heavy() -> None:

@@ -59,7 +59,7 @@ class Builder:
         self._path: list[Key | None] = []
         self._open: set[Key] = set()
         self._assumed: set[Key] = set()
-        self._patterns: dict[str, Language] = {}
+        self._patterns: dict[tuple[str, bool], Language] = {}
         self._formats: dict[str, Language | None] = {}
 
     def finish(self, target: Target, negated: bool = False) -> Node:
@@ -209,22 +209,27 @@ class Builder:
         if message not in self.warnings:
             self.warnings.append(message)
 
-    def pattern(self, pattern: str, place: str) -> Language:
-        """The strings that contain a match of a pattern.
+    def pattern(self, pattern: str, place: str, *, either: bool = False) -> Language:
+        """The strings that contain a match of a pattern, as both dialects of `pattern_language` see it.
+
+        Args:
+            pattern: the regular expression.
+            place: where it stands.
+            either: as one of the dialects sees it: what is not in there matches in neither.
 
         Raises:
             InvalidSpec: it cannot be read.
             UnsupportedConstraint: it is not regular.
         """
-        language = self._patterns.get(pattern)
+        language = self._patterns.get((pattern, either))
         if language is None:
             try:
-                language = pattern_language(self.languages, pattern, dialect="ecma", search=True)
+                language = pattern_language(self.languages, pattern, dialect="ecma", search=True, either=either)
             except InvalidSpec as error:
                 raise InvalidSpec(f"pattern at {place}: {error}") from error
             except UnsupportedConstraint as error:
                 raise UnsupportedConstraint("pattern", place, str(error)) from error
-            self._patterns[pattern] = language
+            self._patterns[pattern, either] = language
         return language
 
     def format(self, name: str, place: str) -> Language | None:

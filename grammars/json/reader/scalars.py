@@ -127,7 +127,8 @@ def length(site: Site) -> Node:
 
 def pattern(site: Site) -> Node:
     """`pattern`: some part of the string matches."""
-    return _string_in(site, site.builder.pattern(site.text("pattern"), site.place + "/pattern"))
+    language = site.builder.pattern(site.text("pattern"), site.place + "/pattern", either=site.negated)
+    return _string_in(site, language)
 
 
 def format_(site: Site) -> Node:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
@@ -117,7 +116,7 @@ class Site:
         value = self.schema.get(keyword)
         if value is None and keyword not in self.schema:
             return None
-        if isinstance(value, bool) or not isinstance(value, int | float | Decimal) or math.isnan(value):
+        if isinstance(value, bool) or not isinstance(value, int | float | Decimal) or value != value:  # NaN
             raise self.invalid(keyword, "a number")
         return Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -67,7 +68,7 @@ def _automata(draw: st.DrawFn) -> CharAutomaton:
     for state in states:
         edges = draw(st.sampled_from(ROWS) | st.lists(st.sampled_from(EDGES), max_size=5, unique=True).map(tuple))
         bounds = [*sorted(edges), 0x110000]
-        for low, until in zip(bounds, bounds[1:], strict=False):
+        for low, until in pairwise(bounds):
             to = draw(st.sampled_from([None, *states]))
             if to is not None:
                 state.ranges += [(*piece, to) for piece in _without_surrogates(low, until - 1)]

@@ -41,11 +41,16 @@ SCHEMAS: dict[str, dict[str, Any]] = {
 atoms = st.sampled_from([1, 1.0, 2, 12, -0.5, True, False, None, "", "1", "a,b", "]", '"', "\\", "é", "a\nb"])
 values = st.recursive(
     atoms,
-    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from(["a", "b", "c]", '"']), inner, max_size=2),
+    lambda inner: (
+        st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from(["a", "b", "c]", '"']), inner, max_size=2)
+    ),
     max_leaves=3,
 )
 documents = st.lists(values, max_size=4) | st.lists(st.lists(values, max_size=3), max_size=2)
-objects = st.dictionaries(st.sampled_from(["a", "b", "c", "ab", '"', ","]), values | st.lists(atoms, max_size=3), max_size=3)
+names = st.sampled_from(["a", "b", "c", "ab", '"', ","])
+objects = st.dictionaries(names, values | st.lists(atoms, max_size=3), max_size=3)
+    st.sampled_from(["a", "b", "c", "ab", '"', ","]), values | st.lists(atoms, max_size=3), max_size=3
+)
 
 
 def accepts(matcher: MachineMatcher, text: str) -> bool:
@@ -82,7 +87,17 @@ def test_masks_are_what_is_accepted(
 ) -> None:
     """Also of tokens that end an item and go on behind it."""
     grammar = engine.compile(JsonSchema.of(SCHEMAS[name], whitespace, key_order="any"))
-    for text in ("[1, 12", '["1", 1', '["ab', "[[1], [12", '{"a": 1, "b": 12', '{"é": [12', '{"a": "', "[null, [", "[tru"):
+    for text in (
+        "[1, 12",
+        '["1", 1',
+        '["ab',
+        "[[1], [12",
+        '{"a": 1, "b": 12',
+        '{"é": [12',
+        '{"a": "',
+        "[null, [",
+        "[tru",
+    ):
         matcher = grammar.matcher()
         if matcher.read(text.encode()) == len(text.encode()):
             assert allowed(matcher) == accepted(matcher), text

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,9 @@ def byte_pairs(tokens: list[bytes | None]) -> Encode:
     def encode(text: str) -> list[int]:
         parts = [bytes([byte]) for byte in text.encode()]
         while True:
-            pairs = [(ranks[a + b], at) for at, (a, b) in enumerate(zip(parts, parts[1:], strict=False)) if a + b in ranks]
+            pairs = [
+                (ranks[a + b], at) for at, (a, b) in enumerate(zip(parts, parts[1:], strict=False)) if a + b in ranks
+            ]
             if not pairs:
                 return [ranks[part] for part in parts]
             at = min(pairs)[1]
@@ -199,7 +202,13 @@ CORPUS: list[tuple[Any, str]] = [
       "required": ["first_name", "größe"], "additionalProperties": False}, "compact"),
     ({"type": "array", "items": {"enum": ["it's", "it'd", "it   is"]}, "uniqueItems": True, "minItems": 2}, "fixed"),
 ]  # fmt: skip
-PATTERNS = ["Hello,   (?:world|you|\\d)", "x = \\d\\d;\n\n\n?y", "a  [b-zé]", "the  (?:ก|\U0001f9ff|b)", "don'(?:t|ll|x) go"]
+PATTERNS = [
+    "Hello,   (?:world|you|\\d)",
+    "x = \\d\\d;\n\n\n?y",
+    "a  [b-zé]",
+    "the  (?:ก|\U0001f9ff|b)",
+    "don'(?:t|ll|x) go",
+]
 
 
 @pytest.mark.corpus

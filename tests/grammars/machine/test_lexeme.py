@@ -24,7 +24,26 @@ FUZZ = settings(
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-CHARS = ["a", "b", "0", '"', "\\", "/", "\x00", "\x0b", "\x1f", "\n", "\t", "\x7f", "\x80", "é", "߿", "ࠀ", "퟿", "\ue000"]
+CHARS = [
+    "a",
+    "b",
+    "0",
+    '"',
+    "\\",
+    "/",
+    "\x00",
+    "\x0b",
+    "\x1f",
+    "\n",
+    "\t",
+    "\x7f",
+    "\x80",
+    "é",
+    "߿",
+    "ࠀ",
+    "퟿",
+    "\ue000",
+]
 CHARS += ["￿", "𐀀", "😀", "😁", "\U0010fc00", "\U0010ffff", "c", "ab", "aba", "12"]
 ODD = [b"\xff", b"\xc0\x80", b"\xed\xa0\x80", b"\xf4\x90\x80\x80", b"\xe0\x80\x80", b"\xc3", b"\x80", b"\n", b"\x00"]
 ODD += [rb"\ud83d", rb"\ude00", rb"\ud83d\n", rb"\x", rb"\u12", rb"\ud83d\u0041", b"\\"]

@@ -170,32 +170,32 @@ def test_grammars_of_every_kind_hold(engine: Any) -> None:
 def test_a_constraint_begins_where_the_reasoning_ends(engine: Any) -> None:
     @sg.function
     def program(s: sg.ProgramState) -> None:
-        s += "Q: 2 + 3? Think, and end your thoughts with </think>. Then say the number.\nA: Two and three. </"
-        s += sg.separate_reasoning(sg.gen("n", 60, type=Literal[5, 6], logit_bias=bias), "deepseek-r1")
+        s += "".join(f"Q: {n} + 1?\n<think> {n} and 1. </think>{n + 1}\n\n" for n in range(1, 5)) + "Q: 7 + 1?\n"
+        s += sg.separate_reasoning(sg.gen("n", 40, type=Literal[8, 9], temperature=0), "qwen3")
 
-    bias = dict.fromkeys(engine.tokenizer.encode("</think>"), 100.0)
-    state = program.run(backend=engine, seed=1, temperature=3)
-    assert state["n"] in (5, 6)
-    assert state.text().endswith(f"</think>{state['n']}")
-    assert state["n_reasoning_content"] == state.text().partition("three. </")[2].partition("</think>")[0].strip()
+    state = program.run(backend=engine)
+    assert state["n"] in (8, 9)
+    assert state["n_reasoning_content"] == "7 and 1."
+    assert state.text().endswith(f"Q: 7 + 1?\n<think> 7 and 1. </think>{state['n']}")
 
 
 def test_a_healed_gen_goes_on_inside_the_prompt_s_last_token(engine: Any) -> None:
     @sg.function
-    def program(s: sg.ProgramState, heal: bool) -> Any:
-        s += "The address of the site is http:"
+    def program(s: sg.ProgramState) -> Any:
+        s += "The capital of France is Paris, the"
         point = s.checkpoint()
-        s += " or rather https:"
-        s += sg.gen("rest", 6, token_healing=heal)
+        s += " capital of Germany is Berl"
+        s += sg.gen("rest", 6, token_healing=True)
         found = s["rest"], s.text(), s.tokens()
         s.rollback(point)
         return (*found, s.text(), s.tokens())
 
-    rest, text, tokens, before, kept = program.run(True, backend=engine, temperature=0).ret_value
-    assert rest.startswith("//")
-    assert text == "The address of the site is http: or rather https:" + rest
+    rest, text, tokens, before, kept = program.run(backend=engine, temperature=0).ret_value
+    assert rest.startswith("in")
+    assert text == "The capital of France is Paris, the capital of Germany is Berl" + rest
+    assert engine.tokenizer.encode(" Berlin")[0] in [token for token, _ in tokens]  # and not " Berl" and "in"
     assert engine.tokenizer.decode([token for token, _ in tokens]) == text
-    assert engine.tokenizer.decode([token for token, _ in kept]) == before == "The address of the site is http:"
+    assert engine.tokenizer.decode([token for token, _ in kept]) == before == "The capital of France is Paris, the"
 
 
 def test_a_bad_grammar_is_the_program_s_own_error(engine: Any) -> None:
