@@ -49,8 +49,6 @@ values = st.recursive(
 documents = st.lists(values, max_size=4) | st.lists(st.lists(values, max_size=3), max_size=2)
 names = st.sampled_from(["a", "b", "c", "ab", '"', ","])
 objects = st.dictionaries(names, values | st.lists(atoms, max_size=3), max_size=3)
-    st.sampled_from(["a", "b", "c", "ab", '"', ","]), values | st.lists(atoms, max_size=3), max_size=3
-)
 
 
 def accepts(matcher: MachineMatcher, text: str) -> bool:

@@ -40,9 +40,7 @@ def byte_pairs(tokens: list[bytes | None]) -> Encode:
     def encode(text: str) -> list[int]:
         parts = [bytes([byte]) for byte in text.encode()]
         while True:
-            pairs = [
-                (ranks[a + b], at) for at, (a, b) in enumerate(zip(parts, parts[1:], strict=False)) if a + b in ranks
-            ]
+            pairs = [(ranks[a + b], at) for at, (a, b) in enumerate(pairwise(parts)) if a + b in ranks]
             if not pairs:
                 return [ranks[part] for part in parts]
             at = min(pairs)[1]

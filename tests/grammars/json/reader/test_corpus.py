@@ -29,12 +29,16 @@ def groups(name: str) -> Iterator[dict[str, Any]]:
 
 
 def wrong_instances(group: dict[str, Any], nodes: tuple[Node, Node], satisfies: Satisfies) -> int:
-    """How many instances the graph judges otherwise than the corpus; the negation never agrees with it."""
+    """How many instances the graph judges otherwise than the corpus.
+
+    The negation never agrees with it. Both may refuse what the dialects of `pattern` read differently: other digits.
+    """
     node, opposite = nodes
     wrong = 0
     for case in group["tests"]:
         verdict = satisfies(node, case["data"])
-        assert satisfies(opposite, case["data"]) is not verdict
+        either = satisfies(opposite, case["data"])
+        assert either is not verdict or (not verdict and not str(case["data"]).isascii())
         wrong += verdict is not case["valid"]
     return wrong
 
