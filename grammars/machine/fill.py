@@ -158,6 +158,8 @@ def correct_names(h: Any, v: Any, x: Any, row: Any, s: int, cell: int) -> None:
             if child == 0:
                 continue
             if move & 7 == GOTO:
+                if h[(move >> 3) + ELSE] == 0:
+                    clear_subtree(v, row, child)
                 if apply(h, x, 0, move, 0, 0, cell) == 0:
                     continue
                 set_tokens(v, row, child)

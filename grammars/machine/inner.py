@@ -17,26 +17,15 @@ from grammars.machine.layout import (
     FORK,
     GOTO,
     LEAST,
-    LEAST_LEFT,
-    MOST,
-    MOST_LEFT,
     RETURN,
     ROW,
 )
 from grammars.machine.scratch import DEEPEST, MISSES_USED, PATH
 from grammars.machine.step import is_counted_out, lookup, miss
 from grammars.machine.trie import BYTE_AT, DEEPEST_AT, DEPTH_AT, NODES, SKIP_AT
-from grammars.machine.walk import set_subtree, set_tokens, stays
+from grammars.machine.walk import has_room, set_subtree, set_tokens, stays
 
-__all__ = ["has_room", "inner"]
-
-
-def has_room(h: Any, v: Any, s: int, n: int, node: int) -> bool:
-    """Whether a counted state has room for all that can be read from a node on downwards."""
-    longest = v[v[DEEPEST_AT] + node] - v[v[DEPTH_AT] + node] + 1
-    if h[s + MOST_LEFT] >= 0:
-        return False
-    return h[s + MOST] < 0 or n + longest + h[s + LEAST_LEFT] <= h[s + MOST]  # type: ignore[no-any-return]
+__all__ = ["inner"]
 
 
 def note_children(v: Any, behind: Any, count: int, move: int, node: int) -> int:

@@ -34,7 +34,7 @@ HELPERS = [
     walk.clear_subtree,
     walk.child_of,
     walk.stays,
-    inner.has_room,
+    walk.has_room,
     inner.note_children,
     walk.note_hit,
     walk.add_work,

@@ -41,6 +41,8 @@ Spelling: TypeAlias = Literal["plain", "canonical", "json"]
 """Characters as they are; as `json.dumps` without ASCII escaping writes them; in any way JSON allows."""
 
 QUOTE, BACKSLASH, SLASH, LETTER_U = 0x22, 0x5C, 0x2F, 0x75
+MAX_STATES_AHEAD = 16
+MAX_CHARS_AHEAD = 256
 ENDLESS = 2**30
 """As many characters as no text has."""
 HEX = b"0123456789abcdefABCDEF"
@@ -111,14 +113,31 @@ class Lexemes:
             flags |= self._final
         state = self._states[chars] = self._machine.state(flags, lambda state: self._expand(state, chars))
         self._describe(state, (chars,), 0, ("boundary",))
-        if self._counts and self._shared:  # elsewhere one state may ask for more room than the next, however far away
-            most = self._machine.tables.longest
+        ahead = self._most_asked(chars)
+        if ahead is not None:
+            most = self._machine.tables.longest + ahead
             block = self._machine.heap.put([most] + [0] * (3 * (most + 1)))
             self._machine.heap.data[state + CACHE] = block
         elif self._twin is not None:
             twin = self._twin
             self._machine.twin(state, lambda limit: self.state(twin(chars, limit)))
         return state
+
+    def _most_asked(self, chars: CharState) -> int | None:
+        """Most characters that any state from here on asks for; None where that cannot be said soon.
+
+        Within that and what a token reads, numbers of characters are told apart; beyond, they are all alike.
+        """
+        if self._counts is None:
+            return None
+        reached, most = [chars], 0
+        for state in reached:
+            fewest, longest = self._counts.left(state)
+            if longest is not None or len(reached) > MAX_STATES_AHEAD:
+                return None
+            most = max(most, fewest)
+            reached += [after for after in dict.fromkeys(to for _, _, to in state.moves()) if after not in reached]
+        return most if most <= MAX_CHARS_AHEAD else None
 
     def _describe(self, state: int, following: Sequence[CharState], begun: int, name: tuple[object, ...]) -> None:
         """Fills in what does not wait for the edges; `begun` characters have been begun and not ended."""

@@ -22,7 +22,10 @@ from grammars.machine.layout import (
     GOTO,
     KEY,
     LEAST,
+    LEAST_LEFT,
     LOOPS,
+    MOST,
+    MOST_LEFT,
     RESUME,
     ROW,
 )
@@ -41,7 +44,7 @@ from grammars.machine.scratch import (
     WORK,
 )
 from grammars.machine.step import below, frame_of, miss, step
-from grammars.machine.trie import BYTE_AT, CHILDREN, DEPTH_AT, FIRST_AT, SKIP_AT, TOKEN_AT, WITHIN_AT
+from grammars.machine.trie import BYTE_AT, CHILDREN, DEEPEST_AT, DEPTH_AT, FIRST_AT, SKIP_AT, TOKEN_AT, WITHIN_AT
 
 __all__ = [
     "add_work",
@@ -122,6 +125,14 @@ def note_hit(x: Any, node: int) -> None:
             x[OVERFLOW] = 1
 
 
+def has_room(h: Any, v: Any, s: int, n: int, node: int) -> bool:
+    """Whether a counted state has room for all that can be read from a node on downwards."""
+    longest = v[v[DEEPEST_AT] + node] - v[v[DEPTH_AT] + node] + 1
+    if h[s + MOST_LEFT] >= 0:
+        return False
+    return h[s + MOST] < 0 or n + longest + h[s + LEAST_LEFT] <= h[s + MOST]  # type: ignore[no-any-return]
+
+
 def add_work(v: Any, x: Any, pending: int, node: int, threads: int, count: int) -> int:
     """Notes that the subtree of a node is to be walked by `count` threads lying in `x` from `threads` on."""
     if v[v[SKIP_AT] + node] == node + 1:
@@ -157,7 +168,7 @@ def walk(h: Any, v: Any, x: Any, row: Any, pending: int) -> None:
             path = PATH + 3 * (v[depth_at + i] - 1)
             s = x[path]
             table = h[s + ROW]
-            if table != 0 and not h[s + FLAGS] & COUNTED and stays(h, v, s, i):
+            if table != 0 and stays(h, v, s, i) and (not h[s + FLAGS] & COUNTED or has_room(h, v, s, x[path + 1], i)):
                 set_subtree(v, row, i)
                 i = v[skip_at + i]
                 continue

@@ -62,7 +62,7 @@ def test_scores_are_those_of_a_full_forward(
     with engine.open() as session:
         session.append([10, 11, 12])
         session.append(text)
-        session.mark()  # asking changes nothing
+        session.tokens()  # asking changes nothing
         result = session.score(choices, likeliest).result(timeout=20)
         tokens = session.tokens().result(timeout=20)
     joined = [encode(text + choice) for choice in choices]

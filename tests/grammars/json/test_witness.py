@@ -21,7 +21,7 @@ SHOWN = [
     {"type": "array", "items": {"type": "string"}},
     {"not": {"type": ["null", "string"]}},
     {"type": "object", "required": ["a"], "properties": {"a": {"type": "object", "required": ["b"]}}},
-    {"allOf": [{"required": ["a"]}, {"type": "object", "properties": {"a": {"minimum": 5}}}]},
+    {"allOf": [{"type": "object", "required": ["a"]}, {"type": "object", "properties": {"a": {"minimum": 5}}}]},
 ]
 HIDDEN = [
     False,
