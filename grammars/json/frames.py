@@ -14,12 +14,12 @@ from grammars.json.forms import Forms, KeyClasses, StringForm
 from grammars.json.name_trie import NAME, NEXT, NameLabels, NameStates
 from grammars.json.node import Node
 from grammars.machine.clipper import clipper
+from grammars.machine.counted import left, with_counts
 from grammars.machine.layout import CAPTURING, CLOSABLE, CLOSE
 from grammars.machine.lexeme import Counts, Lexemes, Spelling
 from grammars.machine.machine import Machine, goto, label_move
-from grammars.machine.spelling import CharState
 from grammars.machine.strings import any_string, counted_string
-from grammars.regular.language import Language, Languages
+from grammars.regular.language import Languages
 from grammars.spec import Whitespace
 
 if TYPE_CHECKING:
@@ -138,18 +138,19 @@ class JsonFrames:
 
     def _string(self, form: StringForm) -> int:
         """The move of the opening quote."""
-        anything = form.language is self._languages.everything
-        if (form.low, form.high) == (0, None):
-            return goto((self._any_string if anything else self._strings).state(form.language))
-        key = (form.low, form.high, anything)
+        everything = self._languages.everything
+        language, low, high = with_counts(self._languages, form.language, form.low, form.high)
+        if (low, high) == (0, None):
+            return goto((self._any_string if language is everything else self._strings).state(language))
+        key = (low, high, language is everything)
         lexemes = self._counted.get(key)
         if lexemes is None:
-            if anything:
-                lexemes = counted_string(self._machine, form.low, form.high)
+            if language is everything:
+                lexemes = counted_string(self._machine, low, high)
             else:
-                lexemes = Lexemes(self._machine, self._spelling, counts=Counts(form.low, form.high, _left))
+                lexemes = Lexemes(self._machine, self._spelling, counts=Counts(low, high, left))
             self._counted[key] = lexemes
-        return self._machine.push(lexemes.state(form.language), ())
+        return self._machine.push(lexemes.state(language), ())
 
     def _array_moves(self, forms: Forms) -> list[int]:
         moves = []
@@ -226,10 +227,3 @@ class JsonFrames:
             self._machine.set_edges(quote, {QUOTE: goto(root)})
             found = self._name_commas[root] = self._separated(None, quote)
         return found
-
-
-def _left(chars: CharState) -> tuple[int, int | None]:
-    """Fewest and most characters still to come in a language."""
-    if not isinstance(chars, Language):
-        raise TypeError(f"{chars!r} is no language")
-    return chars.shortest, chars.longest

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Set
 from decimal import Decimal
 from typing import TypeAlias
 
+from grammars.errors import GrammarLimit
 from grammars.json.forms import StringForm
 from grammars.json.node import (
     TRUE,
@@ -40,6 +41,7 @@ STRING, NUMBER, ARRAY, OBJECT = BITS["string"], BITS["number"], BITS["array"], B
 _ALL_KINDS = (1 << len(TYPES)) - 1
 _COMPOUND = ARRAY | OBJECT
 _FEW = 17
+_MOST_GROUPS = 10_000
 
 CONSTANTS: dict[JsonType, Frozen] = {"null": None, "true": freeze(True), "false": freeze(False)}
 """The kinds of one value each."""
@@ -66,6 +68,7 @@ class Scalars:
         self._string_forms: dict[Node, StringForm | None] = {}
         self._implied: dict[tuple[Node, Node], bool] = {}
         self._formulas: dict[Node, Formula] = {}
+        self._sizes: dict[int, int] = {}
         self._numbers: dict[Formula, Language | None] = {}
 
     def kinds(self, node: Node) -> int:
@@ -263,8 +266,18 @@ class Scalars:
                 found = self._formulas.get(node)
                 if found is None:
                     found = self._formulas[node] = self._fold_number_group(node)
+                    self._check_size(found)
                 return found
         return ("all",)
+
+    def _check_size(self, formula: Formula) -> None:
+        """Refuses formulas that share so many parts that spelled out they are very long."""
+        if isinstance(formula, tuple):
+            # By identity: to compare or hash a formula is what must not be done before it is known to be short.
+            size = 1 + sum(self._sizes.get(id(part), 1) for part in formula[1:] if isinstance(part, tuple))
+            self._sizes[id(formula)] = size
+            if size > _MOST_GROUPS:
+                raise GrammarLimit(f"json_schema: more than {_MOST_GROUPS} alternatives for one number")
 
     def _fold_number_group(self, node: All | Any | Ref) -> Formula:
         if isinstance(node, Unlike):

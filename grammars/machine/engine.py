@@ -18,9 +18,10 @@ from grammars.json.node import Nodes
 from grammars.json.schema import GraphLimits, SchemaGraph
 from grammars.json.shapes import Shapes
 from grammars.machine.clipper import clipper
+from grammars.machine.counted import left, with_counts
 from grammars.machine.grammar import MachineGrammar
 from grammars.machine.kernels import Kernels
-from grammars.machine.lexeme import Lexemes
+from grammars.machine.lexeme import Counts, Lexemes
 from grammars.machine.machine import Machine
 from grammars.machine.strings import find_out
 from grammars.machine.tables import VocabularyTables
@@ -132,7 +133,9 @@ class MachineEngine:
             language = languages.intersect(language, languages.repeat(languages.chars(chars), 0, None))
         if languages.is_empty(language):
             raise InvalidSpec(f"{what}: no text matches it")
-        lexemes = Lexemes(machine, "plain", twin=clipper(languages))
+        language, low, high = with_counts(languages, language, 0, None)
+        counts = None if (low, high) == (0, None) else Counts(low, high, left)
+        lexemes = Lexemes(machine, "plain", twin=clipper(languages), counts=counts)
         return MachineGrammar(machine, lexemes.state(language), ())
 
     def _document(self, spec: JsonSchema, machine: Machine, languages: Languages) -> tuple[int | None, tuple[str, ...]]:

@@ -51,19 +51,13 @@ __all__ = [
 
 
 def counted_cache(h: Any, s: int, n: int) -> int:
-    """Which of a counted state's caches serves after `n` characters; -1 for none."""
+    """Which of a counted state's caches serves after `n` characters."""
     most = h[h[s + CACHE]]
     room = most
     if h[s + MOST] >= 0 and h[s + MOST] - n < most:
         room = h[s + MOST] - n
-    need = h[s + LEAST] - n
-    if need <= 0:
-        return room  # type: ignore[no-any-return]
-    if room == most:
-        return most + 1 + (need if need < most else most)  # type: ignore[no-any-return]
-    if need == room:
-        return 2 * (most + 1) + room  # type: ignore[no-any-return]
-    return -1
+    need = min(max(h[s + LEAST] - n, 0), most)
+    return need * (most + 1) + room  # type: ignore[no-any-return]
 
 
 def cache_of(h: Any, x: Any, s: int, n: int) -> int:
@@ -79,8 +73,6 @@ def cache_of(h: Any, x: Any, s: int, n: int) -> int:
     if h[s + CACHE] == 0:
         return 0
     index = counted_cache(h, s, n)
-    if index < 0:
-        return 0
     found = h[h[s + CACHE] + 1 + index]
     if found == 0:
         miss(x, s, -2 - index)

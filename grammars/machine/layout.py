@@ -23,9 +23,8 @@ Cell                               [frame, cell below]: a stack as a linked list
 Cache                              of a lexeme's state: [slot, n, (move, byte, nodes at, number of nodes) x n]: the
                                    mask of the tokens that stay inside the lexeme or end it; by the move that ends it
                                    and the byte behind, the trie nodes that come next. Of a counted state:
-                                   [K, 3 x (K + 1) caches or 0], by the room left where enough was read, by what is
-                                   still needed where there is room, and by the room left where it is just what is
-                                   needed; K bounds what one token can read.
+                                   [K, rows x (K + 1) caches or 0], a row for what is still needed, a column for the
+                                   room left, neither counted beyond K, which bounds what one token can read.
 
 Move                               kind + 8 * operand; 0 is dead
     GOTO state                     read the byte, be in that state

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -114,9 +115,10 @@ class Lexemes:
         state = self._states[chars] = self._machine.state(flags, lambda state: self._expand(state, chars))
         self._describe(state, (chars,), 0, ("boundary",))
         ahead = self._most_asked(chars)
-        if ahead is not None:
+        if self._counts is not None and ahead is not None:
             most = self._machine.tables.longest + ahead
-            block = self._machine.heap.put([most] + [0] * (3 * (most + 1)))
+            rows = min(self._counts.low, most) + 1
+            block = self._machine.heap.put([most] + [0] * (rows * (most + 1)))
             self._machine.heap.data[state + CACHE] = block
         elif self._twin is not None:
             twin = self._twin
@@ -186,13 +188,9 @@ class Lexemes:
         known = self._lead_moves.get(moves)
         if known is None:
             known = self._lead_moves[moves] = []
-            for first, last, bits, mark in UTF8_LEADS:
-                within = cut(moves, first, last)
-                for block in range(first >> bits, (last >> bits) + 1) if within else ():
-                    base = block << bits
-                    inside = shifted(cut(within, base, base + (1 << bits) - 1), base)
-                    if inside:
-                        known.append((mark | block, goto(self._continuation(inside, bits))))
+            for lead, bits, inside in _lead_blocks(tuple((low, high) for low, high, _ in moves)):
+                following: Moves = tuple((low, high, moves[index][2]) for low, high, index in inside)
+                known.append((lead, goto(self._continuation(following, bits))))
         return known
 
     def _continuation(self, moves: Moves, bits: int) -> int:
@@ -271,6 +269,23 @@ class Lexemes:
 
 def _most(count: int | None) -> int:
     return -1 if count is None or count >= ENDLESS else count
+
+
+@lru_cache(maxsize=256)
+def _lead_blocks(
+    ranges: tuple[tuple[int, int], ...],
+) -> tuple[tuple[int, int, tuple[tuple[int, int, int], ...]], ...]:
+    """Lead bytes for ranges of code points: the byte, the bits behind it, what is read there, each with its range."""
+    numbered = tuple((low, high, index) for index, (low, high) in enumerate(ranges))
+    found = []
+    for first, last, bits, mark in UTF8_LEADS:
+        within = cut(numbered, first, last)
+        for block in range(first >> bits, (last >> bits) + 1) if within else ():
+            base = block << bits
+            inside = shifted(cut(within, base, base + (1 << bits) - 1), base)
+            if inside:
+                found.append((mark | block, bits, inside))
+    return tuple(found)
 
 
 def _following(units: Units) -> list[CharState]:

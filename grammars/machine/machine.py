@@ -343,11 +343,10 @@ class Machine:
         data = self.heap.data
         most_at_once = int(data[int(data[state + CACHE])])
         least, most = int(data[state + LEAST]), int(data[state + MOST])
-        if index <= most_at_once:
-            return max(least, 0) if most < 0 else most - index if index < most_at_once else max(least, 0)
-        if index <= 2 * most_at_once + 1:
-            return least - (index - most_at_once - 1)
-        return most - (index - 2 * (most_at_once + 1))
+        need, room = divmod(index, most_at_once + 1)
+        if most < 0 or room == most_at_once:
+            return least - need
+        return most - room
 
     def _found_out(self, state: int, count: int, name: object) -> int:
         known = None if name is None else self.tables.found(name)

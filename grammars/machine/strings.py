@@ -5,7 +5,6 @@ Their masks depend on the vocabulary alone, so they are found out once, before a
 
 from __future__ import annotations
 
-from grammars.machine.layout import CACHE
 from grammars.machine.lexeme import Counts, Lexemes
 from grammars.machine.machine import Machine, label_move
 from grammars.machine.spelling import CharState
@@ -46,10 +45,10 @@ def find_out(tables: VocabularyTables) -> None:
     for lexemes in (any_string(machine), any_name(machine)):
         machine.make_cache(lexemes.state(everything), 0)
     most = tables.longest
-    # The three rows of a counted state's caches, see `grammars.machine.layout`.
-    for row, (low, high) in enumerate(((0, most), (most, None), (most, most))):
-        state = counted_string(machine, low, high).state(everything)
-        if int(machine.heap.data[state + CACHE]):
-            for index in range(row * (most + 1), (row + 1) * (most + 1)):
-                machine.make_cache(state, index)
+    counted = counted_string(machine, 0, most).state(everything)
+    for room in range(most + 1):
+        machine.make_cache(counted, room)
+    counted = counted_string(machine, most, None).state(everything)
+    for need in range(1, most + 1):
+        machine.make_cache(counted, need * (most + 1) + most)
     tables.store()
