@@ -110,8 +110,12 @@ class GrammarCompiler:
 
     def _find(self, spec: Spec) -> Grammar | None:
         found = self._kept.get(spec)
-        if found is not None:
-            self._kept.move_to_end(spec)
+        if found is None:
+            return None
+        if getattr(found, "is_spent", False):  # tables that grow with texts; only the own engine has them
+            del self._kept[spec]
+            return None
+        self._kept.move_to_end(spec)
         return found
 
     def _keep(self, spec: Spec, grammar: Grammar) -> None:

@@ -72,8 +72,8 @@ class ValueCells:
     def _find_cells(self, base: Node, by: Iterable[Node]) -> tuple[Cell, ...]:
         strings = self._strings(base)
         cuts = [(node, cut) for node in by if (cut := self._values(node)) is not None]
-        listed = {node: texts for node, cut in cuts if (texts := _listed(cut.language)) is not None}
-        named = set().union(*(texts for texts, _ in listed.values()))
+        listed = {node: own for node, cut in cuts if (own := _listed(cut.language)) is not None}
+        named = set().union(*(own for own, _ in listed.values()))
         if len(named) > self._limit:
             listed, named = {}, set()
         texts = [text for text in sorted(named) if self._languages.accepts(strings, text)]
@@ -106,8 +106,8 @@ class ValueCells:
             )
             groups.setdefault(tuple(truths), []).append(text)
         nodes = [node for node, _ in cuts]
-        for truths, same in groups.items():
-            true = frozenset(node for node, holds in zip(nodes, truths, strict=True) if holds)
+        for held, same in groups.items():
+            true = frozenset(node for node, holds in zip(nodes, held, strict=True) if holds)
             yield Cell(0, self._languages.literals(same), true, frozenset(nodes) - true)
 
     def surely_has(self, cell: Cell) -> bool:

@@ -29,11 +29,11 @@ def fill_batch(matchers: Sequence[MachineMatcher], places: Sequence[int], out: n
     if fill_rows is not None:
         machines = [matcher.machine for matcher in matchers]
         # Held on to, so that no table that is replaced by a larger one meanwhile goes away.
-        held = [(machine.heap.data, machine.masks) for machine in machines]
+        held = [(machine.heap.held, machine.held_masks) for machine in machines]
         threads = [matcher.threads for matcher in matchers]
         table, first = [], 0
-        for machine, (heap, slots), own in zip(machines, held, threads, strict=True):
-            table.append((machine.heap.address, len(heap), machine.masks_address, len(slots), first, len(own)))
+        for ((heap, heap_at), (slots, slots_at)), own in zip(held, threads, strict=True):
+            table.append((heap_at, len(heap), slots_at, len(slots), first, len(own)))
             first += len(own)
         grammars = np.array(table, np.int64)
         status = np.empty(len(matchers), np.int32)

@@ -22,7 +22,7 @@ from grammars.machine.counted import left, with_counts
 from grammars.machine.grammar import MachineGrammar
 from grammars.machine.kernels import Kernels
 from grammars.machine.lexeme import Counts, Lexemes
-from grammars.machine.machine import Machine
+from grammars.machine.machine import RESOLVE_SECONDS, Machine
 from grammars.machine.strings import find_out
 from grammars.machine.tables import VocabularyTables
 from grammars.regular.language import Language, Languages
@@ -42,6 +42,7 @@ class EngineLimits:
 
     Args:
         seconds: for compiling it.
+        seconds_a_step: for finding out what one token of a text misses in its tables.
         bytes: for its tables, which grow while texts are matched.
         states: languages looked at to answer one question about one.
         graph: size of a schema.
@@ -49,6 +50,7 @@ class EngineLimits:
     """
 
     seconds: float = 10.0
+    seconds_a_step: float = RESOLVE_SECONDS
     bytes: int = 64 * 2**20
     states: int = 20_000
     graph: GraphLimits = field(default_factory=GraphLimits)
@@ -101,7 +103,9 @@ class MachineEngine:
             GrammarLimit: it is too large.
         """
         languages = Languages(max_states=self._limits.states, deadline=time.monotonic() + self._limits.seconds)
-        machine = Machine(self.tables, max_bytes=self._limits.bytes)
+        machine = Machine(
+            self.tables, max_bytes=self._limits.bytes, languages=languages, seconds=self._limits.seconds_a_step
+        )
         try:
             grammar = self._compile(spec, machine, languages)
         except RecursionError:

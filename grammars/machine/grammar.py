@@ -30,6 +30,11 @@ class MachineGrammar:
         """Memory the tables take by now."""
         return self.machine.num_bytes
 
+    @property
+    def is_spent(self) -> bool:
+        """Whether texts that begin now had better begin with a grammar compiled anew."""
+        return self.machine.is_spent
+
     def matcher(self) -> MachineMatcher:
         """A fresh matcher at the start of the text."""
         return MachineMatcher(self.machine, self._start)

@@ -27,8 +27,8 @@ class Heap:
 
     def __init__(self, max_bytes: int) -> None:
         self.data: npt.NDArray[np.int32] = np.zeros(1024, np.int32)
-        self.address = self.data.ctypes.data
-        """Where `data` lies in memory."""
+        self.held = (self.data, self.data.ctypes.data)
+        """`data` and where it lies in memory, replaced together: whoever keeps the first may use the second."""
         self.used = STATE_SIZE
         self._max_ints = min(MAX_INTS, max_bytes // 4)
 
@@ -56,4 +56,5 @@ class Heap:
             raise GrammarLimit(f"grammar: its tables take more than {self._max_ints * 4} bytes")
         grown = np.zeros(max(self.used, min(2 * len(self.data), self._max_ints)), np.int32)
         grown[: len(self.data)] = self.data
-        self.data, self.address = grown, grown.ctypes.data
+        self.held = (grown, grown.ctypes.data)
+        self.data = grown

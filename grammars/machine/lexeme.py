@@ -112,7 +112,7 @@ class Lexemes:
         flags = self._flags | (BOUNDARY if self._counts else 0)
         if self._spelling == "plain" and chars.nullable:
             flags |= self._final
-        state = self._states[chars] = self._machine.state(flags, lambda state: self._expand(state, chars))
+        state = self._machine.state(flags, lambda state: self._expand(state, chars))
         self._describe(state, (chars,), 0, ("boundary",))
         ahead = self._most_asked(chars)
         if self._counts is not None and ahead is not None:
@@ -123,6 +123,7 @@ class Lexemes:
         elif self._twin is not None:
             twin = self._twin
             self._machine.twin(state, lambda limit: self.state(twin(chars, limit)))
+        self._states[chars] = state  # last, so that nobody finds it half made
         return state
 
     def _most_asked(self, chars: CharState) -> int | None:
@@ -163,9 +164,10 @@ class Lexemes:
         key = (kind, bits, moves)
         found = self._states.get(key)
         if found is None:
-            found = self._states[key] = self._machine.state(self._flags, expand)
+            found = self._machine.state(self._flags, expand)
             ranges = tuple((low, high, isinstance(after, LowSurrogate)) for low, high, after in moves)
             self._describe(found, tuple(dict.fromkeys(following)), 1, (kind, bits, ranges))
+            self._states[key] = found
         return found
 
     def _expand(self, state: int, chars: CharState) -> None:

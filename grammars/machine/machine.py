@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from threading import RLock
 from typing import TypeAlias
 
@@ -41,12 +43,15 @@ from grammars.machine.layout import (
 from grammars.machine.scratch import DEEPEST, MISSES, MISSES_USED, OVERFLOW
 from grammars.machine.tables import Behind, VocabularyTables
 from grammars.machine.trie import BYTE_CLASSES
+from grammars.regular.language import Languages
 
 __all__ = ["MOST_EDGES", "Machine", "goto", "label_move"]
 
 MOST_EDGES = 18
 """States with more edges get a row of 256 moves."""
 
+RESOLVE_SECONDS = 2.0
+"""How long one row of a batch may hold up the others."""
 BYTES_PER_RECORD = 1_000
 """Python objects behind a state or frame, languages and constraints included: measured over 200 schemas."""
 TWIN_LIMITS = (16, 64)
@@ -86,14 +91,28 @@ class Machine:
     Args:
         tables: what the vocabulary's grammars share.
         max_bytes: memory the tables may take; GrammarLimit beyond.
+        languages: the arena whose languages become states; its deadline is set while states are made.
+        seconds: how long making what one kernel call missed may take; GrammarLimit beyond.
     """
 
-    def __init__(self, tables: VocabularyTables, *, max_bytes: int) -> None:
+    def __init__(
+        self,
+        tables: VocabularyTables,
+        *,
+        max_bytes: int,
+        languages: Languages | None = None,
+        seconds: float = RESOLVE_SECONDS,
+    ) -> None:
         self.tables = tables
+        self._max_bytes = max_bytes
+        self._languages = languages
+        self._seconds = seconds
+        self._deadline: float | None = None
         self.lock = RLock()
         self.heap = Heap(max_bytes)
         self.masks: npt.NDArray[np.uint32] = np.zeros((0, tables.num_words), np.uint32)
-        self.masks_address = self.masks.ctypes.data
+        self.held_masks = (self.masks, self.masks.ctypes.data)
+        """`masks` and where they lie in memory, replaced together."""
         self._num_masks = 0
         self._expanders: dict[int, Callable[[], None]] = {}
         self._jumpers: dict[int, Jump] = {}
@@ -114,6 +133,11 @@ class Machine:
         """Memory the tables take, what Python keeps beside them estimated."""
         records = len(self._expanders) + len(self._jumpers) + len(self._moves) + len(self._cells) + len(self._twins)
         return self.heap.num_bytes + self.masks.nbytes + BYTES_PER_RECORD * records
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether so much of its memory is used that who begins a text had better begin with fresh tables."""
+        return 2 * self.num_bytes > self._max_bytes
 
     def state(self, flags: int = 0, expand: Callable[[int], None] | None = None) -> int:
         """A new state; `expand` fills in its edges when somebody first comes to it."""
@@ -289,18 +313,41 @@ class Machine:
         """Makes what a kernel call missed.
 
         Raises:
-            GrammarLimit: the call met a limit, or the tables grew too large.
+            GrammarLimit: the tables grow too large, or it takes too long.
         """
         count = int(scratch[MISSES_USED])
         misses = scratch[MISSES : MISSES + 2 * count].tolist()
-        with self.lock:
+        with self.lock, self._limited():
             for what, label in zip(misses[::2], misses[1::2], strict=True):
+                self._check_limits()
                 if label >= 0:
                     self._make_jump(what, label)
                 elif label == -1:
                     self.ensure(what)
                 else:
                     self.make_cache(what, -2 - label)
+
+    @contextmanager
+    def _limited(self) -> Iterator[None]:
+        """Sets the deadline of one kernel call's misses, the one that begins outermost."""
+        if self._deadline is not None:
+            yield
+            return
+        self._deadline = time.monotonic() + self._seconds
+        if self._languages is not None:
+            self._languages.deadline = self._deadline
+        try:
+            yield
+        finally:
+            self._deadline = None
+            if self._languages is not None:
+                self._languages.deadline = None
+
+    def _check_limits(self) -> None:
+        if self._deadline is not None and time.monotonic() > self._deadline:
+            raise GrammarLimit(f"grammar: what may come next was not found out within {self._seconds} s")
+        if self.num_bytes > self._max_bytes:
+            raise GrammarLimit(f"grammar: its tables take more than {self._max_bytes} bytes")
 
     def _make_jump(self, frame: int, label: int) -> None:
         at = int(self.heap.data[frame + JUMPS]) + label
@@ -364,21 +411,42 @@ class Machine:
         tables = self.tables
         pairs = np.empty(2 * tables.num_nodes, np.int32)
         scratch = tables.take_scratch()
+        ahead = 2
         while True:
             mask = np.zeros(tables.num_words, np.uint32)
             found = tables.kernels.inner(self.heap.data, tables.trie, scratch, state, count, mask, pairs)
             if not scratch[MISSES_USED]:
                 break
+            missed = scratch[MISSES : MISSES + 2 * int(scratch[MISSES_USED]) : 2].tolist()
             self.resolve(scratch)
+            self._expand_ahead(missed, ahead)
+            ahead *= 2
         self._reach[state] = int(scratch[DEEPEST])
         tables.give_scratch(scratch)
         return mask, tables.grouped(pairs[: 2 * found].reshape(-1, 2))
+
+    def _expand_ahead(self, states: list[int], most: int) -> None:
+        """Expands states that follow those, at most so many: a walk finds only the next ones missing."""
+        for state in states:
+            data = self.heap.data
+            row = int(data[state + ROW])
+            moves = np.unique(data[row : row + 256]).tolist() if row else list(self.moves_of(state).values())
+            for move in moves:
+                following = move >> 3
+                if move & 7 == GOTO and following in self._expanders:
+                    if most == 0:
+                        return
+                    most -= 1
+                    self._check_limits()
+                    self.ensure(following)
+                    states.append(following)
 
     def _keep_mask(self, mask: npt.NDArray[np.uint32]) -> int:
         if self._num_masks == len(self.masks):
             grown = np.zeros((max(4, 2 * len(self.masks)), mask.size), np.uint32)
             grown[: len(self.masks)] = self.masks
-            self.masks, self.masks_address = grown, grown.ctypes.data
+            self.held_masks = (grown, grown.ctypes.data)
+            self.masks = grown
         self.masks[self._num_masks] = mask
         self._num_masks += 1
         return self._num_masks - 1

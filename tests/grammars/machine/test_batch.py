@@ -78,7 +78,7 @@ def test_matchers_of_other_vocabularies_and_engines_mix(engine: MachineEngine, p
 
 
 def test_a_row_that_cannot_be_filled_says_so_and_harms_no_other_call(engine: MachineEngine) -> None:
-    small = MachineEngine(engine.vocabulary, kernels=engine.tables.kernels, limits=EngineLimits(bytes=4096))
+    small = MachineEngine(engine.vocabulary, kernels=engine.tables.kernels, limits=EngineLimits(bytes=10000))
     wide = "".join(f"[a-z{number}]" for number in range(10))  # a token may read four of them
     bad, good = small.compile(Regex(wide)).matcher(), small.compile(Regex("a")).matcher()
     out = np.zeros((2, engine.tables.num_words), np.int32)
