@@ -6,9 +6,10 @@ from collections import OrderedDict
 from functools import partial
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from grammars.engines.registry import DEFAULT, engine_named
+from grammars.errors import InvalidSpec
 from grammars.grammar import Grammar
 from grammars.spec import Spec
 from grammars.vocabulary import Vocabulary
@@ -75,6 +76,8 @@ class GrammarCompiler:
             GrammarLimit: it is too large.
             EngineAbsent: the engine needs a package that is not installed.
         """
+        if not isinstance(spec, get_args(Spec)):
+            raise InvalidSpec(f"spec: {spec!r} is not a spec of `grammars`")
         with self._lock:
             found = self._find(spec)
             if found is not None:

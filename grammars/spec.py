@@ -70,6 +70,8 @@ class Choice:
     def __post_init__(self) -> None:
         if not self.options:
             raise InvalidSpec("choice: at least one option is needed")
+        if not isinstance(self.options, tuple):
+            raise InvalidSpec(f"choice: {self.options!r} is not a tuple of strings")
         for option in self.options:
             check_text("choice", option)
 

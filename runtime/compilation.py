@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -15,6 +16,8 @@ from grammars.compiler import GrammarCompiler
 from runtime.stats import Stats
 
 __all__ = ["Compilation", "Ticket"]
+
+_LOG = logging.getLogger(__name__)
 
 NUM_WORKERS = 2
 Post = Callable[[Callable[[], None]], None]
@@ -167,7 +170,10 @@ class Compilation:
             self._begun.put((start + self._most_seconds, task))
             future: Future[Grammar] = Future()
             try:
-                future.set_result(self._compiler.compile(task.spec))
+                grammar = self._compiler.compile(task.spec)
+                for warning in grammar.warnings:
+                    _LOG.warning("constraint: %s", warning)
+                future.set_result(grammar)
             except Exception as error:
                 future.set_exception(error)
             with self._lock:

@@ -122,6 +122,18 @@ def _json(kind: Any) -> Typed:
     return Typed(kind, schema, adapter.validate_json)
 
 
+def _closed(schema: Any) -> Any:
+    """The schema with its objects closed: a type drops further properties, and models left free to write go on to."""
+    if isinstance(schema, list):
+        return [_closed(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    closed = {key: value if key in ("const", "enum", "default") else _closed(value) for key, value in schema.items()}
+    if isinstance(schema.get("properties"), dict) and schema.get("type") == "object":
+        closed.setdefault("additionalProperties", False)
+    return closed
+
+
 @lru_cache(maxsize=256)
 def _adapter(kind: Any) -> tuple[TypeAdapter[Any], JsonSchema]:
     from pydantic import TypeAdapter
@@ -131,7 +143,7 @@ def _adapter(kind: Any) -> tuple[TypeAdapter[Any], JsonSchema]:
 
     try:
         adapter: TypeAdapter[Any] = TypeAdapter(portable(kind))
-        return adapter, JsonSchema.of(adapter.json_schema())
+        return adapter, JsonSchema.of(_closed(adapter.json_schema()))
     except PydanticUserError as error:
         reason = str(error).splitlines()[0]
         raise InvalidArgument(f"type={kind!r} is not allowed: {reason}") from error

@@ -172,7 +172,7 @@ class _Progress:
 
 def _check_calls(table: Table, start: str) -> None:
     if start not in table:
-        raise InvalidSpec(f"grammar: there is no rule {start}")
+        raise InvalidSpec(f"grammar: there is no rule {start.rpartition('/')[2]}")
     for name, productions in table.items():
         for symbol in _symbols(productions):
             if isinstance(symbol, Call) and symbol.rule not in table:

@@ -44,7 +44,7 @@ class _Folding:
         if name in self._begun:
             return self.done.get(name)
         if name not in self._rules:
-            raise InvalidSpec(f"grammar: there is no rule {name}")
+            raise InvalidSpec(f"grammar: there is no rule {name.rpartition('/')[2]}")
         self._begun.add(name)
         self.done[name] = expression = self._folded(self._rules[name])
         return expression

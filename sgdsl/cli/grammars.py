@@ -140,6 +140,6 @@ def _sample(grammar: Grammar, seed: str) -> str | None:
 def _shown(sample: str | None) -> str:
     """A sample on a line of its own; what it holds must not steer the terminal."""
     if sample is None:
-        return "sample: (none that comes to an end was found)"
+        return "sample: (given up before the text came to an end)"
     plain = "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in sample.replace("\n", "\\n"))
     return "sample: " + (plain if len(plain) <= SHOWN else plain[:SHOWN] + " …")
