@@ -23,7 +23,18 @@ from grammars.machine.layout import (
     ROW,
 )
 from grammars.machine.reach import _enlist
-from grammars.machine.scratch import HIT, LIST, MARKS, MAX_THREADS, MAX_WORK, MISSES_USED, NEXT, OUT, OVERFLOW
+from grammars.machine.scratch import (
+    HIT,
+    HITS_USED,
+    LIST,
+    MARKS,
+    MAX_THREADS,
+    MAX_WORK,
+    MISSES_USED,
+    NEXT,
+    OUT,
+    OVERFLOW,
+)
 from grammars.machine.step import apply, miss, step
 from grammars.machine.trie import CHILDREN, ENDS_AT
 from grammars.machine.walk import (
@@ -206,7 +217,7 @@ def fill(h: Any, v: Any, masks: Any, shared: Any, threads: Any, row: Any, x: Any
         spare: uint32 [W], scratch memory.
 
     Returns:
-        Whether nothing was missing; otherwise the misses in `x` are to be made and the row filled again.
+        0 where the row is whole; otherwise the sum of the misses, hits and overflows that `x` has more about.
     """
     begin_call(x)
     ends = False
@@ -223,7 +234,7 @@ def fill(h: Any, v: Any, masks: Any, shared: Any, threads: Any, row: Any, x: Any
     if ends:
         for index in range(v[ENDS_AT] + 1, v[ENDS_AT] + 1 + v[v[ENDS_AT]]):
             row[v[index] >> 5] |= 1 << (v[index] & 31)
-    return x[MISSES_USED]  # type: ignore[no-any-return]
+    return x[MISSES_USED] + x[HITS_USED] + x[OVERFLOW]  # type: ignore[no-any-return]
 
 
 def fill_below(h: Any, v: Any, x: Any, threads: Any, node: int, row: Any) -> None:

@@ -56,15 +56,18 @@ class MachineMatcher:
             return
         words = row.view(np.uint32)
         scratch = tables.take_scratch()
-        fill, trie = tables.kernels.fill, tables.trie
-        spare = words if len(self._threads) < 2 else np.empty_like(words)
-        while fill(machine.heap.data, trie, machine.masks, tables.shared, self._threads, words, scratch, spare):
+        threads = self._threads
+        spare = words if len(threads) < 2 else np.empty_like(words)
+        while tables.kernels.fill(
+            machine.heap.data, tables.trie, machine.masks, tables.shared, threads, words, scratch, spare
+        ):
+            machine.check_room(scratch)
+            if not scratch[MISSES_USED]:
+                hits = scratch[HITS : HITS + scratch[HITS_USED]].tolist()
+                Capturing(machine, self._text()).fill(threads, hits, words)
+                break
             machine.resolve(scratch)
-        machine.check_room(scratch)
-        hits = scratch[HITS : HITS + scratch[HITS_USED]].tolist()
         tables.give_scratch(scratch)
-        if hits:
-            Capturing(machine, self._text()).fill(self._threads, hits, words)
 
     def accept(self, token: int) -> bool:
         """Advances by one token; False, and no change, when the grammar does not allow it."""
