@@ -17,7 +17,8 @@ from grammars.machine.clipper import clipper
 from grammars.machine.counted import left, with_counts
 from grammars.machine.layout import CAPTURING, CLOSABLE, CLOSE
 from grammars.machine.lexeme import Counts, Lexemes, Spelling
-from grammars.machine.machine import Machine, goto, label_move
+from grammars.machine.machine import Machine
+from grammars.machine.moves import goto, label_move
 from grammars.machine.strings import any_string, counted_string
 from grammars.regular.language import Languages
 from grammars.spec import Whitespace

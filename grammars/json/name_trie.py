@@ -19,7 +19,8 @@ from grammars.machine.layout import (
     STATE_SIZE,
 )
 from grammars.machine.lexeme import Lexemes
-from grammars.machine.machine import Machine, goto, label_move
+from grammars.machine.machine import Machine
+from grammars.machine.moves import goto, label_move
 from grammars.machine.spelling import CharState, Moves
 from grammars.machine.strings import ANY_NAME, any_name
 from grammars.regular.language import Languages

@@ -29,7 +29,7 @@ def fill_batch(matchers: Sequence[MachineMatcher], places: Sequence[int], out: n
     if fill_rows is not None:
         machines = [matcher.machine for matcher in matchers]
         # Held on to, so that no table that is replaced by a larger one meanwhile goes away.
-        held = [(machine.heap.held, machine.held_masks) for machine in machines]
+        held = [(machine.heap.held, machine.lexemes.held) for machine in machines]
         threads = [matcher.threads for matcher in matchers]
         table, first = [], 0
         for ((heap, heap_at), (slots, slots_at)), own in zip(held, threads, strict=True):

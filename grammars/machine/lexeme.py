@@ -22,7 +22,8 @@ from grammars.machine.layout import (
     MOST_LEFT,
     RETURN,
 )
-from grammars.machine.machine import Machine, goto
+from grammars.machine.machine import Machine
+from grammars.machine.moves import goto
 from grammars.machine.spelling import (
     SHORT,
     CharState,
@@ -122,7 +123,7 @@ class Lexemes:
             self._machine.heap.data[state + CACHE] = block
         elif self._twin is not None:
             twin = self._twin
-            self._machine.twin(state, lambda limit: self.state(twin(chars, limit)))
+            self._machine.lexemes.twin(state, lambda limit: self.state(twin(chars, limit)))
         self._states[chars] = state  # last, so that nobody finds it half made
         return state
 
@@ -153,7 +154,7 @@ class Lexemes:
             data[state + LEAST] = min(ENDLESS, self._counts.low)
             data[state + MOST] = _most(self._counts.high)
         if self._shared:
-            self._machine.name(state, (self._shared, *name))
+            self._machine.lexemes.name(state, (self._shared, *name))
         if self._decorate is not None:
             self._decorate(state, following)
 

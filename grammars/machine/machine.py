@@ -14,9 +14,7 @@ import numpy.typing as npt
 from grammars.errors import GrammarLimit
 from grammars.machine.heap import Heap
 from grammars.machine.layout import (
-    CACHE,
     CONSUMED,
-    COUNTED,
     EDGE_AT,
     EDGES,
     ELSE,
@@ -28,10 +26,7 @@ from grammars.machine.layout import (
     FRAME_SIZE,
     GOTO,
     JUMPS,
-    LABEL,
-    LEAST,
     LOOPS,
-    MOST,
     MULTI,
     PUSH,
     RESUME,
@@ -40,8 +35,10 @@ from grammars.machine.layout import (
     STATE_SIZE,
     UNKNOWN,
 )
-from grammars.machine.scratch import DEEPEST, MISSES, MISSES_USED, OVERFLOW
-from grammars.machine.tables import Behind, VocabularyTables
+from grammars.machine.lexeme_masks import LexemeMasks
+from grammars.machine.moves import goto, label_move
+from grammars.machine.scratch import MISSES, MISSES_USED, OVERFLOW
+from grammars.machine.tables import VocabularyTables
 from grammars.machine.trie import BYTE_CLASSES
 from grammars.regular.language import Languages
 
@@ -54,28 +51,14 @@ RESOLVE_SECONDS = 2.0
 """How long one row of a batch may hold up the others."""
 BYTES_PER_RECORD = 1_000
 """Python objects behind a state or frame, languages and constraints included: measured over 200 schemas."""
-TWIN_LIMITS = (16, 64)
-"""Characters within which states are compared first: few tokens read more from any one place."""
 BYTES_BY_CLASS = np.argsort(BYTE_CLASSES, kind="stable")
 CLASS_STARTS = np.searchsorted(BYTE_CLASSES[BYTES_BY_CLASS], np.arange(BYTE_CLASSES.max() + 1))
 
 Ints: TypeAlias = npt.NDArray[np.int32]
 Jump: TypeAlias = Callable[[int], Sequence[tuple[int, int]]]
 """What a label leads to: (frame, state) pairs."""
-Twin: TypeAlias = Callable[[int], int]
-"""The state that does the same for whoever reads so many characters at most."""
 Capture: TypeAlias = Callable[[bytes], Sequence[int]]
 """The frames that take a capturing frame's place behind the text so far."""
-
-
-def goto(state: int) -> int:
-    """The move to a state."""
-    return state << 3 | GOTO
-
-
-def label_move(label: int) -> int:
-    """The move that lets the frame on top decide by a label."""
-    return label << 3 | LABEL
 
 
 def _loops(stays: npt.NDArray[np.bool_]) -> tuple[int, int]:
@@ -110,15 +93,9 @@ class Machine:
         self._deadline: float | None = None
         self.lock = RLock()
         self.heap = Heap(max_bytes)
-        self.masks: npt.NDArray[np.uint32] = np.zeros((0, tables.num_words), np.uint32)
-        self.held_masks = (self.masks, self.masks.ctypes.data)
-        """`masks` and where they lie in memory, replaced together."""
-        self._num_masks = 0
+        self.lexemes = LexemeMasks(self)
         self._expanders: dict[int, Callable[[], None]] = {}
         self._jumpers: dict[int, Jump] = {}
-        self._twins: dict[int, Twin] = {}
-        self._reach: dict[int, int] = {}
-        self._names: dict[int, object] = {}
         self._cells: dict[tuple[int, int], int] = {}
         self._moves: dict[tuple[int, ...], int] = {}
         self._returner = 0
@@ -131,8 +108,10 @@ class Machine:
     @property
     def num_bytes(self) -> int:
         """Memory the tables take, what Python keeps beside them estimated."""
-        records = len(self._expanders) + len(self._jumpers) + len(self._moves) + len(self._cells) + len(self._twins)
-        return self.heap.num_bytes + self.masks.nbytes + BYTES_PER_RECORD * records
+        records = (
+            len(self._expanders) + len(self._jumpers) + len(self._moves) + len(self._cells) + self.lexemes.num_twins
+        )
+        return self.heap.num_bytes + self.lexemes.masks.nbytes + BYTES_PER_RECORD * records
 
     @property
     def is_spent(self) -> bool:
@@ -146,14 +125,6 @@ class Machine:
         if expand is not None:
             self._expanders[address] = lambda: expand(address)
         return address
-
-    def name(self, state: int, name: object) -> None:
-        """Says that a lexeme's state is the same in every grammar, so its mask is found out once for a vocabulary."""
-        self._names[state] = name
-
-    def twin(self, state: int, find: Twin) -> None:
-        """Says which state does as a lexeme's state does for whoever reads so many characters at most."""
-        self._twins[state] = find
 
     def set_edges(self, state: int, moves: dict[int, int], otherwise: int = 0) -> None:
         """Fills in a state: moves by byte, and the state that answers for all other bytes."""
@@ -319,13 +290,13 @@ class Machine:
         misses = scratch[MISSES : MISSES + 2 * count].tolist()
         with self.lock, self._limited():
             for what, label in zip(misses[::2], misses[1::2], strict=True):
-                self._check_limits()
+                self.check_limits()
                 if label >= 0:
                     self._make_jump(what, label)
                 elif label == -1:
                     self.ensure(what)
                 else:
-                    self.make_cache(what, -2 - label)
+                    self.lexemes.make(what, -2 - label)
 
     @contextmanager
     def _limited(self) -> Iterator[None]:
@@ -343,7 +314,8 @@ class Machine:
             if self._languages is not None:
                 self._languages.deadline = None
 
-    def _check_limits(self) -> None:
+    def check_limits(self) -> None:
+        """GrammarLimit if the tables are too large, or making what a call missed takes too long."""
         if self._deadline is not None and time.monotonic() > self._deadline:
             raise GrammarLimit(f"grammar: what may come next was not found out within {self._seconds} s")
         if self.num_bytes > self._max_bytes:
@@ -355,98 +327,3 @@ class Machine:
             found = self._jumpers[frame](label)
             block = self.heap.put([len(found), *(part for pair in found for part in pair)]) if found else 0
             self.heap.data[at] = block
-
-    def make_cache(self, state: int, index: int) -> None:
-        """Finds out what a lexeme's state allows; `index` picks one of a counted state's caches."""
-        data = self.heap.data
-        counted = bool(data[state + FLAGS] & COUNTED)
-        at = int(data[state + CACHE]) + 1 + index if counted else state + CACHE
-        if data[at]:
-            return
-        name = self._names.get(state)
-        if counted:
-            block = self._found_out(state, self._count_for(state, index), None if name is None else (name, index))
-        else:
-            block = self._twin_cache(state) or self._found_out(state, 0, name)
-        self.heap.data[at] = block
-
-    def _twin_cache(self, state: int) -> int:
-        """The cache of a state that does the same for whatever a token can read from there; 0 where there is none."""
-        find = self._twins.get(state)
-        if find is None:
-            return 0
-        for limit in TWIN_LIMITS:
-            twin = find(limit)
-            if twin == state:
-                return 0
-            self.make_cache(twin, 0)
-            if self._reach.get(twin, limit + 1) <= limit:
-                self._reach[state] = self._reach[twin]
-                return int(self.heap.data[twin + CACHE])
-        return 0
-
-    def _count_for(self, state: int, index: int) -> int:
-        """A number of characters read that is served by a counted state's cache of that index."""
-        data = self.heap.data
-        most_at_once = int(data[int(data[state + CACHE])])
-        least, most = int(data[state + LEAST]), int(data[state + MOST])
-        need, room = divmod(index, most_at_once + 1)
-        if most < 0 or room == most_at_once:
-            return least - need
-        return most - room
-
-    def _found_out(self, state: int, count: int, name: object) -> int:
-        known = None if name is None else self.tables.found(name)
-        if known is None:
-            mask, behind = self._inner(state, count)
-            slot = self._keep_mask(mask) if name is None else self.tables.keep(name, mask, behind)
-        else:
-            slot, behind = known
-        groups: list[int] = []
-        for move, byte, nodes in behind:
-            groups += (move, byte, self.heap.put(nodes), len(nodes))
-        return self.heap.put([slot, len(behind), *groups])
-
-    def _inner(self, state: int, count: int) -> tuple[npt.NDArray[np.uint32], Behind]:
-        tables = self.tables
-        pairs = np.empty(2 * tables.num_nodes, np.int32)
-        scratch = tables.take_scratch()
-        ahead = 2
-        while True:
-            mask = np.zeros(tables.num_words, np.uint32)
-            found = tables.kernels.inner(self.heap.data, tables.trie, scratch, state, count, mask, pairs)
-            if not scratch[MISSES_USED]:
-                break
-            missed = scratch[MISSES : MISSES + 2 * int(scratch[MISSES_USED]) : 2].tolist()
-            self.resolve(scratch)
-            self._expand_ahead(missed, ahead)
-            ahead *= 2
-        self._reach[state] = int(scratch[DEEPEST])
-        tables.give_scratch(scratch)
-        return mask, tables.grouped(pairs[: 2 * found].reshape(-1, 2))
-
-    def _expand_ahead(self, states: list[int], most: int) -> None:
-        """Expands states that follow those, at most so many: a walk finds only the next ones missing."""
-        for state in states:
-            data = self.heap.data
-            row = int(data[state + ROW])
-            moves = np.unique(data[row : row + 256]).tolist() if row else list(self.moves_of(state).values())
-            for move in moves:
-                following = move >> 3
-                if move & 7 == GOTO and following in self._expanders:
-                    if most == 0:
-                        return
-                    most -= 1
-                    self._check_limits()
-                    self.ensure(following)
-                    states.append(following)
-
-    def _keep_mask(self, mask: npt.NDArray[np.uint32]) -> int:
-        if self._num_masks == len(self.masks):
-            grown = np.zeros((max(4, 2 * len(self.masks)), mask.size), np.uint32)
-            grown[: len(self.masks)] = self.masks
-            self.held_masks = (grown, grown.ctypes.data)
-            self.masks = grown
-        self.masks[self._num_masks] = mask
-        self._num_masks += 1
-        return self._num_masks - 1

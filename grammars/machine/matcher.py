@@ -59,7 +59,7 @@ class MachineMatcher:
         threads = self._threads
         spare = words if len(threads) < 2 else np.empty_like(words)
         while tables.kernels.fill(
-            machine.heap.data, tables.trie, machine.masks, tables.shared, threads, words, scratch, spare
+            machine.heap.data, tables.trie, machine.lexemes.masks, tables.shared, threads, words, scratch, spare
         ):
             machine.check_room(scratch)
             if not scratch[MISSES_USED]:

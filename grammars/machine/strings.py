@@ -6,7 +6,8 @@ Their masks depend on the vocabulary alone, so they are found out once, before a
 from __future__ import annotations
 
 from grammars.machine.lexeme import Counts, Lexemes
-from grammars.machine.machine import Machine, label_move
+from grammars.machine.machine import Machine
+from grammars.machine.moves import label_move
 from grammars.machine.spelling import CharState
 from grammars.machine.tables import VocabularyTables
 from grammars.regular.language import Languages
@@ -43,12 +44,12 @@ def find_out(tables: VocabularyTables) -> None:
         return
     machine, everything = Machine(tables, max_bytes=MACHINE_BYTES), Languages().everything
     for lexemes in (any_string(machine), any_name(machine)):
-        machine.make_cache(lexemes.state(everything), 0)
+        machine.lexemes.make(lexemes.state(everything), 0)
     most = tables.longest
     counted = counted_string(machine, 0, most).state(everything)
     for room in range(most + 1):
-        machine.make_cache(counted, room)
+        machine.lexemes.make(counted, room)
     counted = counted_string(machine, most, None).state(everything)
     for need in range(1, most + 1):
-        machine.make_cache(counted, need * (most + 1) + most)
+        machine.lexemes.make(counted, need * (most + 1) + most)
     tables.store()

@@ -12,7 +12,8 @@ from grammars import GrammarLimit, JsonSchema, Matcher, Regex
 from grammars.machine.engine import EngineLimits, MachineEngine
 from grammars.machine.kernels import Kernels
 from grammars.machine.layout import CONSUMED, EXPANDED, FINAL, FORK, PUSH, RETURN
-from grammars.machine.machine import MOST_EDGES, Machine, goto
+from grammars.machine.machine import MOST_EDGES, Machine
+from grammars.machine.moves import goto
 from grammars.machine.matcher import MachineMatcher
 from grammars.spec import Gbnf
 
@@ -149,8 +150,8 @@ def test_tables_that_grew_meanwhile_are_asked_for_again(engine: MachineEngine, p
     row, matcher = np.zeros(own.tables.num_words, np.int32), grammar.matcher()
     matcher.mask_into(row)
     right, machine = row.tolist(), grammar.machine
-    stale = machine.masks[:0]
-    whole, fill = machine.masks, plain.fill
+    stale = machine.lexemes.masks[:0]
+    whole, fill = machine.lexemes.masks, plain.fill
 
     def late(h: object, v: object, masks: object, *rest: object) -> int:
         calls.append(1)
@@ -163,7 +164,7 @@ def test_tables_that_grew_meanwhile_are_asked_for_again(engine: MachineEngine, p
     row[:] = 0
     matcher.mask_into(row)
     assert row.tolist() == right
-    assert machine.masks is whole
+    assert machine.lexemes.masks is whole
 
 
 def test_threads_that_come_to_new_places_together_see_the_same(engine: MachineEngine) -> None:
