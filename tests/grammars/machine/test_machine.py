@@ -13,8 +13,8 @@ from grammars.machine.engine import EngineLimits, MachineEngine
 from grammars.machine.kernels import Kernels
 from grammars.machine.layout import CONSUMED, EXPANDED, FINAL, FORK, PUSH, RETURN
 from grammars.machine.machine import MOST_EDGES, Machine
-from grammars.machine.moves import goto
 from grammars.machine.matcher import MachineMatcher
+from grammars.machine.moves import goto
 from grammars.spec import Gbnf
 
 Allowed = Callable[[Matcher], set[int]]
