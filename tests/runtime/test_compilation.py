@@ -13,6 +13,12 @@ from runtime.compilation import Compilation
 from runtime.stats import Stats
 
 
+class Text(str):
+    """A text in a grammar's place."""
+
+    warnings: tuple[str, ...] = ()
+
+
 class Compiler:
     """Compiles a pattern to itself, each when its gate is open."""
 
@@ -33,7 +39,7 @@ class Compiler:
             assert self.gates[spec].wait(10)
         if "(" in spec.pattern:
             raise InvalidSpec(spec.pattern)
-        self.kept[spec] = threading.current_thread().name
+        self.kept[spec] = Text(threading.current_thread().name)
         return self.kept[spec]
 
 
