@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +20,7 @@ from grammars.regular.pattern import Node, parse_pattern
 from grammars.spec import Choice, Regex, Spec
 from grammars.vocabulary import Vocabulary
 
-__all__ = ["MAX_REGEX_LENGTH", "MAX_STATES", "OutlinesEngine", "automaton_of", "schema_regex"]
+__all__ = ["MAX_STATES", "OutlinesEngine", "automaton_of"]
 
 MAX_STATES = 16_384
 MOST_STATES = 65_536
@@ -35,8 +33,6 @@ Behind, because outlines-core 0.2.14 loses the transitions from a final state to
 accepts nothing but the empty text), so no state inside the text may be final. Before, because it also builds the
 automaton that searches for the pattern, which grows exponentially unless a match can only begin at one character.
 """
-MAX_REGEX_LENGTH = 150_000
-"""Longest regex taken from a schema, in characters."""
 END = 256
 """The token that outlines-core takes for the end; the tokens below it are the bytes."""
 
@@ -106,22 +102,6 @@ def _refusals(what: str) -> Iterator[None]:
             raise
         reason = " ".join(str(error).split())[:200]
         raise UnsupportedConstraint(what, "", f"outlines-core refuses it: {reason}") from error
-
-
-def schema_regex(schema: dict[str, Any], space: str) -> str:
-    """The regex that outlines-core builds for a schema, `space` standing wherever it puts whitespace.
-
-    Raises:
-        UnsupportedConstraint: outlines-core refuses the schema.
-        GrammarLimit: the regex is longer than `MAX_REGEX_LENGTH`.
-    """
-    from outlines_core.json_schema import build_regex_from_schema
-
-    with _refusals("schema"):
-        regex: str = build_regex_from_schema(json.dumps(schema), space)
-    if len(regex) > MAX_REGEX_LENGTH:
-        raise GrammarLimit(f"json_schema: its regex has {len(regex)} characters, at most {MAX_REGEX_LENGTH}")
-    return regex
 
 
 def automaton_of(node: Node, max_states: int) -> ByteAutomaton:

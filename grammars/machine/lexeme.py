@@ -77,7 +77,6 @@ class Lexemes:
         counts: bounds on the number of characters.
         shared: a name under which the masks are kept for all grammars, of an automaton that has a single state.
         twin: of a character state, one that does the same for whoever reads so many characters at most.
-        decorate: called with every new state and the character states that may follow it.
     """
 
     def __init__(
@@ -91,7 +90,6 @@ class Lexemes:
         counts: Counts | None = None,
         shared: str = "",
         twin: Callable[[CharState, int], CharState] | None = None,
-        decorate: Callable[[int, Sequence[CharState]], None] | None = None,
     ) -> None:
         self._machine = machine
         self._spelling = spelling
@@ -101,7 +99,6 @@ class Lexemes:
         self._counts = counts
         self._shared = shared
         self._twin = twin
-        self._decorate = decorate
         self._states: dict[object, int] = {}
         self._lead_moves: dict[Moves, list[tuple[int, int]]] = {}
 
@@ -155,8 +152,6 @@ class Lexemes:
             data[state + MOST] = _most(self._counts.high)
         if self._shared:
             self._machine.lexemes.name(state, (self._shared, *name))
-        if self._decorate is not None:
-            self._decorate(state, following)
 
     def _inside(
         self, kind: str, bits: int, moves: Units, following: Iterable[CharState], expand: Callable[[int], None]
