@@ -7,12 +7,22 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from runtime.handle import Generation, Handle, Scores
+from runtime.hint import Hint
 from sgdsl.chat import ChatTemplate
 
 if TYPE_CHECKING:
     from runtime.sampling.params import SamplingParams
 
-__all__ = ["Backend", "BackendSession", "Capabilities", "Choose", "LabelledSession"]
+__all__ = [
+    "Backend",
+    "BackendSession",
+    "Capabilities",
+    "Choose",
+    "ConcatSession",
+    "HintedSession",
+    "ImageSession",
+    "LabelledSession",
+]
 
 Choose = Callable[[Sequence[Sequence[float]]], int]
 """Token log probabilities of every choice → the index of the one to take. Quick and pure: it runs in the backend."""
@@ -35,7 +45,11 @@ class Capabilities:
         tokens: it has token ids, checkpoints and rollbacks.
         priority: its requests have priorities.
         labels: its sessions are `LabelledSession`s.
+        images: its sessions are `ImageSession`s.
+        concat: its sessions are `ConcatSession`s.
+        hints: its sessions are `HintedSession`s.
         concurrency: requests it serves at once; more wait.
+        context_length: tokens of the longest sequence; None where that is not known.
     """
 
     constraints: frozenset[str] = _EVERY_SPEC
@@ -43,7 +57,11 @@ class Capabilities:
     tokens: bool = True
     priority: bool = False
     labels: bool = False
+    images: bool = False
+    concat: bool = False
+    hints: bool = False
     concurrency: int = 64
+    context_length: int | None = None
 
 
 class BackendSession(Protocol):
@@ -87,6 +105,27 @@ class LabelledSession(BackendSession, Protocol):
 
     def label(self, name: str | None) -> None:
         """The next generate or score is for the variable `name`."""
+
+
+class ImageSession(BackendSession, Protocol):
+    """A session that takes pictures."""
+
+    def append_image(self, source: str) -> None:
+        """A picture, as an http(s) URL or a `data:` URL in base64."""
+
+
+class ConcatSession(BackendSession, Protocol):
+    """A session that takes over what its forks have come to."""
+
+    def concat(self, sessions: Sequence[BackendSession]) -> Handle[int]:
+        """Appends what each of `sessions`, forks of this one, holds beyond the fork; gives the tokens appended."""
+
+
+class HintedSession(BackendSession, Protocol):
+    """A session whose backend can use what is known of the program's future."""
+
+    def hint(self, hint: Hint) -> None:
+        """What is known at this point of the script."""
 
 
 class Backend(Protocol):

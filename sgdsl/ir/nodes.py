@@ -1,4 +1,4 @@
-"""Instructions: what a program says, one frozen node each. Nothing here runs; `sgdsl.interpreter` does that."""
+"""Nodes: what a program says, one frozen instruction each. Nothing here runs; `sgdsl.interpreter` does that."""
 
 from __future__ import annotations
 
@@ -15,8 +15,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Checkpoint",
+    "Concat",
     "Fork",
     "Gen",
+    "Image",
     "Join",
     "Node",
     "RoleBegin",
@@ -35,6 +37,17 @@ class Text:
     """Constant text."""
 
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """A picture among the text.
+
+    Attributes:
+        source: an http(s) URL, or the picture itself as a `data:` URL in base64.
+    """
+
+    source: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,6 +136,16 @@ class Join:
 
 
 @dataclass(frozen=True, slots=True)
+class Concat:
+    """What the streams `children` hold beyond what they began with is appended, as KV, one after the other.
+
+    Attention across the parts is not recomputed: each part has seen the common beginning and itself.
+    """
+
+    children: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Checkpoint:
     """A point the stream can return to."""
 
@@ -142,5 +165,18 @@ class Tokens:
 
 
 Node: TypeAlias = (
-    Text | Gen | Select | RoleBegin | RoleEnd | ScopeBegin | ScopeEnd | Fork | Join | Checkpoint | Rollback | Tokens
+    Text
+    | Image
+    | Gen
+    | Select
+    | RoleBegin
+    | RoleEnd
+    | ScopeBegin
+    | ScopeEnd
+    | Fork
+    | Join
+    | Concat
+    | Checkpoint
+    | Rollback
+    | Tokens
 )
