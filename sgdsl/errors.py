@@ -4,6 +4,8 @@ SgdslError
 ├── InvalidArgument           an argument of the language has a value that is not allowed (also a ValueError)
 ├── NotSupported              valid, but nothing here can do it
 │   └── BackendCapabilityError  this backend cannot do it; names node and backend
+├── TraceError                a program cannot be made a graph of; names the line
+├── CheckFailed               a graph would fail whatever the model says; names every place
 ├── WouldBlock                an `async def` program read a value before it was there; the hint says how to await it
 ├── ProgramEnded              something was appended to a state whose program is over
 └── ProgramError              a program failed; `__cause__` is the original error, the message names file and line
@@ -20,12 +22,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from sgdsl.passes.finding import Finding
     from sgdsl.source import Source
     from sgdsl.state import ProgramState
 
 __all__ = [
     "BackendCapabilityError",
     "BatchInterrupted",
+    "CheckFailed",
     "InvalidArgument",
     "NotSupported",
     "ProgramCancelled",
@@ -33,6 +37,7 @@ __all__ = [
     "ProgramError",
     "ProgramTimeout",
     "SgdslError",
+    "TraceError",
     "WouldBlock",
 ]
 
@@ -62,6 +67,31 @@ class BackendCapabilityError(NotSupported):
         super().__init__(f"{what} is not something the {backend} backend can do" + (f": {reason}" if reason else ""))
         self.what = what
         self.backend = backend
+
+
+class TraceError(SgdslError):
+    """A program does something that only its run can decide, where a graph of it is to be made.
+
+    Args:
+        message: what it does.
+        source: the line that does it.
+    """
+
+    def __init__(self, message: str, source: Source | None = None) -> None:
+        super().__init__(f"{source}: {message}" if source is not None else message)
+        self.source = source
+
+
+class CheckFailed(SgdslError):
+    """A graph cannot run through, whatever the model writes.
+
+    Args:
+        findings: everything that is wrong with it.
+    """
+
+    def __init__(self, findings: Sequence[Finding]) -> None:
+        super().__init__("\n".join(str(finding) for finding in findings))
+        self.findings = tuple(findings)
 
 
 class WouldBlock(SgdslError, RuntimeError):

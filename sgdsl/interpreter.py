@@ -14,19 +14,20 @@ from typing import TYPE_CHECKING, Any, cast
 
 from runtime.handle import Chunk, Generation, Handle, Scores
 from sgdsl import ir
+from sgdsl.awaited import Awaited
 from sgdsl.choices import draw
 from sgdsl.errors import BackendCapabilityError, ProgramTimeout
 from sgdsl.outcome import Outcome, of_generations, of_scores
 from sgdsl.usage import Usage
 
 if TYPE_CHECKING:
-    from sgdsl.backends.base import Backend, BackendSession, LabelledSession
+    from sgdsl.backends.base import Backend, BackendSession, HintedSession, LabelledSession
     from sgdsl.stream import Step, Stream
 
 __all__ = ["check_capability", "execute"]
 
 
-def check_capability(node: ir.Node, backend: Backend) -> None:
+def check_capability(node: ir.Node | Awaited, backend: Backend) -> None:
     """Refuses what the backend cannot do.
 
     Raises:
@@ -47,6 +48,8 @@ def check_capability(node: ir.Node, backend: Backend) -> None:
 
 def execute(stream: Stream, step: Step) -> None:
     """Does one instruction; the stream's next ones may follow at once unless `stream.waiting` is set."""
+    if step.hint is not None and stream.run.backend.capabilities.hints:
+        cast("HintedSession", stream.live_session).hint(step.hint)
     _EXECUTE[type(step.node)](stream, step)
 
 
@@ -65,7 +68,7 @@ def _end_role(stream: Stream, step: Step) -> None:
 
 
 def _nothing(stream: Stream, step: Step) -> None:
-    """Scopes and joins bind names while they are recorded; the backend has no part in them."""
+    """Scopes, joins and calls bind names while they are recorded; the backend has no part in them."""
 
 
 def _gen(stream: Stream, step: Step) -> None:
@@ -190,6 +193,41 @@ def _resume(stream: Stream, step: Step, tokens: Handle[int]) -> None:
     stream.run.flush()
 
 
+def _awaited(stream: Stream, step: Step) -> None:
+    """The text stands where it stands, so the stream waits for it, without a thread."""
+    handle = cast(Awaited, step.node).handle
+    if handle.done():
+        _hold_awaited(stream, step, handle)
+        return
+    stream.waiting = True
+    stream.live_session.flush()
+
+    def arrived(chunk: Chunk | None) -> None:
+        if chunk is None:
+            stream.run.loop.post(lambda: _resume_awaited(stream, step, handle))
+
+    handle.subscribe(arrived)
+
+
+def _resume_awaited(stream: Stream, step: Step, handle: Handle[Outcome]) -> None:
+    with stream.run.lock:
+        stream.waiting = False
+        if stream.error is not None or stream.session is None:
+            return
+        _hold_awaited(stream, step, handle)
+    stream.run.flush()
+
+
+def _hold_awaited(stream: Stream, step: Step, handle: Handle[Outcome]) -> None:
+    error = handle.error()
+    if error is not None:
+        stream.fail_at(step, error)
+        return
+    outcome = handle.result()
+    stream.held.append(outcome.text)
+    stream.settle(step, outcome)
+
+
 _EXECUTE: dict[type, Callable[[Stream, Step], None]] = {
     ir.Text: _hold,
     ir.Gen: _gen,
@@ -203,6 +241,8 @@ _EXECUTE: dict[type, Callable[[Stream, Step], None]] = {
     ir.Checkpoint: _checkpoint,
     ir.Rollback: _rollback,
     ir.Tokens: _tokens,
+    ir.Call: _nothing,
+    Awaited: _awaited,
 }
 
 

@@ -8,7 +8,7 @@ from runtime.handle import Handle
 from sgdsl.errors import InvalidArgument
 from sgdsl.ir import Join
 from sgdsl.outcome import Outcome, gathered
-from sgdsl.source import caller
+from sgdsl.source import Source, caller
 from sgdsl.stream import Stream
 
 __all__ = ["join"]
@@ -16,7 +16,7 @@ __all__ = ["join"]
 
 def join(
     parent: Stream, children: Sequence[Stream], *, hand_back: bool = True, single: bool = False,
-    return_exceptions: bool = False,
+    return_exceptions: bool = False, source: Source | None = None,
 ) -> None:  # fmt: skip
     """Ties the children's fate to the parent's, and hands back what they have bound since the fork or last join.
 
@@ -26,6 +26,7 @@ def join(
         hand_back: the parent gets the children's names at all.
         single: there is one child, and its values come back as they are instead of as lists.
         return_exceptions: a failed child's values are its error, and nobody else fails.
+        source: the program line that asks for it; the caller's, where none is given.
 
     Raises:
         ProgramError: a child has failed already.
@@ -38,7 +39,8 @@ def join(
         for child in children:
             if not return_exceptions:
                 _tie(parent, child)
-        parent.record([Join(tuple(child.index for child in children), names)], caller())
+        node = Join(tuple(child.index for child in children), names, single, return_exceptions)
+        parent.record([node], source or caller())
         for name in names:
             handles = [child.fresh.get(name) for child in children]
             parent.bind(name, _handed_back(handles, single, return_exceptions))

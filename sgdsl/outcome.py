@@ -22,10 +22,10 @@ class Outcome:
     meta: Any = field(default_factory=dict)
 
 
-def ready(value: Any) -> Handle[Outcome]:
-    """A value that needs no waiting."""
+def ready(outcome: Outcome) -> Handle[Outcome]:
+    """An outcome that needs no waiting."""
     handle: Handle[Outcome] = Handle()
-    handle.finish(Outcome(value, value if isinstance(value, str) else str(value)))
+    handle.finish(outcome)
     return handle
 
 
@@ -145,4 +145,9 @@ def _combine(
             whole.fail(error)
             return
         found.append(error if error is not None else handle.result() if handle is not None else None)
-    whole.finish(combine(found))
+    try:
+        combined = combine(found)
+    except Exception as error:
+        whole.fail(error)
+        return
+    whole.finish(combined)

@@ -7,7 +7,7 @@ import functools
 import inspect
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
 from sgdsl.backends.base import Backend
 from sgdsl.errors import BackendCapabilityError, InvalidArgument
@@ -17,6 +17,9 @@ from sgdsl.run import Run, current_run
 from sgdsl.running import RunningState
 from sgdsl.sampling import Sampling
 from sgdsl.state import ProgramState
+
+if TYPE_CHECKING:
+    from sgdsl.ir import Graph
 
 __all__ = ["Program", "function"]
 
@@ -185,20 +188,28 @@ class Program:
         Anywhere else: as `run`.
         """
         outer = current_run()
-        if outer is None:
-            return self.run(*args, **kwargs)
-        if outer.is_async:
-            return self._value_of(self.arun(*args, **kwargs))
-        return self.run(*args, **kwargs).ret_value
-
-    @staticmethod
-    async def _value_of(state: Any) -> Any:
-        return (await state).ret_value
+        return self.run(*args, **kwargs) if outer is None else outer.call(self, args, kwargs)
 
     def inline(self, state: ProgramState, *args: Any, **kwargs: Any) -> Any:
         """Runs the function on a state of another program; a coroutine when the function is one."""
         self.check_arguments(args, kwargs)
         return self.func(state, *args, **{**self.bound, **kwargs})
+
+    # looked at before it runs
+
+    def trace(self, *, partial: bool = False, **kwargs: Any) -> Graph:
+        """The program as a graph, made by running its function once with symbols for what is not known.
+
+        Args:
+            partial: where the function asks for what only a run knows, give the graph up to there.
+            kwargs: arguments to make the graph for; the function may branch on them.
+
+        Raises:
+            TraceError: the function asks for what only a run knows; names the line.
+        """
+        from sgdsl.tracer import trace
+
+        return trace(self, kwargs, partial=partial)
 
     # many at once
 

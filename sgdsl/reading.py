@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any
 
 from runtime.handle import Handle
+from sgdsl.awaited import Awaited
 from sgdsl.events import Constant, Event, Generated, GeneratedEnd, RoleClosed, RoleOpened, RolledBack
 from sgdsl.ir import Checkpoint, Gen, RoleBegin, RoleEnd, Rollback, Select
 from sgdsl.outcome import Outcome
@@ -83,6 +84,8 @@ def events(steps: Iterator[Step]) -> Iterator[Event]:
             for piece in pieces(step.outcome):
                 yield Generated(piece, step.node.name)
             yield GeneratedEnd(step.node.name)
+        elif isinstance(step.node, Awaited) and step.outcome is not None:
+            yield Constant("".join(pieces(step.outcome)))
         elif (event := _constant(step, before)) is not None:
             yield event
         before.append(step)
@@ -98,6 +101,8 @@ async def events_async(steps: AsyncIterator[Step]) -> AsyncIterator[Event]:
             async for piece, _ in pieces_async(step.outcome):
                 yield Generated(piece, step.node.name)
             yield GeneratedEnd(step.node.name)
+        elif isinstance(step.node, Awaited) and step.outcome is not None:
+            yield Constant("".join([piece async for piece, _ in pieces_async(step.outcome)]))
         elif (event := _constant(step, before)) is not None:
             yield event
         before.append(step)

@@ -20,7 +20,7 @@ __all__ = [
 
 def message(role: str, content: Expr | str | None) -> Expr:
     """One chat message; without content, an empty one."""
-    return Expr((RoleBegin(role), *expression(content or "").nodes, RoleEnd(role)))
+    return Expr((RoleBegin(role), *expression("" if content is None else content).nodes, RoleEnd(role)))
 
 
 def system(expr: Expr | str | None = None) -> Expr:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -23,6 +23,8 @@ from sgdsl.waiting import wait_for
 if TYPE_CHECKING:
     from sgdsl.backends.base import Backend, BackendSession
     from sgdsl.loop import Loop
+    from sgdsl.program import Program
+    from sgdsl.state import ProgramState
 
 __all__ = ["Run", "current_run"]
 
@@ -77,7 +79,11 @@ class Run:
 
     def __post_init__(self) -> None:
         conversation = Conversation(self.backend.chat_template or CHATML)
-        self.add([Stream(self, 0, conversation)])
+        self.add([self.new_stream(0, conversation)])
+
+    def new_stream(self, index: int, conversation: Conversation) -> Stream:
+        """A stream of this run, not yet one of its `streams`."""
+        return Stream(self, index, conversation)
 
     @property
     def main(self) -> Stream:
@@ -133,6 +139,12 @@ class Run:
         """The run's own usage and that of the programs it called."""
         with self.lock:
             return sum((run.usage() for run in self.nested), self.own_usage)
+
+    def call(self, program: Program, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        """Runs another program on this run's backend and gives what its function returns, awaited in an `async` one."""
+        if self.is_async:
+            return _value_of(program.arun(*args, **kwargs))
+        return program.run(*args, **kwargs).ret_value
 
     def adopt(self, run: Run) -> None:
         """A program called from this one runs as `run`, and ends with this one: at once if this one has ended."""
@@ -233,3 +245,7 @@ class Run:
             stream.log.close()
         if outer is not None:
             outer.release(self)
+
+
+async def _value_of(running: Awaitable[ProgramState]) -> Any:
+    return (await running).ret_value

@@ -7,7 +7,7 @@ import sys
 from dataclasses import dataclass
 from types import TracebackType
 
-__all__ = ["Source", "caller", "is_program", "raised_at"]
+__all__ = ["Source", "caller", "is_program", "raised_at", "reader"]
 
 _HOME = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 _PACKAGES = tuple(_HOME + package + os.sep for package in ("sgdsl", "runtime", "grammars"))
@@ -46,6 +46,19 @@ def caller() -> Source | None:
             return Source(code.co_filename, frame.f_lineno, code.co_name)
         frame = frame.f_back  # type: ignore[assignment]
     return None
+
+
+def reader() -> Source | None:
+    """The innermost frame of a user's own code, or else of anybody else's but ours."""
+    frame, found = sys._getframe(1), None
+    while frame is not None:
+        code = frame.f_code
+        if is_program(code.co_filename):
+            return Source(code.co_filename, frame.f_lineno, code.co_name)
+        if found is None and _is_foreign(code.co_filename):
+            found = Source(code.co_filename, frame.f_lineno, code.co_name)
+        frame = frame.f_back  # type: ignore[assignment]
+    return found
 
 
 def raised_at(traceback: TracebackType | None) -> Source | None:

@@ -14,9 +14,9 @@ from runtime.handle import Handle
 from sgdsl import reading
 from sgdsl.errors import InvalidArgument, ProgramError, WouldBlock
 from sgdsl.events import Event
-from sgdsl.ir import Fork, Node, RoleBegin, RoleEnd, Rollback, ScopeBegin, ScopeEnd, Tokens
+from sgdsl.ir import Node, RoleBegin, RoleEnd, Rollback, ScopeBegin, ScopeEnd, Tokens
 from sgdsl.joining import join
-from sgdsl.outcome import Outcome, ready
+from sgdsl.outcome import Outcome
 from sgdsl.primitives import Expr, expression
 from sgdsl.roles import message
 from sgdsl.source import caller
@@ -58,9 +58,7 @@ class ProgramState:
 
     def set_var(self, name: str, value: Any) -> None:
         """Binds a name to a value of the program's own."""
-        with self._stream.run.lock:
-            self._stream.check()
-            self._stream.bind(name, ready(value))
+        self._stream.set_var(name, value, caller())
 
     def __setitem__(self, name: str, value: Any) -> None:
         self.set_var(name, value)
@@ -110,20 +108,12 @@ class ProgramState:
 
         if isinstance(n, bool) or not isinstance(n, int) or n < 1:
             raise InvalidArgument(f"n={n!r} is not allowed: an integer of at least 1")
-        return ProgramStateGroup(self, [_droppable(ProgramState(child)) for child in self._fork(n)])
-
-    def _fork(self, n: int) -> list[Stream]:
-        run = self._stream.run
-        with run.lock:
-            indices = tuple(range(run.num_streams, run.num_streams + n))
-            self._stream.record([Fork(indices)], caller())
-            children = [self._stream.child(index) for index in indices]
-            run.add(children)
-        return children
+        children = self._stream.fork(n, caller())
+        return ProgramStateGroup(self, [_droppable(ProgramState(child)) for child in children])
 
     def copy(self) -> CopiedState:
         """One state that begins with everything this one holds; as a context manager it joins on exit."""
-        return _droppable(CopiedState(self, self._fork(1)[0]))
+        return _droppable(CopiedState(self, self._stream.fork(1, caller())[0]))
 
     def checkpoint(self) -> Checkpoint:
         """A point to return to with `rollback`."""
@@ -218,10 +208,12 @@ class ProgramState:
 
     def text(self, timeout: float | None = None) -> str:
         """All of the text, prompt included, when it is whole."""
+        self._stream.require_text("s.text()")
         return reading.text(self._whole_trail(timeout))
 
     def messages(self, timeout: float | None = None) -> list[dict[str, str]]:
         """The chat messages as {role, content}, when they are whole."""
+        self._stream.require_text("s.messages()")
         return reading.messages(self._whole_trail(timeout))
 
     def sync(self, timeout: float | None = None) -> None:
@@ -237,6 +229,7 @@ class ProgramState:
 
     def error(self, timeout: float | None = None) -> ProgramError | None:
         """What the state failed with, once everything recorded so far has ended; None when nothing failed."""
+        self._stream.require_text("s.error()")
         with suppress(ProgramError):
             self.sync(timeout)
         failure = self._stream.error or self._stream.run.error
@@ -278,6 +271,7 @@ class ProgramState:
         return cast("list[tuple[int, str]]", handle.result().value)
 
     def _ask_tokens(self) -> Handle[Outcome]:
+        self._stream.require_text("s.tokens()")
         step = self._stream.record([Tokens()], caller())[0]
         if step.outcome is None:
             raise RuntimeError("a read of tokens has no outcome")
@@ -294,6 +288,7 @@ class ProgramState:
 
         On the state that `run(stream=True)` returned it follows the program to its end.
         """
+        self._stream.require_text("the text")
         self._refuse_to_block("use s.text_async_iter()")
         self._stream.run.flush()
         yield from reading.events(self._steps())
@@ -306,6 +301,7 @@ class ProgramState:
                 if text := reading.added(event):
                     yield text
             return
+        self._stream.require_text("the text")
         self._refuse_to_block(f"use s.text_async_iter({name!r})")
         handle = self._lookup(name)
         self._stream.run.flush()
@@ -314,6 +310,7 @@ class ProgramState:
 
     async def text_async_iter(self, name: str | None = None, return_meta_data: bool = False) -> AsyncIterator[Any]:
         """As `text_iter`, awaited; with `return_meta_data`, pairs of a piece and the meta it came with."""
+        self._stream.require_text("the text")
         self._stream.run.flush()
         if name is None:
             async for event in reading.events_async(self._steps_async()):

@@ -5,24 +5,42 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from runtime.handle import Handle
 from sgdsl import interpreter
+from sgdsl.awaited import Awaited
 from sgdsl.chat import Conversation
 from sgdsl.errors import InvalidArgument, ProgramEnded, ProgramError
+from sgdsl.ir import (
+    Call,
+    Fork,
+    Gen,
+    Join,
+    Node,
+    RoleBegin,
+    RoleEnd,
+    Rollback,
+    ScopeBegin,
+    ScopeEnd,
+    Select,
+    Text,
+    Tokens,
+)
 from sgdsl.ir import Checkpoint as CheckpointNode
-from sgdsl.ir import Fork, Gen, Join, Node, RoleBegin, RoleEnd, Rollback, ScopeBegin, ScopeEnd, Select, Text, Tokens
 from sgdsl.log import Log
-from sgdsl.outcome import Outcome, gathered
+from sgdsl.outcome import Outcome, gathered, ready
 from sgdsl.separation import separated
 from sgdsl.source import Source
 
 if TYPE_CHECKING:
+    from runtime.hint import Hint
     from sgdsl.backends.base import BackendSession
     from sgdsl.run import Run
 
 __all__ = ["Mark", "Step", "Stream"]
+
+_AWAITED = (Gen, Select, Tokens, Call, Awaited)
 
 
 @dataclass(slots=True, eq=False)
@@ -33,13 +51,15 @@ class Step:
         node: what to do.
         source: the program line that asked for it.
         text: of constant text and role edges.
-        outcome: of gens and selects, in the making.
+        outcome: of gens, selects and whatever else has to be waited for, in the making.
+        hint: what is known of the time after it, for backends that can use it.
     """
 
-    node: Node
+    node: Node | Awaited
     source: Source | None = None
     text: str = ""
     outcome: Handle[Outcome] | None = None
+    hint: Hint | None = None
 
     def what(self) -> str:
         """The instruction in a few words, for messages."""
@@ -115,8 +135,11 @@ class Stream:
 
     # recording
 
-    def record(self, nodes: Sequence[Node], source: Source | None) -> list[Step]:
+    def record(self, nodes: Sequence[Node | Awaited], source: Source | None, hint: Hint | None = None) -> list[Step]:
         """Appends instructions: all of them, or none when one is refused.
+
+        Args:
+            hint: what is known of the time after the first of them.
 
         Raises:
             ProgramError: the stream has failed before.
@@ -130,6 +153,8 @@ class Stream:
                 raise ProgramEnded(f"{self.run.name} is over: nothing can be appended to its state")
             conversation, steps = self._prepare(nodes, source)
             self.conversation = conversation
+            if steps:
+                steps[0].hint = hint
             for step in steps:
                 self._commit(step)
             self.run.note_recorded(self)
@@ -141,18 +166,22 @@ class Stream:
             self.run.seen.add(self.error)
             raise self.error
 
-    def _prepare(self, nodes: Sequence[Node], source: Source | None) -> tuple[Conversation, list[Step]]:
+    def _prepare(
+        self, nodes: Sequence[Node | Awaited], source: Source | None
+    ) -> tuple[Conversation, list[Step]]:  # fmt: skip
         conversation, steps = self.conversation, []
         for node in nodes:
             interpreter.check_capability(node, self.run.backend)
             step = Step(node, source)
             if isinstance(node, RoleBegin):
-                conversation, step.text = conversation.begin(node.role)
+                conversation, text = conversation.begin(node.role)
+                step.text = text if node.text is None else node.text
             elif isinstance(node, RoleEnd):
-                conversation, step.text = conversation.end(node.role)
+                conversation, text = conversation.end(node.role)
+                step.text = text if node.text is None else node.text
             elif isinstance(node, Text):
                 step.text = node.text
-            elif isinstance(node, Gen | Select | Tokens):
+            elif isinstance(node, _AWAITED):
                 step.outcome = Handle()
             steps.append(step)
         return conversation, steps
@@ -173,7 +202,7 @@ class Stream:
         self.log.append(step)
         self.queue.append(step)
 
-    def _bind_outcome(self, node: Node, outcome: Handle[Outcome]) -> None:
+    def _bind_outcome(self, node: Node | Awaited, outcome: Handle[Outcome]) -> None:
         if isinstance(node, Gen) and node.reasoning is not None:
             answer, thoughts = separated(outcome, node.reasoning)
             for name, handle in ((node.name, answer), (node.reasoning_name, thoughts)):
@@ -187,11 +216,23 @@ class Stream:
         self.variables[name] = outcome
         self.fresh[name] = outcome
 
-    def _end_scope(self, name: str) -> None:
+    def set_var(self, name: str, value: Any, source: Source | None) -> None:
+        """Makes `name` stand for a value of the program's own."""
+        with self.run.lock:
+            self.check()
+            self.bind(name, ready(Outcome(value, value if isinstance(value, str) else str(value))))
+
+    def require_text(self, what: str) -> None:
+        """Raises where the text itself can never be read, as while a program is traced."""
+
+    def _close_scope(self, name: str) -> int:
+        """Ends the innermost scope; gives the place in the trail where it began."""
         if not self.scopes or self.scopes[-1][0] != name:
             raise InvalidArgument(f"var_scope {name!r} ends but is not the innermost open one")
-        _, start = self.scopes.pop()
-        steps = self.trail[start:]
+        return self.scopes.pop()[1]
+
+    def _end_scope(self, name: str) -> None:
+        steps = self.trail[self._close_scope(name) :]
 
         def whole(_: object) -> Outcome:
             text = "".join(step.final_text() for step in steps)
@@ -222,9 +263,19 @@ class Stream:
                 raise
             return index
 
+    def fork(self, n: int, source: Source | None) -> list[Stream]:
+        """`n` streams of the run that begin with what this one holds now."""
+        run = self.run
+        with run.lock:
+            indices = tuple(range(run.num_streams, run.num_streams + n))
+            self.record([Fork(indices)], source)
+            children = [self.child(index) for index in indices]
+            run.add(children)
+        return children
+
     def child(self, index: int) -> Stream:
         """A stream that holds what this one holds now; the backend's part follows when the fork is handed over."""
-        made = Stream(
+        made = type(self)(
             self.run, index, self.conversation, trail=list(self.trail), variables=dict(self.variables),
             parent=self,
         )  # fmt: skip

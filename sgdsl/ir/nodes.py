@@ -6,14 +6,18 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
 from sgdsl.choices import ChoicesMethod
+from sgdsl.ir.values import Arg, Value, VarRef
 from sgdsl.reasoning import Reasoning
 from sgdsl.sampling import Sampling
 from sgdsl.types import Typed
 
 if TYPE_CHECKING:
     from grammars.spec import Spec
+    from sgdsl.ir.graph import Graph
 
 __all__ = [
+    "Arg",
+    "Call",
     "Checkpoint",
     "Concat",
     "Fork",
@@ -27,8 +31,10 @@ __all__ = [
     "ScopeBegin",
     "ScopeEnd",
     "Select",
+    "SetVar",
     "Text",
     "Tokens",
+    "VarRef",
 ]
 
 
@@ -94,16 +100,26 @@ class Select:
 
 @dataclass(frozen=True, slots=True)
 class RoleBegin:
-    """A chat message of this role begins: its prefix, as the chat template writes it."""
+    """A chat message of this role begins: its prefix, as the chat template writes it.
+
+    Attributes:
+        text: that prefix, where it was written out for one template already.
+    """
 
     role: str
+    text: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class RoleEnd:
-    """The chat message of this role ends: its suffix."""
+    """The chat message of this role ends: its suffix.
+
+    Attributes:
+        text: that suffix, where it was written out for one template already.
+    """
 
     role: str
+    text: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,10 +145,19 @@ class Fork:
 
 @dataclass(frozen=True, slots=True)
 class Join:
-    """Variables `names` are, from here on, the lists (or, for one copied stream, the values) of `children`."""
+    """Variables `names` are, from here on, the lists of the values they have in `children`.
+
+    The children's failures become the stream's own.
+
+    Attributes:
+        single: there is one child, and its values come back as they are.
+        return_exceptions: a failed child's values are its error, and nobody else fails.
+    """
 
     children: tuple[int, ...]
     names: tuple[str, ...]
+    single: bool = False
+    return_exceptions: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,12 +185,35 @@ class Rollback:
 
 
 @dataclass(frozen=True, slots=True)
+class SetVar:
+    """From here on, `name` is a value of the program's own."""
+
+    name: str
+    value: Value
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """Another program runs beside this stream; its value is read through a `VarRef` to this instruction.
+
+    Attributes:
+        graph: what it does.
+        arguments: by the names of its parameters.
+    """
+
+    graph: Graph
+    arguments: tuple[tuple[str, Value], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Tokens:
     """Asks for the token ids so far; like a checkpoint, it cuts the text."""
 
 
 Node: TypeAlias = (
     Text
+    | Arg
+    | VarRef
     | Image
     | Gen
     | Select
@@ -178,5 +226,7 @@ Node: TypeAlias = (
     | Concat
     | Checkpoint
     | Rollback
+    | SetVar
+    | Call
     | Tokens
 )

@@ -192,8 +192,9 @@ def test_cache_computes_what_every_run_begins_with(mock: sg.Mock) -> None:
     def nothing(s: sg.ProgramState, a: str) -> None:
         s += a
 
-    # four tokens of the system message and three words; bound, three of the user message and two of the answer more
-    assert program.cache(mock) == 7
+    # four tokens of the system message, three words and two of what begins the user message; bound, one of the
+    # question, one of its end and two of the answer more
+    assert program.cache(mock) == 9
     assert mock.calls == []
     assert looks.cache(mock) == 2
     assert program.bind(question="q").cache(mock) == 12
