@@ -1,4 +1,4 @@
-"""Values: what a graph knows of data that is there only when it runs: arguments, generated text, what is made of them."""
+"""Values: what a graph knows of data that is there only when it runs: arguments, generated text, and made of those."""
 
 from __future__ import annotations
 
