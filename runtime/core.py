@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from grammars import Grammar, Spec
 from runtime.compilation import Compilation
 from runtime.config import EngineConfig
+from runtime.constant_texts import ConstantTexts
 from runtime.constraint.marker import Marker
 from runtime.errors import ContextLengthExceeded, EngineClosed, EngineError, PoolCapacityExceeded
 from runtime.job import Job, PrefillJob
@@ -62,6 +63,7 @@ class EngineCore:
     ) -> None:
         self.budget = budget
         self.tokenizer = tokenizer
+        self.constants = ConstantTexts(tokenizer)
         self.cache = PrefixCache(budget.num_pages, budget.page_size)
         self.sessions = SessionTable(self.cache, runner.copy_slots)
         self.scheduler = Scheduler(self.cache, config.scheduler, self.sessions.reclaim)

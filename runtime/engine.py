@@ -6,7 +6,7 @@ import asyncio
 import atexit
 import threading
 import weakref
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any
 
@@ -74,6 +74,10 @@ class Engine:
     def context_length(self) -> int:
         """Tokens of the longest sequence."""
         return self._core.budget.context_length
+
+    def remember(self, texts: Iterable[str]) -> None:
+        """Tokenizes texts that many sessions are going to append, so that none of them has to do it again."""
+        self._core.constants.remember(texts)
 
     def open(self, *, namespace: str = "", program: str = "") -> Session:
         """Opens an empty session.

@@ -44,6 +44,7 @@ class Generation:
     Attributes:
         text: the new text, without stop string or end token.
         token_ids: the tokens that `text` stands for in the session.
+        forced: of each of `token_ids`, whether the grammar left no choice about it; empty where that is not known.
         finish_reason: "stop" (end token, stop string, grammar complete) or "length".
         matched_stop: the stop string, pattern or token id that ended it; None for "length" and complete grammars.
         num_generated: new tokens, the stopping one included. num_forced: those of them that needed no model.
@@ -55,6 +56,7 @@ class Generation:
     text: str
     token_ids: tuple[int, ...]
     finish_reason: str
+    forced: tuple[bool, ...] = ()
     matched_stop: str | int | None = None
     num_generated: int = 0
     num_forced: int = 0

@@ -215,10 +215,18 @@ class GenerateJob(Job):
         if finish.rest:
             for token in self._encode(finish.rest):
                 self.session.add(token, "generated")
-        kept = tuple(request.tokens[request.prompt_len + len(restored) :])
-        self._handle.finish(self._generation(finish.reason, finish.matched, kept, self.output.text))
+        first = request.prompt_len + len(restored)
+        kept, forced = tuple(request.tokens[first:]), self.session.forced(first)
+        self._handle.finish(self._generation(finish.reason, finish.matched, kept, self.output.text, forced))
 
-    def _generation(self, reason: str, matched: str | int | None, kept: tuple[int, ...], text: str) -> Generation:
+    def _generation(
+        self,
+        reason: str,
+        matched: str | int | None,
+        kept: tuple[int, ...],
+        text: str,
+        forced: tuple[bool, ...] = (),
+    ) -> Generation:
         now = time.perf_counter()
         wants_logprobs = self.row.top_logprobs is not None
         num_kept = 0 if self.output.finish is None else self.output.finish.num_kept
@@ -226,6 +234,7 @@ class GenerateJob(Job):
             text=text,
             token_ids=kept,
             finish_reason=reason,
+            forced=forced,
             matched_stop=matched,
             num_generated=self.output.num_tokens,
             num_forced=self.num_forced,

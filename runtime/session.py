@@ -66,15 +66,15 @@ class Session:
                 return
             with self._lock:
                 begins = self._is_empty and self._tokenizer.adds_bos
-                ids: Sequence[int] = self._tokenizer.encode(content, add_bos=begins)
+                ids = self._core.constants.encode(content, add_bos=begins)
                 self._record(Append(ids), tail=content, tail_ids=ids)
                 self._tail_begins = begins
             return
-        ids = list(content)
-        for token in ids:
+        given = list(content)
+        for token in given:
             if isinstance(token, bool) or not isinstance(token, int) or not 0 <= token < self._tokenizer.vocab_size:
                 raise InvalidParameter("input_ids", token, f"token ids in 0..{self._tokenizer.vocab_size - 1}")
-        self._record(Append(ids))
+        self._record(Append(given))
 
     def generate(
         self,

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["ORIGINS", "SessionState"]
 
 ORIGINS = ("prompt", "generated", "forced")
+_FORCED = ORIGINS.index("forced")
 
 
 class SessionState:
@@ -66,6 +67,10 @@ class SessionState:
     def origins(self) -> bytes:
         """One index into ORIGINS per token."""
         return bytes(self._origins)
+
+    def forced(self, start: int) -> tuple[bool, ...]:
+        """Of each token from `start` on, whether a grammar forced it."""
+        return tuple(origin == _FORCED for origin in self._origins[start:])
 
     def add(self, token: int, origin: str) -> None:
         """Appends one token."""

@@ -109,7 +109,8 @@ class Tokenizer:
             text: any text.
             add_bos: begin with the BOS token, unless the text does already or the model has none.
         """
-        return self._begin(self._backend.encode(text, add_special_tokens=False).ids, add_bos)
+        ids: list[int] = self._backend.encode(text, add_special_tokens=False).ids
+        return self.begun(ids) if add_bos else ids
 
     def encode_plain(self, text: str) -> list[int]:
         """Token ids of a text in which names of special tokens are text like any other."""
@@ -133,11 +134,12 @@ class Tokenizer:
     def encode_batch(self, texts: Sequence[str], *, add_bos: bool = False) -> list[list[int]]:
         """`encode` of many texts at once, on all cores."""
         found = self._backend.encode_batch_fast(list(texts), add_special_tokens=False)
-        return [self._begin(encoding.ids, add_bos) for encoding in found]
+        return [self.begun(encoding.ids) if add_bos else encoding.ids for encoding in found]
 
-    def _begin(self, ids: list[int], add_bos: bool) -> list[int]:
-        if not add_bos or self.bos_token_id is None or ids[:1] == [self.bos_token_id]:
-            return ids
+    def begun(self, ids: Sequence[int]) -> list[int]:
+        """The ids with the BOS token before them, unless they begin with it or the model has none."""
+        if self.bos_token_id is None or (ids and ids[0] == self.bos_token_id):
+            return list(ids)
         return [self.bos_token_id, *ids]
 
     def decode(self, ids: Sequence[int], *, skip_special_tokens: bool = True) -> str:

@@ -62,6 +62,7 @@ def _generation_meta(result: Generation, with_text: Callable[[int], str] | None)
         "finish_reason": result.finish_reason,
         "matched_stop": result.matched_stop,
         "token_ids": list(result.token_ids),
+        "forced": list(result.forced),
         "queue_seconds": result.queue_seconds,
         "first_token_seconds": result.first_token_seconds,
         "total_seconds": result.total_seconds,

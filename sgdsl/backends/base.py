@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -22,6 +22,7 @@ __all__ = [
     "HintedSession",
     "ImageSession",
     "LabelledSession",
+    "TokenizingBackend",
 ]
 
 Choose = Callable[[Sequence[Sequence[float]]], int]
@@ -143,3 +144,16 @@ class Backend(Protocol):
 
     def close(self) -> None:
         """Gives up the backend."""
+
+
+class TokenizingBackend(Backend, Protocol):
+    """A backend whose tokens are at hand without asking its model."""
+
+    def tokenize(self, text: str) -> list[int]:
+        """The token ids of a text as a session appends it behind other text."""
+
+    def count_tokens(self, text: str) -> int:
+        """How many those are."""
+
+    def remember(self, texts: Iterable[str]) -> None:
+        """Tokenizes texts that many programs append, so that each is tokenized once."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, cast
 
 from sgdsl.backends.base import BackendSession, Capabilities
@@ -24,7 +25,10 @@ class EngineBackend:
 
     def __init__(self, engine: Any) -> None:
         self.engine = engine
-        self.capabilities = Capabilities(concurrency=min(MOST_THREADS, engine.config.scheduler.max_running_requests))
+        self.capabilities = Capabilities(
+            concurrency=min(MOST_THREADS, engine.config.scheduler.max_running_requests),
+            context_length=engine.context_length,
+        )
         self.chat_template = cast("ChatTemplate | None", engine.chat_template)
 
     @classmethod
@@ -46,6 +50,18 @@ class EngineBackend:
     def token_text(self, token: int) -> str:
         """The text of one token."""
         return cast(str, self.engine.tokenizer.decode([token], skip_special_tokens=False))
+
+    def tokenize(self, text: str) -> list[int]:
+        """The token ids of a text that is appended to a session holding some already: none begins it."""
+        return cast("list[int]", self.engine.tokenizer.encode(text))
+
+    def count_tokens(self, text: str) -> int:
+        """How many tokens `tokenize` makes of a text."""
+        return len(self.tokenize(text))
+
+    def remember(self, texts: Iterable[str]) -> None:
+        """Tokenizes texts that many programs append, so that each is tokenized once."""
+        self.engine.remember(texts)
 
     def close(self) -> None:
         """Shuts the engine down."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias, Union
 
 from sgdsl.backends.base import Capabilities
-from sgdsl.backends.mock_session import MockSession
+from sgdsl.backends.mock_session import MockSession, pieces
 from sgdsl.backends.worker import Worker
 from sgdsl.chat import ChatTemplate
 from sgdsl.errors import InvalidArgument
@@ -57,6 +57,7 @@ class Mock:
         latency: seconds each call takes, spread over its chunks.
         chat_template: as a model's; ChatML otherwise.
         concurrency: what `run_batch(num_threads="auto")` goes by.
+        context_length: tokens its sequences may be told to have at most; nothing is cut at it.
 
     Attributes:
         calls: every call so far, in the order they ran.
@@ -72,10 +73,11 @@ class Mock:
         latency: float = 0.0,
         chat_template: ChatTemplate | None = None,
         concurrency: int = 64,
+        context_length: int | None = None,
     ) -> None:
         if isinstance(script, str | bytes):
             raise InvalidArgument(f"script={script!r} is not allowed: a list, a dict or a function")
-        self.capabilities = Capabilities(labels=True, concurrency=concurrency)
+        self.capabilities = Capabilities(labels=True, concurrency=concurrency, context_length=context_length)
         self.chat_template = chat_template
         self.latency = latency
         self.calls: list[MockCall] = []
@@ -112,6 +114,17 @@ class Mock:
     def token_text(self, token: int) -> str:
         """The piece of text an id stands for."""
         return self._pieces[token]
+
+    def tokenize(self, text: str) -> list[int]:
+        """The ids of a text's pieces."""
+        return [self.token_id(piece) for piece in pieces(text)]
+
+    def count_tokens(self, text: str) -> int:
+        """How many pieces a text has."""
+        return len(pieces(text))
+
+    def remember(self, texts: Iterable[str]) -> None:
+        """Nothing to remember: cutting text into pieces costs nothing."""
 
     def answer(self, kind: str, name: str | None, prompt: str, params: SamplingParams) -> Answer:
         """The script's answer to one call, recorded."""

@@ -281,3 +281,17 @@ def test_samples_and_forks_each_follow_the_grammar_by_themselves(
     for handle in handles:
         assert handle.result(timeout=20).token_ids in tree.whole
     assert_nothing_held(engine)
+
+
+@pytest.mark.parametrize("jump_forward", [True, False])
+def test_a_generation_says_which_of_its_tokens_were_forced(engine: Engine, jump_forward: bool) -> None:
+    with engine.open() as session:
+        session.append("the answer is ")
+        params = greedy(constraint=Regex("(yes|no), that is all there is to say[0-9]"), jump_forward=jump_forward)
+        result = session.generate(params).result(timeout=20)
+        origins = [origin for _, origin in session.tokens().result(timeout=20)][-len(result.token_ids) :]
+    assert len(result.forced) == len(result.token_ids)
+    assert result.forced == tuple(origin == "forced" for origin in origins)
+    assert sum(result.forced) == result.num_forced
+    assert any(result.forced) is jump_forward
+    assert not all(result.forced)

@@ -211,3 +211,20 @@ def test_a_bad_grammar_is_the_program_s_own_error(engine: Any) -> None:
     for state, named in zip(states[::2], ("nested deeper", "type at /properties/a", "gone"), strict=True):
         assert isinstance(state, sg.ProgramError)
         assert re.search(f'gen "a": .*{named}', str(state))
+
+
+def test_texts_are_tokenized_as_sessions_append_them(engine: Any) -> None:
+    backend = EngineBackend.of(engine)
+    assert backend.capabilities.context_length == engine.context_length
+    backend.remember([" The end."])
+
+    @sg.function
+    def program(s: sg.ProgramState) -> Any:
+        s += "Once upon a time."
+        before = len(s.tokens())
+        s += " The end."
+        return [token for token, _ in s.tokens()][before:]
+
+    ids = program.run(backend=backend).ret_value
+    assert backend.tokenize(" The end.") == ids
+    assert backend.count_tokens(" The end.") == len(ids)

@@ -189,3 +189,13 @@ def test_a_closed_session_still_starts_the_forks_it_handed_over() -> None:
     (child,) = session.fork(1)
     session.close()
     assert child.generate(PARAMS).result(5).text == "A"
+
+
+def test_its_tokens_are_its_pieces() -> None:
+    mock = sg.Mock(context_length=12)
+    assert mock.capabilities.context_length == 12
+    ids = mock.tokenize("one two one two")
+    assert [mock.token_text(token) for token in ids] == ["one", " two", " one", " two"]
+    assert ids[1] == ids[3]
+    assert mock.count_tokens("one two") == 2
+    mock.remember(["one"])
