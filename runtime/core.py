@@ -265,6 +265,11 @@ class EngineCore:
         request = self.request(session, 0, None)
         self.submit(PrefillJob(session, request, lambda: then(request.cached_tokens or 0), otherwise))
 
+    def compile_ahead(self, spec: Spec) -> None:
+        """Compiles a constraint that nobody waits for yet."""
+        if self._compilation.find(spec) is None:
+            self._compilation.submit(spec, lambda _: None)
+
     def compile(self, session: SessionState, spec: Spec, then: Callable[[Grammar], None], op: Op) -> None:
         """Compiles a constraint in another thread; the session waits, the step loop does not."""
         kept = self._compilation.find(spec)

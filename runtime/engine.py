@@ -8,7 +8,7 @@ import threading
 import weakref
 from collections.abc import Iterable, Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from runtime.call import Ask, Call, Params, parse_params, parse_prompts, sample_params
 from runtime.chat_template import ChatTemplate
@@ -19,6 +19,9 @@ from runtime.session import Session
 from runtime.session_state import SessionState
 from runtime.startup import Assembled, start
 from runtime.tokenizer import Tokenizer
+
+if TYPE_CHECKING:
+    from grammars import Spec
 
 __all__ = ["Engine"]
 
@@ -78,6 +81,16 @@ class Engine:
     def remember(self, texts: Iterable[str]) -> None:
         """Tokenizes texts that many sessions are going to append, so that none of them has to do it again."""
         self._core.constants.remember(texts)
+
+    def compile_ahead(self, constraints: Iterable[Spec]) -> None:
+        """Begins to compile grammars that will be needed; does not wait. One that fails fails whoever uses it.
+
+        Raises:
+            EngineClosed: after `shutdown`.
+        """
+        self._check_open()
+        for spec in constraints:
+            self._core.post(partial(self._core.compile_ahead, spec))
 
     def open(self, *, namespace: str = "", program: str = "") -> Session:
         """Opens an empty session.

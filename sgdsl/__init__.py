@@ -35,6 +35,7 @@ from sgdsl.choices import (  # noqa: E402
 from sgdsl.errors import (  # noqa: E402
     BackendCapabilityError,
     BatchInterrupted,
+    CheckFailed,
     InvalidArgument,
     NotSupported,
     ProgramCancelled,
@@ -42,6 +43,7 @@ from sgdsl.errors import (  # noqa: E402
     ProgramError,
     ProgramTimeout,
     SgdslError,
+    TraceError,
     WouldBlock,
 )
 from sgdsl.group import ProgramStateGroup  # noqa: E402
@@ -69,6 +71,7 @@ __all__ = [
     "BackendSession",
     "BatchInterrupted",
     "Capabilities",
+    "CheckFailed",
     "Checkpoint",
     "ChoicesMethod",
     "Engine",
@@ -85,6 +88,7 @@ __all__ = [
     "ProgramStateGroup",
     "ProgramTimeout",
     "SgdslError",
+    "TraceError",
     "Usage",
     "WouldBlock",
     "assistant",

@@ -22,7 +22,8 @@ from sgdsl.usage import Usage
 
 if TYPE_CHECKING:
     from sgdsl.backends.base import Backend, BackendSession, HintedSession, LabelledSession
-    from sgdsl.stream import Step, Stream
+    from sgdsl.step import Step
+    from sgdsl.stream import Stream
 
 __all__ = ["check_capability", "execute"]
 

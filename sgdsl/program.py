@@ -19,6 +19,7 @@ from sgdsl.sampling import Sampling
 from sgdsl.state import ProgramState
 
 if TYPE_CHECKING:
+    from sgdsl.compiled import CompiledProgram
     from sgdsl.ir import Graph
 
 __all__ = ["Program", "function"]
@@ -152,7 +153,7 @@ class Program:
             raise InvalidArgument(f"timeout={timeout!r} is not allowed: a number of seconds above 0")
         own, sampling = self._split(kwargs)
         self.check_arguments(args, own)
-        return self.start(self._backend(backend), sampling), own
+        return self.start(self.resolve(backend), sampling), own
 
     def start(self, backend: Backend, sampling: Sampling) -> Run:
         """A run that is ready to be performed.
@@ -174,7 +175,8 @@ class Program:
         own = {key: value for key, value in kwargs.items() if key not in defaults}
         return own, Sampling.of({key: kwargs[key] for key in defaults})
 
-    def _backend(self, backend: Any) -> Backend:
+    def resolve(self, backend: Any) -> Backend:
+        """The backend that a run would take: this one, or else the calling program's, or else the default."""
         if backend is not None:
             return as_backend(backend)
         outer = current_run()
@@ -210,6 +212,23 @@ class Program:
         from sgdsl.tracer import trace
 
         return trace(self, kwargs, partial=partial)
+
+    def compile(self, *, backend: Any = None, partial: bool = False, **kwargs: Any) -> CompiledProgram:
+        """The program as a graph that is checked now, and runs without the function.
+
+        Args:
+            backend: where it will run; its context length is checked against, and its grammars are compiled ahead.
+            partial: where the function asks for what only a run knows, the graph ends, and the function goes on.
+            kwargs: arguments to make the graph for.
+
+        Raises:
+            TraceError: the function asks for what only a run knows; names the line.
+            CheckFailed: it could not run through; names every line.
+        """
+        from sgdsl.compiled import compile_program
+
+        found = None if backend is None else as_backend(backend)
+        return compile_program(self, self.trace(partial=partial, **kwargs), found)
 
     # many at once
 
@@ -248,7 +267,7 @@ class Program:
         if unknown:
             raise InvalidArgument(f"{min(unknown)}: is neither an option of run_batch nor a sampling default")
         made = Batch(
-            self, items, self._backend(backend), num_threads=num_threads, progress_bar=progress_bar,
+            self, items, self.resolve(backend), num_threads=num_threads, progress_bar=progress_bar,
             return_exceptions=return_exceptions, timeout=timeout, sampling=Sampling.of(options),
         )  # fmt: skip
         return made.iterate() if generator_style else made.collect()
@@ -257,7 +276,7 @@ class Program:
         """Puts the text that every run begins with into the backend's prefix cache; returns its number of tokens."""
         from sgdsl.prefix import cache_prefix
 
-        return cache_prefix(self, self._backend(backend))
+        return cache_prefix(self, self.resolve(backend))
 
 
 def _item(program: Program, position: int, item: object) -> tuple[Sequence[Any], Mapping[str, Any]]:

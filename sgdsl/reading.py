@@ -10,7 +10,7 @@ from sgdsl.awaited import Awaited
 from sgdsl.events import Constant, Event, Generated, GeneratedEnd, RoleClosed, RoleOpened, RolledBack
 from sgdsl.ir import Checkpoint, Gen, RoleBegin, RoleEnd, Rollback, Select
 from sgdsl.outcome import Outcome
-from sgdsl.stream import Step
+from sgdsl.step import Step
 
 __all__ = ["added", "events", "events_async", "messages", "pieces", "pieces_async", "text"]
 

@@ -35,7 +35,8 @@ from sgdsl.run import Run
 
 if TYPE_CHECKING:
     from runtime.hint import Hint
-    from sgdsl.stream import Step, Stream
+    from sgdsl.step import Step
+    from sgdsl.stream import Stream
 
 __all__ = ["Replay"]
 

@@ -11,7 +11,7 @@ from runtime.handle import Handle
 from sgdsl.outcome import Outcome
 from sgdsl.run import Run
 from sgdsl.state import ProgramState
-from sgdsl.stream import Step
+from sgdsl.step import Step
 
 __all__ = ["RunningState"]
 

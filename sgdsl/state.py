@@ -20,7 +20,8 @@ from sgdsl.outcome import Outcome
 from sgdsl.primitives import Expr, expression
 from sgdsl.roles import message
 from sgdsl.source import caller
-from sgdsl.stream import Step, Stream
+from sgdsl.step import Step
+from sgdsl.stream import Stream
 from sgdsl.usage import Usage
 from sgdsl.waiting import wait_for
 

@@ -28,67 +28,21 @@ from sgdsl.ir import (
     Tokens,
 )
 from sgdsl.ir import Checkpoint as CheckpointNode
+from sgdsl.lead import Lead
 from sgdsl.log import Log
 from sgdsl.outcome import Outcome, gathered, ready
 from sgdsl.separation import separated
 from sgdsl.source import Source
+from sgdsl.step import Mark, Step
 
 if TYPE_CHECKING:
     from runtime.hint import Hint
     from sgdsl.backends.base import BackendSession
     from sgdsl.run import Run
 
-__all__ = ["Mark", "Step", "Stream"]
+__all__ = ["Stream"]
 
 _AWAITED = (Gen, Select, Tokens, Call, Awaited)
-
-
-@dataclass(slots=True, eq=False)
-class Step:
-    """An instruction in a stream.
-
-    Attributes:
-        node: what to do.
-        source: the program line that asked for it.
-        text: of constant text and role edges.
-        outcome: of gens, selects and whatever else has to be waited for, in the making.
-        hint: what is known of the time after it, for backends that can use it.
-    """
-
-    node: Node | Awaited
-    source: Source | None = None
-    text: str = ""
-    outcome: Handle[Outcome] | None = None
-    hint: Hint | None = None
-
-    def what(self) -> str:
-        """The instruction in a few words, for messages."""
-        kind = type(self.node).__name__.lower()
-        name = getattr(self.node, "name", None)
-        return f'{kind} "{name}"' if name is not None else kind
-
-    def final_text(self) -> str:
-        """The text it stands for; a failed gen stands for none, an unfinished one is an error of the caller."""
-        if self.outcome is None:
-            return self.text
-        text = self.outcome.result().text
-        return text if isinstance(text, str) else text[0]
-
-
-@dataclass(slots=True, eq=False)
-class Mark:
-    """A point a stream can return to: what it held there, and (once the backend got there) how many tokens.
-
-    It is good until the stream returns to an earlier one.
-    """
-
-    trail_length: int
-    variables: dict[str, Handle[Outcome]]
-    fresh: dict[str, Handle[Outcome]]
-    conversation: Conversation
-    scopes: tuple[tuple[str, int], ...]
-    is_good: bool = True
-    tokens: Handle[int] | None = None
 
 
 @dataclass(eq=False)
@@ -101,6 +55,7 @@ class Stream:
         trail: the instructions whose text makes up the stream's text, forks' common beginning included.
         log: every instruction ever recorded, rollbacks included, for readers that follow along.
         queue: recorded but not yet handed over.
+        lead: handed over but not yet recorded, where the program was compiled in part.
         unfinished: steps whose outcome is still in the making.
         variables: every name that can be read; `fresh` those bound since the fork or the last join.
         parent: what it forked from, or that one's own parent where it was let go; `children` the other way round.
@@ -122,6 +77,7 @@ class Stream:
     joined: list[Stream] = field(default_factory=list)
     on_failure: list[Callable[[ProgramError], None]] = field(default_factory=list)
     queue: deque[Step] = field(default_factory=deque)
+    lead: Lead | None = None
     unfinished: dict[Step, None] = field(default_factory=dict)
     held: list[str] = field(default_factory=list)
     session: BackendSession | None = None
@@ -155,8 +111,7 @@ class Stream:
             self.conversation = conversation
             if steps:
                 steps[0].hint = hint
-            for step in steps:
-                self._commit(step)
+            steps = [self._keep(step) for step in steps]
             self.run.note_recorded(self)
             return steps
 
@@ -171,20 +126,39 @@ class Stream:
     ) -> tuple[Conversation, list[Step]]:  # fmt: skip
         conversation, steps = self.conversation, []
         for node in nodes:
-            interpreter.check_capability(node, self.run.backend)
-            step = Step(node, source)
-            if isinstance(node, RoleBegin):
-                conversation, text = conversation.begin(node.role)
-                step.text = text if node.text is None else node.text
-            elif isinstance(node, RoleEnd):
-                conversation, text = conversation.end(node.role)
-                step.text = text if node.text is None else node.text
-            elif isinstance(node, Text):
-                step.text = node.text
-            elif isinstance(node, _AWAITED):
-                step.outcome = Handle()
+            conversation, step = self._step(conversation, node, source)
             steps.append(step)
         return conversation, steps
+
+    def _step(
+        self, conversation: Conversation, node: Node | Awaited, source: Source | None
+    ) -> tuple[Conversation, Step]:  # fmt: skip
+        interpreter.check_capability(node, self.run.backend)
+        step = Step(node, source)
+        if isinstance(node, RoleBegin):
+            conversation, text = conversation.begin(node.role)
+            step.text = text if node.text is None else node.text
+        elif isinstance(node, RoleEnd):
+            conversation, text = conversation.end(node.role)
+            step.text = text if node.text is None else node.text
+        elif isinstance(node, Text):
+            step.text = node.text
+        elif isinstance(node, _AWAITED):
+            step.outcome = Handle()
+        return conversation, step
+
+    def _keep(self, step: Step) -> Step:
+        """Takes a step up; what was foreseen is executed already."""
+        rest: str | None = None
+        is_foreseen = bool(self.lead)
+        if self.lead:
+            step, rest = self.lead.meet(step)
+        self._commit(step)
+        if not is_foreseen:
+            self.queue.append(step)
+        elif rest is not None:
+            self.queue.append(Step(Text(rest), step.source, rest))
+        return step
 
     def _commit(self, step: Step) -> None:
         node = step.node
@@ -195,12 +169,12 @@ class Stream:
         elif isinstance(node, Rollback):
             self._return_to(node.index)
         elif step.outcome is not None:
-            self.unfinished[step] = None
+            if not step.outcome.done():
+                self.unfinished[step] = None
             self._bind_outcome(node, step.outcome)
         if not isinstance(node, Rollback | Fork | Join | CheckpointNode | Tokens):
             self.trail.append(step)
         self.log.append(step)
-        self.queue.append(step)
 
     def _bind_outcome(self, node: Node | Awaited, outcome: Handle[Outcome]) -> None:
         if isinstance(node, Gen) and node.reasoning is not None:
@@ -281,6 +255,18 @@ class Stream:
         )  # fmt: skip
         self.children[made] = None
         return made
+
+    def anticipate(self, nodes: Sequence[tuple[Node, Source | None]]) -> None:
+        """Executes what the program is going to say, before it has said it."""
+        with self.run.lock:
+            conversation, steps = self.conversation, []
+            for node, source in nodes:
+                conversation, step = self._step(conversation, node, source)
+                steps.append(step)
+            self.lead = Lead(steps)
+            self.queue.extend(steps)
+            self.run.note_recorded(self)
+            self.run.flush()
 
     # handing over
 

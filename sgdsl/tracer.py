@@ -21,7 +21,8 @@ from sgdsl.process import loop
 from sgdsl.run import Run
 from sgdsl.source import Source, raised_at, reader
 from sgdsl.state import ProgramState
-from sgdsl.stream import Step, Stream
+from sgdsl.step import Step
+from sgdsl.stream import Stream
 from sgdsl.symbols import Opaque, Symbol, has_symbols, symbol, template
 
 if TYPE_CHECKING:
@@ -224,13 +225,13 @@ class _TraceStream(Stream):
 
     def advance(self) -> None:
         """Nothing is executed."""
+        self.queue.clear()
 
     def _commit(self, step: Step) -> None:
         self._last = self._trace.keep(self.index, cast(Node, step.node), step.source)
         if step.outcome is not None:
             step.outcome.finish(Outcome(None))
         super()._commit(step)
-        self.queue.clear()
         self.unfinished.clear()
 
     def _bind_outcome(self, node: Node | Awaited, outcome: object) -> None:

@@ -11,6 +11,7 @@ from runtime.hint import Hint
 from sgdsl.chat import ChatTemplate
 
 if TYPE_CHECKING:
+    from grammars.spec import Spec
     from runtime.sampling.params import SamplingParams
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "Capabilities",
     "Choose",
     "ConcatSession",
+    "GrammarBackend",
     "HintedSession",
     "ImageSession",
     "LabelledSession",
@@ -49,6 +51,8 @@ class Capabilities:
         images: its sessions are `ImageSession`s.
         concat: its sessions are `ConcatSession`s.
         hints: its sessions are `HintedSession`s.
+        tokenizes: it is a `TokenizingBackend`.
+        compiles_ahead: it is a `GrammarBackend`.
         concurrency: requests it serves at once; more wait.
         context_length: tokens of the longest sequence; None where that is not known.
     """
@@ -61,6 +65,8 @@ class Capabilities:
     images: bool = False
     concat: bool = False
     hints: bool = False
+    tokenizes: bool = False
+    compiles_ahead: bool = False
     concurrency: int = 64
     context_length: int | None = None
 
@@ -157,3 +163,10 @@ class TokenizingBackend(Backend, Protocol):
 
     def remember(self, texts: Iterable[str]) -> None:
         """Tokenizes texts that many programs append, so that each is tokenized once."""
+
+
+class GrammarBackend(Backend, Protocol):
+    """A backend that compiles grammars itself, and can do so before they are needed."""
+
+    def compile_ahead(self, constraints: Iterable[Spec]) -> None:
+        """Begins to compile; does not wait, and what fails fails when it is used."""

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from sgdsl.backends.base import BackendSession, Capabilities
 from sgdsl.chat import ChatTemplate
+
+if TYPE_CHECKING:
+    from grammars.spec import Spec
 
 __all__ = ["EngineBackend"]
 
@@ -28,6 +31,8 @@ class EngineBackend:
         self.capabilities = Capabilities(
             concurrency=min(MOST_THREADS, engine.config.scheduler.max_running_requests),
             context_length=engine.context_length,
+            tokenizes=True,
+            compiles_ahead=True,
         )
         self.chat_template = cast("ChatTemplate | None", engine.chat_template)
 
@@ -62,6 +67,10 @@ class EngineBackend:
     def remember(self, texts: Iterable[str]) -> None:
         """Tokenizes texts that many programs append, so that each is tokenized once."""
         self.engine.remember(texts)
+
+    def compile_ahead(self, constraints: Iterable[Spec]) -> None:
+        """Begins to compile; does not wait."""
+        self.engine.compile_ahead(constraints)
 
     def close(self) -> None:
         """Shuts the engine down."""

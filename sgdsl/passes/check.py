@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from sgdsl.passes.budget import budget
 from sgdsl.passes.expand_roles import expand_roles
@@ -11,7 +11,7 @@ from sgdsl.passes.satisfiable import satisfiable
 from sgdsl.passes.stops import stops
 
 if TYPE_CHECKING:
-    from sgdsl.backends.base import Backend, CountingBackend
+    from sgdsl.backends.base import Backend, TokenizingBackend
     from sgdsl.ir import Graph
 
 __all__ = ["check", "fits"]
@@ -32,7 +32,13 @@ def check(graph: Graph, backend: Backend | None = None) -> list[Finding]:
 def fits(graph: Graph, backend: Backend, max_tokens: int | None = None) -> list[Finding]:
     """What the backend's context has no room for; nothing where the backend does not tell its length."""
     length = backend.capabilities.context_length
-    if length is None:
+    if length is None or not backend.capabilities.tokenizes:
         return []
-    counting: CountingBackend = backend  # type: ignore[assignment]
-    return budget(expand_roles(graph, backend.chat_template), counting.count_tokens, length, max_tokens)
+    expanded = expand_roles(graph, backend.chat_template)
+    if not budget(expanded, _num_bytes, length, max_tokens):  # a token is a byte at least
+        return []
+    return budget(expanded, cast("TokenizingBackend", backend).count_tokens, length, max_tokens)
+
+
+def _num_bytes(text: str) -> int:
+    return len(text.encode())
