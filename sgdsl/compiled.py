@@ -77,6 +77,11 @@ class CompiledProgram:
             cast("GrammarBackend", backend).compile_ahead(constraints(graph))
 
     @property
+    def program(self) -> Program:
+        """The program that runs the graph."""
+        return self._program
+
+    @property
     def name(self) -> str:
         """The program's name."""
         return self.graph.name

@@ -75,10 +75,15 @@ class TraceError(SgdslError):
     Args:
         message: what it does.
         source: the line that does it.
+        hint: what can be done about it.
+
+    Attributes:
+        reason: the message with its place, without the hint.
     """
 
-    def __init__(self, message: str, source: Source | None = None) -> None:
-        super().__init__(f"{source}: {message}" if source is not None else message)
+    def __init__(self, message: str, source: Source | None = None, hint: str = "") -> None:
+        self.reason = f"{source}: {message}" if source is not None else message
+        super().__init__(f"{self.reason}; {hint}" if hint else self.reason)
         self.source = source
 
 

@@ -180,7 +180,7 @@ class Program:
         if backend is not None:
             return as_backend(backend)
         outer = current_run()
-        return outer.backend if outer is not None else default_backend()
+        return outer.lend(self.name) if outer is not None else default_backend()
 
     # inside other programs
 

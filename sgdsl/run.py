@@ -140,6 +140,10 @@ class Run:
         with self.lock:
             return sum((run.usage() for run in self.nested), self.own_usage)
 
+    def lend(self, name: str) -> Backend:
+        """The backend, for a program of that name that is run from inside this one."""
+        return self.backend
+
     def call(self, program: Program, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         """Runs another program on this run's backend and gives what its function returns, awaited in an `async` one."""
         if self.is_async:

@@ -71,7 +71,7 @@ def _refusal(use: str, value: Value) -> TraceError:
     kind = "argument" if isinstance(value, Arg) else "value"
     hint = "compile(name=value) fixes it" if isinstance(value, Arg) else "compile(partial=True) ends the graph here"
     name = getattr(value, "name", "") or "another program's"
-    return TraceError(f"{use} the {kind} {name!r} needs what is there only when the program runs; {hint}", reader())
+    return TraceError(f"{use} the {kind} {name!r} needs what is there only when the program runs", reader(), hint)
 
 
 @_trapped

@@ -26,6 +26,7 @@ from sgdsl.stream import Stream
 from sgdsl.symbols import Opaque, Symbol, has_symbols, symbol, template
 
 if TYPE_CHECKING:
+    from sgdsl.backends.base import Backend
     from sgdsl.program import Program
 
 __all__ = ["trace"]
@@ -53,7 +54,7 @@ def trace(program: Program, arguments: Mapping[str, Any], *, partial: bool = Fal
     if error is not None and not partial:
         raise error
     result = Const(None) if error is not None else template(returned)
-    stopped = None if error is None else str(error)
+    stopped = None if error is None else error.reason
     return Graph(
         name=program.name, parameters=parameters, instructions=tuple(run.instructions), result=result, stopped=stopped
     )
@@ -166,9 +167,9 @@ class _TraceRun(Run):
         self.instructions.append(Instruction(stream, node, source))
         return len(self.instructions) - 1
 
-    def adopt(self, run: Run) -> None:
-        """Another program is run on its own, not called."""
-        self.stop(TraceError(f"running {run.name} inside: call it as a function to have it in the graph", reader()))
+    def lend(self, name: str) -> Backend:
+        """Another program is to be run on its own, not called."""
+        self.stop(TraceError(f"running {name} inside needs a backend", reader(), "calling it puts it into the graph"))
 
     def call(self, program: Program, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         """A called program becomes a graph inside this one; symbols among its arguments stay symbols."""

@@ -117,6 +117,15 @@ class Arguments:
             return [], {name: values[name] for name in ordered} | named  # by name, so that bound ones may come first
         return [values[name] for name in ordered] + extra, named
 
+    def given_values(self, words: Sequence[str]) -> dict[str, Any]:
+        """What the words say, by name, and nothing for parameters they do not name.
+
+        Raises:
+            UsageError: an unknown or surplus argument, or a value that is not allowed.
+        """
+        self._place(self._take_options(list(words)))
+        return {one.name: self._value_of(one) for one in self.parameters if one.name in self.given}
+
     def _value_of(self, parameter: Parameter) -> Any:
         words = self.given.get(parameter.name)
         return parameter.default if words is None else parameter.value(words)

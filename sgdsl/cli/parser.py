@@ -62,7 +62,8 @@ def _add_run(commands: argparse._SubParsersAction[_Parser]) -> None:
         epilog=RUN_NOTES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    run.add_argument("program", metavar="PROGRAM", help="a Python file")
+    run.add_argument("program", metavar="PROGRAM", help="a Python file, or a graph in JSON")
+    run.add_argument("--dry-run", action="store_true", help="print what it would do and about what that costs")
     run.add_argument("--model", metavar="NAME", help="built-in name, folder, GGUF file or hub id (default: smollm2)")
     run.add_argument(
         "--set", metavar="KEY=VALUE", action="append", default=[], dest="settings",

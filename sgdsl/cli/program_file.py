@@ -1,4 +1,4 @@
-"""ProgramFile: a Python file, and what of it is to be run."""
+"""ProgramFile: a Python file, and what of it is to be run; or a graph."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MODULE = "sgdsl_program"
 
 @dataclass(frozen=True, slots=True)
 class ProgramFile:
-    """A file that was imported.
+    """A file that was read.
 
     Attributes:
         path: as the user wrote it.
@@ -35,11 +35,15 @@ class ProgramFile:
     def load(cls, path: Path, words: Sequence[str]) -> ProgramFile:
         """Imports a file, not as `__main__`, with its folder first on `sys.path` and `words` in `sys.argv`.
 
+        A `.json` file is a graph.
+
         Raises:
             UsageError: there is no such file, or nothing in it can be run.
-            CommandError: it is no Python.
+            CommandError: it is no Python, or no graph.
         """
         source = _read(path)
+        if path.suffix == ".json":
+            return cls(path, _graph_program(path, source))
         try:
             tree = ast.parse(source, str(path))
             code = compile(tree, str(path), "exec")
@@ -67,6 +71,17 @@ def _read(path: Path) -> bytes:
         raise UsageError(f"no file {path}") from None
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from None
+
+
+def _graph_program(path: Path, source: bytes) -> Program:
+    from sgdsl.compiled import CompiledProgram
+    from sgdsl.errors import CheckFailed, InvalidArgument
+    from sgdsl.ir import Graph
+
+    try:
+        return CompiledProgram(Graph.from_json(source.decode("utf-8"))).program
+    except (InvalidArgument, CheckFailed, UnicodeDecodeError) as error:
+        raise CommandError(f"{path}: {error}") from error
 
 
 def _program(path: Path, names: dict[str, object], *, has_main_block: bool) -> Program | None:

@@ -13,7 +13,7 @@ from sgdsl.errors import ProgramError
 from sgdsl.state import ProgramState
 from sgdsl.usage import Usage
 
-__all__ = ["closing_line", "plain", "result", "usage_entry"]
+__all__ = ["closing_line", "counted", "plain", "result", "usage_entry"]
 
 
 def result(state: ProgramState, text: str, usage: Usage, seconds: float, error: str | None = None) -> dict[str, Any]:
@@ -37,14 +37,15 @@ def usage_entry(usage: Usage, seconds: float) -> dict[str, Any]:
 
 def closing_line(usage: Usage, seconds: float) -> str:
     """What a run has cost, in one line."""
-    calls = [_counted(usage.gens, "gen"), *([_counted(usage.selects, "select")] if usage.selects else [])]
+    calls = [counted(usage.gens, "gen"), *([counted(usage.selects, "select")] if usage.selects else [])]
     return (
-        f"{', '.join(calls)} · {_counted(usage.prompt_tokens, 'prompt token')} ({usage.cached_tokens} cached) · "
+        f"{', '.join(calls)} · {counted(usage.prompt_tokens, 'prompt token')} ({usage.cached_tokens} cached) · "
         f"{usage.generated_tokens} generated · {seconds:.1f} s"
     )
 
 
-def _counted(number: int, noun: str) -> str:
+def counted(number: int, noun: str) -> str:
+    """A number of things."""
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 

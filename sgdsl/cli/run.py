@@ -59,6 +59,8 @@ def run(options: argparse.Namespace) -> int:
 def _run_file(path: Path, settings: dict[str, Any], options: argparse.Namespace) -> int:
     file = ProgramFile.load(path, options.rest)
     program = file.program
+    if program is None and options.dry_run:
+        raise UsageError(f"{path} is a script: --dry-run needs a @function")
     if program is None:
         return _run_script(file, settings, options)
     arguments = Arguments.of(program)
@@ -66,6 +68,10 @@ def _run_file(path: Path, settings: dict[str, Any], options: argparse.Namespace)
         print(arguments.help(program, str(path)))
         return 0
     args, kwargs = arguments.bind(options.rest)
+    if options.dry_run:
+        from sgdsl.cli.graph import dry_run
+
+        return dry_run(program, args, kwargs, options)
     with started(options.backend, settings) as (backend, line):
         _say(options, line)
         set_default_backend(backend)
