@@ -89,7 +89,7 @@ class Scores:
     total_seconds: float = 0.0
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Handle(Generic[T]):
     """One result in the making. The engine's thread feeds it; any number of readers wait in their own way.
 
@@ -101,16 +101,19 @@ class Handle(Generic[T]):
     _value: T | None = None
     _error: BaseException | None = None
     _ended: bool = False
-    _condition: threading.Condition = field(default_factory=threading.Condition, repr=False)
+    _lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
+    _waiting: list[threading.Event] = field(default_factory=list, repr=False)  # of readers blocked for a chunk
+    _joining: list[threading.Event] = field(default_factory=list, repr=False)  # of those blocked for the end
     _callbacks: list[Callable[[Chunk | None], None]] = field(default_factory=list, repr=False)
     _flush: Callable[[], None] | None = field(default=None, repr=False)
 
     def push(self, chunk: Chunk) -> None:
         """Engine side: one more chunk."""
-        with self._condition:
+        with self._lock:
             self._chunks.append(chunk)
             callbacks = tuple(self._callbacks)
-            self._condition.notify_all()
+            if self._waiting:
+                self._wake()
         self._call(callbacks, chunk)
 
     def finish(self, value: T) -> None:
@@ -122,14 +125,21 @@ class Handle(Generic[T]):
         self._end(None, error)
 
     def _end(self, value: T | None, error: BaseException | None) -> None:
-        with self._condition:
+        with self._lock:
             if self._ended:
                 return
             self._value, self._error, self._ended = value, error, True
             self._flush = None  # a result holds nothing of what made it
             callbacks, self._callbacks = tuple(self._callbacks), []
-            self._condition.notify_all()
+            self._wake()
+            for event in self._joining:
+                event.set()
         self._call(callbacks, None)
+
+    def _wake(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for event in waiting:
+            event.set()
 
     @staticmethod
     def _call(callbacks: Sequence[Callable[[Chunk | None], None]], chunk: Chunk | None) -> None:
@@ -141,7 +151,7 @@ class Handle(Generic[T]):
 
     def subscribe(self, callback: Callable[[Chunk | None], None]) -> None:
         """Calls back with every chunk, those already there included, and with None at the end."""
-        with self._condition:
+        with self._lock:
             for chunk in self._chunks:
                 callback(chunk)
             if not self._ended:
@@ -169,11 +179,24 @@ class Handle(Generic[T]):
             TimeoutError: not there in time; the call itself goes on.
             Exception: whatever the call failed with.
         """
-        self._ask()
-        with self._condition:
-            if not self._condition.wait_for(lambda: self._ended, timeout):
-                raise TimeoutError(f"no result within {timeout} s")
+        if not self._ended:
+            self._ask()
+            self._wait(timeout)
         return self._outcome()
+
+    def _wait(self, timeout: float | None) -> None:
+        event = threading.Event()
+        with self._lock:
+            if self._ended:
+                return
+            self._joining.append(event)
+        if event.wait(timeout):
+            return
+        with self._lock:
+            if self._ended:
+                return
+            self._joining.remove(event)
+        raise TimeoutError(f"no result within {timeout} s")
 
     def _outcome(self) -> T:
         if self._error is not None:
@@ -198,9 +221,14 @@ class Handle(Generic[T]):
         self._ask()
         position = 0
         while True:
-            with self._condition:
-                while not self._ended and len(self._chunks) == position:
-                    self._condition.wait()
+            event = threading.Event()
+            with self._lock:
+                if not self._ended and len(self._chunks) == position:
+                    self._waiting.append(event)
+                else:
+                    event.set()
+            event.wait()
+            with self._lock:
                 fresh, ended = self._chunks[position:], self._ended
             position += len(fresh)
             yield from fresh

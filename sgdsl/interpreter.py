@@ -83,9 +83,9 @@ def _gen(stream: Stream, step: Step) -> None:
     handles = []
     for sample, session in enumerate([main, *others]):
         _label(stream, session, node.name)
-        params = replace(
-            sampling.one(node.constraint, sample), token_healing=node.token_healing, constraint_after=_marker(node)
-        )  # fmt: skip
+        params = sampling.one(node.constraint, sample)
+        if node.token_healing or node.reasoning is not None:
+            params = replace(params, token_healing=node.token_healing, constraint_after=_marker(node))
         handles.append(session.generate(params, top_logprobs=top_logprobs, logprob_start=start))
     for session in others:
         session.flush()

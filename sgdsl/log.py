@@ -21,30 +21,30 @@ class Log(Generic[T]):
     def __init__(self, entries: tuple[T, ...] = ()) -> None:
         self._entries = list(entries)
         self._closed = False
-        self._condition = threading.Condition()
+        self._lock = threading.Lock()
         self._wakers: list[Callable[[], None]] = []
 
     def append(self, entry: T) -> None:
         """One more entry."""
-        with self._condition:
+        with self._lock:
             self._entries.append(entry)
-            self._wake()
+            if self._wakers:
+                self._wake()
 
     def close(self) -> None:
         """No more entries: readers end after the last one."""
-        with self._condition:
+        with self._lock:
             self._closed = True
             self._wake()
 
     def _wake(self) -> None:
-        self._condition.notify_all()
         wakers, self._wakers = self._wakers, []
         for waker in wakers:
             waker()
 
     def snapshot(self) -> tuple[T, ...]:
         """The entries so far."""
-        with self._condition:
+        with self._lock:
             return tuple(self._entries)
 
     def follow(self, timeout: float | None = None) -> Iterator[T]:
@@ -56,24 +56,24 @@ class Log(Generic[T]):
         deadline = None if timeout is None else time.monotonic() + timeout
         position = 0
         while True:
-            with self._condition:
-                while len(self._entries) == position and not self._closed:
-                    remaining = SLICE_SECONDS if deadline is None else deadline - time.monotonic()
-                    if remaining <= 0:
-                        raise TimeoutError(f"nothing more within {timeout} s")
-                    self._condition.wait(min(remaining, SLICE_SECONDS))
-                if len(self._entries) == position:
+            grown = threading.Event()
+            with self._lock:
+                entries = self._entries[position:]
+                if not entries and self._closed:
                     return
-                entry = self._entries[position]
-            position += 1
-            yield entry
+                if not entries:
+                    self._wakers.append(grown.set)
+            if not entries:
+                _wait(grown, deadline, timeout)
+            position += len(entries)
+            yield from entries
 
     async def __aiter__(self) -> AsyncIterator[T]:
         loop = asyncio.get_running_loop()
         position = 0
         while True:
             grown = asyncio.Event()
-            with self._condition:
+            with self._lock:
                 entries = self._entries[position:]
                 if not entries and self._closed:
                     return
@@ -89,3 +89,13 @@ class Log(Generic[T]):
 def _set(loop: asyncio.AbstractEventLoop, event: asyncio.Event) -> None:
     if not loop.is_closed():
         loop.call_soon_threadsafe(event.set)
+
+
+def _wait(event: threading.Event, deadline: float | None, timeout: float | None) -> None:
+    """Waits in slices, so that Ctrl-C gets through."""
+    while True:
+        remaining = SLICE_SECONDS if deadline is None else deadline - time.monotonic()
+        if remaining <= 0:
+            raise TimeoutError(f"nothing more within {timeout} s")
+        if event.wait(min(remaining, SLICE_SECONDS)):
+            return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from runtime.errors import InvalidParameter
@@ -66,6 +67,8 @@ class Sampling:
             given["logit_bias"] = _bias(given["logit_bias"])
         _check_logprobs(given)
         made = cls(**given)
+        if any(isinstance(value, bool) and key not in _BOOLEAN for key, value in given.items()):
+            _params.__wrapped__(made, None)  # True equals 1, so what is kept for 1 says nothing about it
         made.params(None)
         return made
 
@@ -76,11 +79,7 @@ class Sampling:
 
     def over(self, defaults: Sampling) -> Sampling:
         """This, with what it leaves unset taken from `defaults`."""
-        merged = {}
-        for f in fields(self):
-            own = getattr(self, f.name)
-            merged[f.name] = getattr(defaults, f.name) if own is None else own
-        return Sampling(**merged)
+        return _merged(self, defaults)
 
     def params(self, constraint: Spec | None) -> SamplingParams:
         """What the runtime is asked for.
@@ -88,24 +87,40 @@ class Sampling:
         Raises:
             InvalidArgument: naming the argument, its value and what is allowed.
         """
-        from runtime.sampling.params import SamplingParams  # loads numpy, which `import sgdsl` must not
-
-        given = {
-            _RENAMED.get(f.name, f.name): getattr(self, f.name)
-            for f in fields(self)
-            if f.name not in _LOGPROBS and getattr(self, f.name) is not None
-        }
-        if "logit_bias" in given:
-            given["logit_bias"] = dict(given["logit_bias"])
-        try:
-            return SamplingParams(**given, constraint=constraint)
-        except InvalidParameter as error:
-            raise InvalidArgument(_in_our_words(str(error))) from None
+        return _params(self, constraint)
 
     def one(self, constraint: Spec | None, sample: int) -> SamplingParams:
         """As `params`, for one of several samples: n is 1 and a seed moves on from sample to sample."""
+        if (self.n or 1) == 1 and sample == 0:
+            return self.params(constraint)
         seed = None if self.seed is None else self.seed + sample
         return Sampling(n=1, seed=seed).over(self).params(constraint)
+
+
+_NAMES = tuple(f.name for f in fields(Sampling))
+_BOOLEAN = frozenset(("ignore_eos", "return_logprob", "return_text_in_logprobs"))
+_OF_PARAMS = tuple(name for name in _NAMES if name not in _LOGPROBS)
+
+
+@lru_cache(maxsize=4096)
+def _merged(own: Sampling, defaults: Sampling) -> Sampling:
+    """A batch says the same of each gen in every item: it is worked out once."""
+    given = {name: value for name in _NAMES if (value := getattr(own, name)) is not None}
+    taken = {name: value for name in _NAMES if (value := getattr(defaults, name)) is not None}
+    return Sampling(**{**taken, **given})
+
+
+@lru_cache(maxsize=4096)
+def _params(sampling: Sampling, constraint: Spec | None) -> SamplingParams:
+    from runtime.sampling.params import SamplingParams  # loads numpy, which `import sgdsl` must not
+
+    given = {_RENAMED.get(name, name): value for name in _OF_PARAMS if (value := getattr(sampling, name)) is not None}
+    if "logit_bias" in given:
+        given["logit_bias"] = dict(given["logit_bias"])
+    try:
+        return SamplingParams(**given, constraint=constraint)
+    except InvalidParameter as error:
+        raise InvalidArgument(_in_our_words(str(error))) from None
 
 
 def _in_our_words(message: str) -> str:
