@@ -181,6 +181,9 @@ class MockSession:
         for child in children:
             child._start(self._tokens, self._computed)
 
+    def _prompt_ids(self) -> list[int]:
+        return [token for token, _ in self._tokens]
+
     def _prompt(self) -> str:
         return "".join(self._mock.token_text(token) for token, _ in self._tokens)
 
@@ -201,14 +204,12 @@ class MockSession:
             self._break(handle, error)
             return None
         tokens = [self._mock.token_id(piece) for piece in written]
-        logprobs = tuple(TokenLogprob(0.0, token, ((0.0, token),) * (top_logprobs or 0)) for token in tokens)
         prompt_tokens, cached = len(self._tokens), min(self._computed, max(0, len(self._tokens) - 1))
-        prompt = tuple(TokenLogprob(0.0, token) for token, _ in self._tokens[logprob_start or 0 :])
         result = Generation(
             text="".join(written), token_ids=tuple(tokens), finish_reason=reason, matched_stop=matched,
             num_generated=len(tokens) + (reason == "stop"), prompt_tokens=prompt_tokens, cached_tokens=cached,
-            logprobs=None if top_logprobs is None else logprobs,
-            prompt_logprobs=None if logprob_start is None else prompt,
+            logprobs=None if top_logprobs is None else _certain(tokens, top_logprobs),
+            prompt_logprobs=None if logprob_start is None else _certain(self._prompt_ids()[logprob_start:]),
         )  # fmt: skip
         self._tokens.extend((token, "generated") for token in tokens)
         self._computed = len(self._tokens)
@@ -251,6 +252,11 @@ class MockSession:
         self._tokens.extend((token, "generated") for token in tokens[index])
         self._computed = len(self._tokens)
         self._finish(handle, result)
+
+
+def _certain(tokens: Sequence[int], top: int = 0) -> tuple[TokenLogprob, ...]:
+    """A mock is sure of every token."""
+    return tuple(TokenLogprob(0.0, token, ((0.0, token),) * top) for token in tokens)
 
 
 def _cut(answer: object, params: SamplingParams) -> tuple[list[str], str, str | None]:
