@@ -132,7 +132,8 @@ class Handle(Generic[T]):
             self._flush = None  # a result holds nothing of what made it
             callbacks, self._callbacks = tuple(self._callbacks), []
             self._wake()
-            for event in self._joining:
+            joining, self._joining = self._joining, []
+            for event in joining:
                 event.set()
         self._call(callbacks, None)
 
