@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from threading import Lock
@@ -67,10 +68,15 @@ class GrammarCompiler:
             if self._engine is None:
                 self._engine = self._make_engine()
 
-    def compile(self, spec: Spec) -> Grammar:
+    def compile(self, spec: Spec, is_cancelled: Callable[[], bool] | None = None) -> Grammar:
         """The grammar of `spec`; threads that ask for the same one at once wait for one compilation.
 
+        Args:
+            spec: what to compile.
+            is_cancelled: asked now and then whether the grammar is not wanted any more.
+
         Raises:
+            GrammarCancelled: it is not wanted any more.
             InvalidSpec: the spec itself is wrong.
             UnsupportedConstraint: it asks for what cannot be enforced.
             GrammarLimit: it is too large.
@@ -88,7 +94,7 @@ class GrammarCompiler:
                 found = self._find(spec)
             if found is None:
                 try:
-                    found = self._made(spec)
+                    found = self._made(spec, is_cancelled)
                     self._keep(spec, found)
                 finally:
                     with self._lock:
@@ -127,9 +133,9 @@ class GrammarCompiler:
             while len(self._kept) > 1 and sum(kept.num_bytes for kept in self._kept.values()) > self._max_bytes:
                 self._kept.popitem(last=False)
 
-    def _made(self, spec: Spec) -> Grammar:
+    def _made(self, spec: Spec, is_cancelled: Callable[[], bool] | None) -> Grammar:
         self.warm()
         engine = self._engine
         if engine is None:
             raise RuntimeError("the grammar engine is not there although it was made")
-        return engine.compile(spec)
+        return engine.compile(spec, is_cancelled)

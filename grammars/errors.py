@@ -3,12 +3,14 @@
 GrammarError
 ├── InvalidSpec            the spec itself is wrong: a regex that does not parse, an empty choice (also a ValueError)
 ├── UnsupportedConstraint  a valid spec that this engine cannot hold to; names keyword and path
-└── GrammarLimit           compiling would exceed a limit on states, bytes or seconds
+├── GrammarLimit           compiling would exceed a limit on states or bytes
+│   └── GrammarTimeout     or on seconds: another time it might not
+└── GrammarCancelled       compiling was stopped because nobody waited for it any more
 """
 
 from __future__ import annotations
 
-__all__ = ["GrammarError", "GrammarLimit", "InvalidSpec", "UnsupportedConstraint"]
+__all__ = ["GrammarCancelled", "GrammarError", "GrammarLimit", "GrammarTimeout", "InvalidSpec", "UnsupportedConstraint"]
 
 
 class GrammarError(Exception):
@@ -36,3 +38,11 @@ class UnsupportedConstraint(GrammarError):
 
 class GrammarLimit(GrammarError):
     """Compiling was stopped because it would exceed a configured limit."""
+
+
+class GrammarTimeout(GrammarLimit):
+    """The limit was one on time."""
+
+
+class GrammarCancelled(GrammarError):
+    """Compiling was stopped because nobody waited for the grammar any more."""

@@ -12,7 +12,9 @@ from grammars.grammar import Matcher
 __all__ = ["fill_masks", "unpack"]
 
 
-def fill_masks(matchers: Sequence[Matcher | None], out: npt.NDArray[np.int32]) -> None:
+def fill_masks(
+    matchers: Sequence[Matcher | None], out: npt.NDArray[np.int32], errors: dict[int, Exception] | None = None
+) -> None:
     """Overwrites `out` with what may come next in each row; everything may where there is no matcher.
 
     Rows of the project's own engine are filled in one call that releases the GIL.
@@ -20,10 +22,11 @@ def fill_masks(matchers: Sequence[Matcher | None], out: npt.NDArray[np.int32]) -
     Args:
         matchers: one for each row.
         out: int32 [R, ceil(V / 32)], token t of a row is bit t % 32 of its word t // 32.
+        errors: gets what went wrong by row, and the other rows are filled; None has it raised.
 
     Raises:
         ValueError: there are more or fewer rows than matchers.
-        GrammarLimit: a text has too many readings; other rows may not be filled then.
+        GrammarLimit: a text has too many readings, or takes too long; other rows may not be filled then.
     """
     if len(matchers) != len(out):
         raise ValueError(f"out: {len(out)} rows for {len(matchers)} matchers")
@@ -37,9 +40,14 @@ def fill_masks(matchers: Sequence[Matcher | None], out: npt.NDArray[np.int32]) -
         elif isinstance(matcher, MachineMatcher):
             together.setdefault(matcher.machine.tables, []).append((matcher, place))
         else:
-            matcher.mask_into(row)
+            try:
+                matcher.mask_into(row)
+            except Exception as error:
+                if errors is None:
+                    raise
+                errors[place] = error
     for group in together.values():
-        fill_batch([matcher for matcher, _ in group], [place for _, place in group], out)
+        fill_batch([matcher for matcher, _ in group], [place for _, place in group], out, errors)
 
 
 def unpack(words: npt.NDArray[np.int32], vocab_size: int) -> npt.NDArray[np.bool_]:

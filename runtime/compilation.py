@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from queue import SimpleQueue
 
-from grammars import Grammar, GrammarLimit, Spec
+from grammars import Grammar, GrammarError, GrammarLimit, Spec
 from grammars.compiler import GrammarCompiler
+from runtime.failures import Failures
 from runtime.stats import Stats
 
 __all__ = ["Compilation", "Ticket"]
@@ -20,6 +21,7 @@ __all__ = ["Compilation", "Ticket"]
 _LOG = logging.getLogger(__name__)
 
 NUM_WORKERS = 2
+MOST_FAILURES = 256
 Post = Callable[[Callable[[], None]], None]
 Then = Callable[[Future[Grammar]], None]
 
@@ -30,7 +32,7 @@ class _Task:
 
     Attributes:
         waiters: emptied when they have been told, or have gone.
-        is_dropped: nobody waits any more, so that no worker need begin it.
+        is_dropped: nobody waits any more, so that no worker need begin it, and one that has begun stops.
         given_up: what all are told while it still runs although its time is over.
         ended: set when a worker is through with it.
     """
@@ -40,6 +42,10 @@ class _Task:
     is_dropped: bool = False
     given_up: Future[Grammar] | None = None
     ended: threading.Event = field(default_factory=threading.Event)
+
+    def is_unwanted(self) -> bool:
+        """Whether to stop; asked by the worker's thread."""
+        return self.is_dropped
 
 
 @dataclass(eq=False, slots=True)
@@ -53,9 +59,11 @@ class Ticket:
 class Compilation:
     """Compiles off the step loop and reports back into it.
 
-    Requests for a spec that is being compiled wait for that compilation. All methods are the engine's thread's.
-    A compilation cannot be interrupted from outside: one that takes too long is given up, and another thread takes its
-    worker's place until it ends by the compiler's own limits.
+    Requests for a spec that is being compiled wait for that compilation, and what a spec failed with the last time is
+    told at once, unless it was for want of time. All methods are the engine's thread's.
+    A compilation that nobody waits for any more stops where the compiler looks at its limits. One that takes too long
+    is given up but goes on for the next one who asks: another thread takes its worker's place until it ends by the
+    compiler's own limits.
 
     Args:
         compiler: does the work; caches by content.
@@ -70,6 +78,7 @@ class Compilation:
         self._stats = stats
         self._most_seconds = most_seconds
         self._tasks: dict[Spec, _Task] = {}
+        self._failures = Failures(MOST_FAILURES)
         self._queue: SimpleQueue[_Task | None] = SimpleQueue()
         self._begun: SimpleQueue[tuple[float, _Task] | None] = SimpleQueue()
         self._lock = threading.Lock()
@@ -90,6 +99,9 @@ class Compilation:
         """
         if self._is_shut:
             raise RuntimeError("nothing is compiled after shutdown")
+        error = self._failures.find(spec)
+        if error is not None:
+            return self._refuse(spec, then, error)
         self._start()
         task = self._tasks.get(spec)
         if task is None:
@@ -101,8 +113,18 @@ class Compilation:
             self._post(partial(self._tell, task, task.given_up))
         return ticket
 
+    def _refuse(self, spec: Spec, then: Then, error: GrammarError) -> Ticket:
+        """Tells what is known to fail, but not before the requester has the ticket."""
+        task, future = _Task(spec), Future[Grammar]()
+        future.set_exception(error)
+        ticket = Ticket(then, task)
+        task.waiters.append(ticket)
+        self._stats.grammar_failures += 1
+        self._post(partial(self._tell, task, future))
+        return ticket
+
     def drop(self, ticket: Ticket) -> None:
-        """The requester has gone; what nobody else waits for is not begun any more."""
+        """The requester has gone; what nobody else waits for is not begun any more, or stops."""
         task = ticket.task
         if ticket in task.waiters:
             task.waiters.remove(ticket)
@@ -145,7 +167,10 @@ class Compilation:
     def _settle(self, task: _Task, future: Future[Grammar], seconds: float) -> None:
         self._stats.grammar_compile_seconds += seconds
         self._stats.grammar_compilations += 1
-        self._stats.grammar_failures += future.exception() is not None and task.given_up is None
+        error = future.exception()
+        self._stats.grammar_failures += error is not None and task.given_up is None and not task.is_dropped
+        if isinstance(error, GrammarError):
+            self._failures.keep(task.spec, error)
         self._forget(task)
         self._tell(task, future)
 
@@ -170,7 +195,7 @@ class Compilation:
             self._begun.put((start + self._most_seconds, task))
             future: Future[Grammar] = Future()
             try:
-                grammar = self._compiler.compile(task.spec)
+                grammar = self._compiler.compile(task.spec, task.is_unwanted)
                 for warning in grammar.warnings:
                     _LOG.warning("constraint: %s", warning)
                 future.set_result(grammar)

@@ -11,6 +11,8 @@ import numba
 # Loaded before numba starts its threads, so that both share one OpenMP pool instead of competing for the cores.
 import torch  # noqa: F401
 
+from grammars.machine.first_compilation import announced
+
 __all__ = ["compile_cached"]
 
 _LOG = logging.getLogger(__name__)
@@ -24,7 +26,8 @@ def compile_cached(function: Callable[..., Any], signature: Any, *, parallel: bo
     compiler: Any = numba.njit
     options: dict[str, Any] = {"parallel": parallel, "nogil": True, "boundscheck": False}
     try:
-        cached: Callable[..., Any] = compiler([signature], cache=True, **options)(function)
+        with announced():
+            cached: Callable[..., Any] = compiler([signature], cache=True, **options)(function)
         return cached
     except RuntimeError as error:
         if "locator" not in str(error):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from importlib import import_module
 from types import ModuleType
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from grammars.errors import GrammarError, UnsupportedConstraint
 from grammars.grammar import Grammar
@@ -13,9 +14,11 @@ from grammars.regular.pattern import parse_pattern
 from grammars.spec import Choice, Regex, Spec
 from grammars.vocabulary import Vocabulary
 
-__all__ = ["Engine", "EngineAbsent", "EngineFactory", "library", "portable_pattern", "refused"]
+__all__ = ["Cancelled", "Engine", "EngineAbsent", "EngineFactory", "library", "portable_pattern", "refused"]
 
 MAX_REASON = 300
+Cancelled: TypeAlias = Callable[[], bool]
+"""Says whether a result is not wanted any more."""
 
 
 class Engine(Protocol):
@@ -23,13 +26,18 @@ class Engine(Protocol):
 
     name: str
 
-    def compile(self, spec: Spec) -> Grammar:
+    def compile(self, spec: Spec, is_cancelled: Cancelled | None = None) -> Grammar:
         """The grammar of `spec`.
+
+        Args:
+            spec: what to compile.
+            is_cancelled: asked now and then, by engines that can stop, whether the grammar is not wanted any more.
 
         Raises:
             InvalidSpec: the spec itself is wrong.
             UnsupportedConstraint: this engine does not take it.
             GrammarLimit: it is too large.
+            GrammarCancelled: it is not wanted any more.
         """
 
 

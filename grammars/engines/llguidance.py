@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from grammars.engines.base import library, portable_pattern, refused
+from grammars.engines.base import Cancelled, library, portable_pattern, refused
 from grammars.engines.native import NativeMatcher, pack
 from grammars.errors import GrammarLimit, UnsupportedConstraint
 from grammars.grammar import MaskRow
@@ -56,7 +56,7 @@ class LlguidanceEngine:
         ends = sorted(self._vocabulary.end_tokens)
         return self._library.LLTokenizer(wrapper, n_vocab=len(self._vocabulary), eos_token=ends)
 
-    def compile(self, spec: Spec) -> LlguidanceGrammar:
+    def compile(self, spec: Spec, is_cancelled: Cancelled | None = None) -> LlguidanceGrammar:
         """The grammar of `spec`.
 
         Raises:

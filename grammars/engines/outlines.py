@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from grammars.engines.automaton import DEAD, START, ByteAutomaton
 from grammars.engines.automaton_grammar import AutomatonGrammar
-from grammars.engines.base import refused
+from grammars.engines.base import Cancelled, refused
 from grammars.engines.size import check_size
 from grammars.engines.token_trie import TokenTrie
 from grammars.errors import GrammarLimit, UnsupportedConstraint
@@ -60,7 +60,7 @@ class OutlinesEngine:
         self._trie: TokenTrie | None = None
         self._lock = Lock()
 
-    def compile(self, spec: Spec) -> AutomatonGrammar:
+    def compile(self, spec: Spec, is_cancelled: Cancelled | None = None) -> AutomatonGrammar:
         """The grammar of `spec`.
 
         Raises:

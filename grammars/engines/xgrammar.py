@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from grammars.engines.base import library, portable_pattern, refused
+from grammars.engines.base import Cancelled, library, portable_pattern, refused
 from grammars.engines.native import NativeMatcher, pack
 from grammars.engines.xgrammar_losses import losses
 from grammars.grammar import MaskRow
@@ -57,7 +57,7 @@ class XgrammarEngine:
         info = xgrammar.TokenizerInfo(tokens, xgrammar.VocabType.RAW, vocab_size=len(tokens), stop_token_ids=ends)
         return xgrammar.GrammarCompiler(info, max_threads=1, cache_enabled=False)
 
-    def compile(self, spec: Spec) -> XgrammarGrammar:
+    def compile(self, spec: Spec, is_cancelled: Cancelled | None = None) -> XgrammarGrammar:
         """The grammar of `spec`.
 
         Raises:

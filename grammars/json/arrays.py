@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from functools import partial
 from itertools import product
@@ -13,14 +14,24 @@ from grammars.json.conjunctions import Atom, Conjunction
 from grammars.json.node import FALSE, TRUE, CountItems, CountMatching, Distinct, EveryItem, Node, SomeItem
 from grammars.json.residual import Child, Clauses, Decide, Step, decide, holds_at_end, settle, undominated
 from grammars.json.rivals import ArrayRivals
+from grammars.json.scalars import STRING
 from grammars.json.unlike import Frozen, FrozenArray, freeze
+from grammars.regular.search import is_endless
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from grammars.json.shapes import Shapes
+    from grammars.regular.language import Language
 
 __all__ = ["ArrayResidual", "ArrayShape", "ArrayState", "Counter", "Guess"]
+
+_LOG = logging.getLogger(__name__)
+
+_MOST_UNROLLED = 16
+"""Least lengths of strings up to which they are spelled out state by state."""
+_MOST_STATES = 64
+"""So many states of strings are looked at to see that all go on."""
 
 Counter: TypeAlias = tuple[int, int | None]
 """How many more items must, and how many more may, be of some kind."""
@@ -66,6 +77,7 @@ class ArrayShape:
 
     def __init__(self, shapes: Shapes, conjunction: Conjunction) -> None:
         self.shapes = shapes
+        self._most_distinct = shapes.limits.distinct_items
         self.low: int = 0
         self.high: int | None = None
         self.distinct = False
@@ -85,6 +97,12 @@ class ArrayShape:
         self._rivals = ArrayRivals(shapes.values, conjunction.rivals)
         self._bound_length()
         self.cuts = self._find_cuts()
+        self.texts = self._find_texts(clauses)
+        """The items, where they are distinct strings of which any number is left whichever came before; else None."""
+        self.is_cut = self.distinct and self.texts is None and (self.high is None or self.high > self._most_distinct)
+        """Whether it ends before the schema has it end, for want of room to keep items apart."""
+        if self.is_cut:
+            self._cap(self._most_distinct)
         self._horizon = max(self.cuts[-1], self._find_horizon(clauses))
         counters = tuple((one.low, one.high) for one in self.counted)
         self.is_plain = not (clauses or counters or self._rivals.all or self.distinct or self._twin is not None)
@@ -115,11 +133,22 @@ class ArrayShape:
         for atom in self._every:
             if atom.node is FALSE:
                 self._cap(atom.first)
-        if self.distinct:
-            limit = self.shapes.limits.distinct_items
-            if self.low > limit:
-                raise GrammarLimit(f"uniqueItems: {self.low} items are required, at most {limit} are kept apart")
-            self._cap(limit)
+        if self.distinct and self.low > self._most_distinct:
+            raise GrammarLimit(
+                f"uniqueItems: {self.low} items are required, at most {self._most_distinct} are kept apart"
+            )
+
+    def _find_texts(self, clauses: Sequence[object]) -> Language | None:
+        if not self.distinct or self.cuts != [0] or self._twin is not None:
+            return None
+        if clauses or self.counted or self._rivals.all:
+            return None
+        scalars, item = self.shapes.scalars, self.item(0)
+        form = scalars.string(item) if scalars.kinds(item) == STRING else None
+        if form is None or form.high is not None or form.low > _MOST_UNROLLED:
+            return None
+        language = scalars.bounded_string(item)
+        return language if language is not None and is_endless(language, _MOST_STATES) else None
 
     def _find_cuts(self) -> list[int]:
         """The indexes at which what an item must satisfy changes, ascending, from 0."""
@@ -291,6 +320,8 @@ class ArrayState:
     def _find_next(self) -> tuple[tuple[ArrayState, Node], ...]:
         shape, shapes = self.shape, self.shape.shapes
         found: dict[tuple[ArrayState, Node], None] = {}
+        if shape.is_cut and self.residual.num_read == shape.high:
+            _LOG.warning("uniqueItems: an array ends at %d items, more are not kept apart", shape.high)
         item = shape.item(self.residual.num_read)
         if shape.distinct:
             item = shapes.merge.all_of((item, shapes.values.unlike(ArraySearch(shape).spoiling(self.residual))))

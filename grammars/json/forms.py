@@ -24,7 +24,8 @@ class ShapeLimits:
         alternatives: conjunctions that one node, or one property or item of it, may split into.
         cells: classes of undeclared names that the patterns of one object may make.
         search: steps spent on asking whether one object or array can still be completed.
-        distinct_items: items of an array with `uniqueItems`; such an array ends there.
+        distinct_items: items of an array with `uniqueItems`; such an array ends there, and the log says so, save
+            where the items are strings of which any number is left whichever came before.
         finite_names: an undeclared class with at most so many names is declared name by name.
     """
 

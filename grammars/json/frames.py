@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from grammars.json.capture import last_name, last_value
+from grammars.json.distinct_strings import ArrayStates, DistinctStrings
 from grammars.json.forms import Forms, KeyClasses, StringForm
 from grammars.json.name_trie import NAME, NEXT, NameLabels, NameStates
 from grammars.json.node import Node
@@ -20,11 +21,11 @@ from grammars.machine.lexeme import Counts, Lexemes, Spelling
 from grammars.machine.machine import Machine
 from grammars.machine.moves import goto, label_move
 from grammars.machine.strings import any_string, counted_string
-from grammars.regular.language import Languages
+from grammars.regular.language import Language, Languages
 from grammars.spec import Whitespace
 
 if TYPE_CHECKING:
-    from grammars.json.arrays import ArrayState
+    from grammars.json.arrays import ArrayShape, ArrayState
     from grammars.json.objects import ObjectState
     from grammars.json.shapes import Shapes
 
@@ -156,11 +157,24 @@ class JsonFrames:
     def _array_moves(self, forms: Forms) -> list[int]:
         moves = []
         for array in forms.arrays:
+            if array.shape.texts is not None:
+                moves += self._distinct_strings(array.shape, array.shape.texts)
+                continue
             if array.can_close:
                 moves.append(self._machine.push(self._open_array, [self._array(array)]))
             for after, item in array.next():
                 moves.append(self._machine.push(self._spaces(self.value(item)), [self._array(after)]))
         return moves
+
+    def _distinct_strings(self, shape: ArrayShape, texts: Language) -> list[int]:
+        """The moves of the opening bracket of an array of distinct strings."""
+        is_any = texts is self._languages.everything
+        content = (self._any_string if is_any else self._strings).state(texts)
+        unended = Lexemes(self._machine, "json" if is_any else self._spelling, ending=lambda _: label_move(NEXT))
+        states = ArrayStates(
+            self._open_array, self._after_item, self._spaces, lambda state: self._separated(None, state)
+        )
+        return DistinctStrings(self._machine, states, shape.low, shape.high, content, unended.state(texts)).moves()
 
     def _array(self, array: ArrayState) -> int:
         """The frame of an array in which an item, or the opening bracket, was read."""

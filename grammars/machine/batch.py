@@ -12,16 +12,22 @@ from grammars.machine.matcher import MachineMatcher
 __all__ = ["fill_batch"]
 
 
-def fill_batch(matchers: Sequence[MachineMatcher], places: Sequence[int], out: npt.NDArray[np.int32]) -> None:
+def fill_batch(
+    matchers: Sequence[MachineMatcher],
+    places: Sequence[int],
+    out: npt.NDArray[np.int32],
+    errors: dict[int, Exception] | None = None,
+) -> None:
     """Overwrites row `places[i]` of `out` with what matcher i allows. The GIL is released meanwhile.
 
     Args:
         matchers: of one vocabulary; their grammars may differ.
         places: rows of `out`, all different.
         out: int32 [R, W].
+        errors: gets what went wrong by the row of `out`, whose content means nothing then; None has it raised.
 
     Raises:
-        GrammarLimit: one of the texts has too many readings; the other rows may not be filled then.
+        GrammarLimit: one of the texts has too many readings, or takes too long; the other rows may not be filled then.
     """
     tables = matchers[0].machine.tables
     fill_rows = tables.kernels.fill_rows
@@ -45,4 +51,9 @@ def fill_batch(matchers: Sequence[MachineMatcher], places: Sequence[int], out: n
         status[[not len(own) for own in threads]] = 1
         rest = np.flatnonzero(status).tolist()
     for index in rest:
-        matchers[index].mask_into(out[places[index]])
+        try:
+            matchers[index].mask_into(out[places[index]])
+        except Exception as error:
+            if errors is None:
+                raise
+            errors[places[index]] = error

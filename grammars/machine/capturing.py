@@ -35,11 +35,13 @@ class Capturing:
     Args:
         machine: the grammar's tables.
         text: what was read so far.
+        left: seconds left for making what is missed on the way; None for all that one mask or token has.
     """
 
-    def __init__(self, machine: Machine, text: bytes) -> None:
+    def __init__(self, machine: Machine, text: bytes, left: float | None = None) -> None:
         self._machine = machine
         self._text = text
+        self._left = left
 
     def after(self, threads: Threads, data: npt.NDArray[np.int32]) -> Threads:
         """The threads behind some more bytes."""
@@ -63,7 +65,7 @@ class Capturing:
                 tables.kernels.fill_below(self._machine.heap.data, tables.trie, scratch, behind, node, words)
                 if not scratch[MISSES_USED]:
                     break
-                self._machine.resolve(scratch)
+                self._left = self._machine.resolve(scratch, self._left)
             self._machine.check_room(scratch)
             nodes += scratch[HITS : HITS + scratch[HITS_USED]].tolist()
             tables.give_scratch(scratch)
@@ -74,7 +76,7 @@ class Capturing:
         while True:
             count = tables.kernels.advance(machine.heap.data, scratch, threads, byte, 0, 1)
             if scratch[MISSES_USED]:
-                machine.resolve(scratch)
+                self._left = machine.resolve(scratch, self._left)
             elif scratch[HIT]:
                 threads = self._captured(threads, byte, text)
             else:

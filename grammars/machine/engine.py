@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
+from grammars.deadline import Deadline
 from grammars.errors import GrammarLimit, InvalidSpec
 from grammars.json.forms import ShapeLimits
 from grammars.json.frames import JsonFrames
@@ -35,6 +35,9 @@ __all__ = ["EngineLimits", "MachineEngine"]
 CODE = re.compile(r"\\[xuU0-7]|[^\x20-\x7e]")
 """What may ask for a character that few vocabularies have."""
 
+PLAIN_TAKES = 20
+"""As much time as with compiled kernels, about, is given without them."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineLimits:
@@ -42,7 +45,8 @@ class EngineLimits:
 
     Args:
         seconds: for compiling it.
-        seconds_a_step: for finding out what one token of a text misses in its tables.
+        seconds_a_step: for finding out what one token of a text misses in its tables, in time of the thread's
+            own; `PLAIN_TAKES` times as much where kernels are not compiled.
         bytes: for its tables, which grow while texts are matched.
         states: languages looked at to answer one question about one.
         graph: size of a schema.
@@ -94,17 +98,26 @@ class MachineEngine:
         matcher.read(matcher.forced_bytes())
         matcher.is_exhausted()
 
-    def compile(self, spec: Spec) -> MachineGrammar:
+    def compile(self, spec: Spec, is_cancelled: Callable[[], bool] | None = None) -> MachineGrammar:
         """The grammar of `spec`.
+
+        Args:
+            spec: what to compile.
+            is_cancelled: asked now and then whether the grammar is not wanted any more.
 
         Raises:
             InvalidSpec: the spec itself is wrong.
             UnsupportedConstraint: it asks for what cannot be enforced.
             GrammarLimit: it is too large.
+            GrammarCancelled: it is not wanted any more.
         """
-        languages = Languages(max_states=self._limits.states, deadline=time.monotonic() + self._limits.seconds)
+        deadline = Deadline(self._limits.seconds, is_cancelled=is_cancelled)
+        languages = Languages(max_states=self._limits.states, deadline=deadline)
         machine = Machine(
-            self.tables, max_bytes=self._limits.bytes, languages=languages, seconds=self._limits.seconds_a_step
+            self.tables,
+            max_bytes=self._limits.bytes,
+            languages=languages,
+            seconds=self._limits.seconds_a_step * (1 if self.tables.kernels.is_compiled else PLAIN_TAKES),
         )
         try:
             grammar = self._compile(spec, machine, languages)

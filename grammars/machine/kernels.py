@@ -9,6 +9,7 @@ from typing import Any
 
 from grammars.machine import fill, inner, reach, walk
 from grammars.machine import step as one_byte
+from grammars.machine.first_compilation import announced
 
 __all__ = ["Kernels", "compiled_kernels", "plain_kernels"]
 
@@ -128,7 +129,8 @@ def _compiled(function: Callable[..., Any], signature: Any) -> Callable[..., Any
     options: dict[str, Any] = {"nogil": True, "boundscheck": False}
     compiler: Any = numba.njit
     try:
-        cached: Callable[..., Any] = compiler([signature], cache=True, **options)(function)
+        with announced():
+            cached: Callable[..., Any] = compiler([signature], cache=True, **options)(function)
         return cached
     except RuntimeError as error:
         if "locator" not in str(error):

@@ -14,7 +14,8 @@ State (`STATE_SIZE` ints)          what reads the next byte
 Frame                              what a value or rule returns to; lies on the stack while it is open
     RESUME                         the state after the return
     FRAME_FLAGS                    CONSUMED: gone once returned to. CLOSABLE: may close now. CAPTURING: how it goes on
-                                   depends on the text just read, so kernels stop there and say so
+                                   depends on the text just read, so kernels stop there and say so. One with jumps
+                                   serves masks without that: where they lead, a capturing frame without comes next
     JUMPS                          address of one int for each label: UNKNOWN, DEAD, or a list [n, (frame, state)…]
 
 Cell                               [frame, cell below]: a stack as a linked list; 0 ends it. Kernels name the cells they

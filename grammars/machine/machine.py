@@ -11,6 +11,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from grammars.deadline import Deadline
 from grammars.errors import GrammarLimit
 from grammars.machine.heap import Heap
 from grammars.machine.layout import (
@@ -47,8 +48,9 @@ __all__ = ["MOST_EDGES", "Machine", "goto", "label_move"]
 MOST_EDGES = 18
 """States with more edges get a row of 256 moves."""
 
-RESOLVE_SECONDS = 2.0
-"""How long one row of a batch may hold up the others."""
+RESOLVE_SECONDS = 0.3
+"""How long one row of a batch may hold up the others, in time of the thread's own, which is not spent while others run.
+The slowest mask of 550 schemas, nothing of whose grammar was made yet, took 0.14 s (SmolLM2's vocabulary, one core)."""
 BYTES_PER_RECORD = 1_000
 """Python objects behind a state or frame, languages and constraints included: measured over 200 schemas."""
 BYTES_BY_CLASS = np.argsort(BYTE_CLASSES, kind="stable")
@@ -75,7 +77,7 @@ class Machine:
         tables: what the vocabulary's grammars share.
         max_bytes: memory the tables may take; GrammarLimit beyond.
         languages: the arena whose languages become states; its deadline is set while states are made.
-        seconds: how long making what one kernel call missed may take; GrammarLimit beyond.
+        seconds: how long making what one mask, or one token read, misses may take; GrammarTimeout beyond.
     """
 
     def __init__(
@@ -90,7 +92,7 @@ class Machine:
         self._max_bytes = max_bytes
         self._languages = languages
         self._seconds = seconds
-        self._deadline: float | None = None
+        self._deadline: Deadline | None = None
         self.lock = RLock()
         self.heap = Heap(max_bytes)
         self.lexemes = LexemeMasks(self)
@@ -280,15 +282,23 @@ class Machine:
         if scratch[OVERFLOW]:
             raise GrammarLimit("grammar: too many ways to read the text")
 
-    def resolve(self, scratch: Ints) -> None:
+    def resolve(self, scratch: Ints, seconds: float | None = None) -> float:
         """Makes what a kernel call missed.
 
+        Args:
+            scratch: the call's working memory.
+            seconds: what an earlier call for the same mask or token left of the time for it; None for the first one.
+
+        Returns:
+            The seconds left.
+
         Raises:
-            GrammarLimit: the tables grow too large, or it takes too long.
+            GrammarLimit: the tables grow too large.
+            GrammarTimeout: it takes longer.
         """
         count = int(scratch[MISSES_USED])
         misses = scratch[MISSES : MISSES + 2 * count].tolist()
-        with self.lock, self._limited():
+        with self.lock, self._limited(self._seconds if seconds is None else seconds) as deadline:
             for what, label in zip(misses[::2], misses[1::2], strict=True):
                 self.check_limits()
                 if label >= 0:
@@ -297,18 +307,19 @@ class Machine:
                     self.ensure(what)
                 else:
                     self.lexemes.make(what, -2 - label)
+            return deadline.left
 
     @contextmanager
-    def _limited(self) -> Iterator[None]:
+    def _limited(self, seconds: float) -> Iterator[Deadline]:
         """Sets the deadline of one kernel call's misses, the one that begins outermost."""
         if self._deadline is not None:
-            yield
+            yield self._deadline
             return
-        self._deadline = time.monotonic() + self._seconds
+        self._deadline = Deadline(seconds, clock=time.thread_time)
         if self._languages is not None:
             self._languages.deadline = self._deadline
         try:
-            yield
+            yield self._deadline
         finally:
             self._deadline = None
             if self._languages is not None:
@@ -316,8 +327,8 @@ class Machine:
 
     def check_limits(self) -> None:
         """GrammarLimit if the tables are too large, or making what a call missed takes too long."""
-        if self._deadline is not None and time.monotonic() > self._deadline:
-            raise GrammarLimit(f"grammar: what may come next was not found out within {self._seconds} s")
+        if self._deadline is not None:
+            self._deadline.check(f"grammar: what may come next was not found out within {self._seconds} s")
         if self.num_bytes > self._max_bytes:
             raise GrammarLimit(f"grammar: its tables take more than {self._max_bytes} bytes")
 

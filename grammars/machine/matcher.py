@@ -55,7 +55,7 @@ class MachineMatcher:
             row[:] = tables.end_mask
             return
         words = row.view(np.uint32)
-        scratch = tables.take_scratch()
+        scratch, left = tables.take_scratch(), None
         threads = self._threads
         spare = words if len(threads) < 2 else np.empty_like(words)
         while tables.kernels.fill(
@@ -64,9 +64,9 @@ class MachineMatcher:
             machine.check_room(scratch)
             if not scratch[MISSES_USED]:
                 hits = scratch[HITS : HITS + scratch[HITS_USED]].tolist()
-                Capturing(machine, self._text()).fill(threads, hits, words)
+                Capturing(machine, self._text(), left).fill(threads, hits, words)
                 break
-            machine.resolve(scratch)
+            left = machine.resolve(scratch, left)
         tables.give_scratch(scratch)
 
     def accept(self, token: int) -> bool:
@@ -110,16 +110,16 @@ class MachineMatcher:
     def _after(self, threads: Threads, text: npt.NDArray[np.int32], begin: int, end: int) -> Threads:
         """The threads behind text[begin:end], with stacks that stay."""
         machine, tables = self._machine, self._machine.tables
-        scratch = tables.take_scratch()
+        scratch, left = tables.take_scratch(), None
         while True:
             count = tables.kernels.advance(machine.heap.data, scratch, threads, text, begin, end)
             if not scratch[MISSES_USED]:
                 break
-            machine.resolve(scratch)
+            left = machine.resolve(scratch, left)
         machine.check_room(scratch)
         if scratch[HIT]:
             tables.give_scratch(scratch)
-            return Capturing(machine, self._text()).after(threads, text[begin:end])
+            return Capturing(machine, self._text(), left).after(threads, text[begin:end])
         reached = kept_threads(machine, scratch, count)
         tables.give_scratch(scratch)
         return reached
@@ -130,12 +130,12 @@ class MachineMatcher:
         if self._num_ends:
             return b""
         out = np.empty(FORCED_BYTES, np.uint8)
-        scratch = tables.take_scratch()
+        scratch, left = tables.take_scratch(), None
         while True:
             count = tables.kernels.forced(machine.heap.data, scratch, self._threads, out)
             if not scratch[MISSES_USED]:
                 break
-            machine.resolve(scratch)
+            left = machine.resolve(scratch, left)
         machine.check_room(scratch)
         tables.give_scratch(scratch)
         return out[:count].tobytes()
@@ -156,12 +156,12 @@ class MachineMatcher:
         data = np.frombuffer(text, np.uint8)
         behind = self._after(self._threads, data.astype(np.int32), 0, len(data))
         row, out = np.empty(tables.num_words, np.uint32), np.empty(len(data), np.int32)
-        scratch = tables.take_scratch()
+        scratch, left = tables.take_scratch(), None
         while True:
             count = tables.kernels.reached_over(machine.heap.data, tables.trie, scratch, behind, data.copy(), row, out)
             if not scratch[MISSES_USED]:
                 break
-            machine.resolve(scratch)
+            left = machine.resolve(scratch, left)
         machine.check_room(scratch)
         tables.give_scratch(scratch)
         offsets: list[int] = out[:count].tolist()
@@ -186,14 +186,14 @@ class MachineMatcher:
     def is_complete(self) -> bool:
         """Whether the text so far is accepted as it stands."""
         machine, tables = self._machine, self._machine.tables
-        scratch = tables.take_scratch()
+        scratch, left = tables.take_scratch(), None
         while True:
             scratch[MISSES_USED] = 0
             data = machine.heap.data
             found = any(tables.kernels.completes(data, scratch, *thread) for thread in self._threads.tolist())
             if found or not scratch[MISSES_USED]:
                 break
-            machine.resolve(scratch)
+            left = machine.resolve(scratch, left)
         tables.give_scratch(scratch)
         return found
 
@@ -204,11 +204,11 @@ class MachineMatcher:
     def _goes_on(self) -> bool:
         """Whether some byte may come next."""
         machine, tables = self._machine, self._machine.tables
-        scratch = tables.take_scratch()
+        scratch, left = tables.take_scratch(), None
         while True:
             found = tables.kernels.goes_on(machine.heap.data, scratch, self._threads)
             if found or not scratch[MISSES_USED]:
                 break
-            machine.resolve(scratch)
+            left = machine.resolve(scratch, left)
         tables.give_scratch(scratch)
         return found

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from grammars.machine.scratch import HIT, HITS_USED, LIST, MARKS, MAX_THREADS, MISSES_USED, NEXT, OUT, OVERFLOW
+from grammars.machine.scratch import HIT, HITS_USED, LIST, MARKS, MAX_THREADS, MISSES_USED, NEXT, OUT, OVERFLOW, STRICT
 from grammars.machine.step import below, frame_of, step
 from grammars.machine.trie import CHILDREN
 from grammars.machine.walk import add_work, begin_call, child_of, completes, mark, walk
@@ -59,6 +59,7 @@ def _enlist(x: Any, threads: Any) -> int:
 def advance(h: Any, x: Any, threads: Any, text: Any, begin: int, end: int) -> int:
     """Reads text[begin:end]. The threads after it lie in `x` from LIST on; their number is returned."""
     count = _enlist(x, threads)
+    x[STRICT] = 1
     for position in range(begin, end):
         total = 0
         for index in range(count):

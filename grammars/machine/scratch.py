@@ -17,9 +17,10 @@ MAX_MISSES = 128
 
 MAX_HITS = 2_048
 
-CELLS_USED, MISSES_USED, OVERFLOW, HIT, HITS_USED, DEEPEST = range(6)
+CELLS_USED, MISSES_USED, OVERFLOW, HIT, HITS_USED, DEEPEST, STRICT = range(7)
 """Counters at the beginning. OVERFLOW is set where one of the limits was met and something left out, HIT where a
-capturing frame was. DEEPEST: bytes that the longest way inside a lexeme reads."""
+capturing frame was. DEEPEST: bytes that the longest way inside a lexeme reads. STRICT: where threads are to be kept,
+so that capturing frames have to be replaced and their jumps, which leave that out, do not serve."""
 OUT = 8
 """[state, register, cell] of the threads after a byte."""
 LIST = OUT + 3 * MAX_THREADS

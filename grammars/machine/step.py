@@ -54,6 +54,7 @@ from grammars.machine.scratch import (
     OUT,
     OVERFLOW,
     PENDING,
+    STRICT,
 )
 
 __all__ = ["apply", "arrive", "below", "frame_of", "is_counted_out", "lookup", "miss", "new_cell", "step"]
@@ -174,7 +175,7 @@ def _return_to(h: Any, x: Any, count: int, cell: int) -> int:
 
 def _jump(h: Any, x: Any, count: int, label: int, cell: int) -> int:
     frame = frame_of(h, x, cell)
-    if h[frame + FRAME_FLAGS] & CAPTURING:
+    if h[frame + FRAME_FLAGS] & CAPTURING and (x[STRICT] != 0 or h[frame + JUMPS] == 0):
         x[HIT] = 1
         return count
     jump = h[h[frame + JUMPS] + label]
@@ -205,11 +206,11 @@ def apply(h: Any, x: Any, count: int, move: int, s: int, n: int, cell: int) -> i
             return count
         return _return_to(h, x, count, cell) if kind == RETURN else _jump(h, x, count, operand, cell)
     if kind == CLOSE:
-        flags = h[frame_of(h, x, cell) + FRAME_FLAGS]
-        if flags & CAPTURING:
-            x[HIT] = 1
-        elif flags & CLOSABLE:
+        frame = frame_of(h, x, cell)
+        if h[frame + FRAME_FLAGS] & CLOSABLE:
             return _return_to(h, x, count, below(h, x, cell))
+        if h[frame + FRAME_FLAGS] & CAPTURING and h[frame + JUMPS] == 0:
+            x[HIT] = 1
     return count
 
 

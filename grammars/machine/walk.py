@@ -41,6 +41,7 @@ from grammars.machine.scratch import (
     OUT,
     OVERFLOW,
     PATH,
+    STRICT,
     WORK,
 )
 from grammars.machine.step import below, frame_of, miss, step
@@ -68,6 +69,7 @@ def begin_call(x: Any) -> None:
     x[OVERFLOW] = 0
     x[HIT] = 0
     x[HITS_USED] = 0
+    x[STRICT] = 0
 
 
 def set_tokens(v: Any, row: Any, node: int) -> None:
@@ -90,7 +92,7 @@ def clear_subtree(v: Any, row: Any, node: int) -> None:
     """Forbids all tokens that end at a node or below it."""
     first = v[FIRST_AT]
     for index in range(v[TOKEN_AT] + v[first + node], v[TOKEN_AT] + v[first + v[v[SKIP_AT] + node]]):
-        token = v[index]
+        token = int(v[index])  # numpy's own integers are too narrow for what is to be kept of a word
         row[token >> 5] &= ~(1 << (token & 31)) & 0xFFFFFFFF
 
 

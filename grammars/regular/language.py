@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Hashable, Iterable, Sequence
 from typing import TypeVar, cast
 
+from grammars.deadline import Deadline
 from grammars.errors import GrammarLimit, InvalidSpec
 from grammars.regular import search, simplify
 from grammars.regular.bounds import Bounds
@@ -44,10 +44,10 @@ class Languages:
         max_states: how many languages are looked at to answer one question (whether one is empty, how long its texts
             are) before it is given up.
         max_items: how many items a union or intersection may have.
-        deadline: when work ends in GrammarLimit, as `time.monotonic` counts; None for never. May be set later.
+        deadline: when work ends; None for never. May be set later.
     """
 
-    def __init__(self, *, max_states: int = 20_000, max_items: int = 20_000, deadline: float | None = None) -> None:
+    def __init__(self, *, max_states: int = 20_000, max_items: int = 20_000, deadline: Deadline | None = None) -> None:
         self.max_states = max_states
         self.max_items = max_items
         self.deadline = deadline
@@ -75,11 +75,12 @@ class Languages:
         """Called before derivatives are computed.
 
         Raises:
-            GrammarLimit: the deadline has passed.
+            GrammarTimeout: the deadline has passed.
+            GrammarCancelled: nobody wants the result any more.
         """
         self.num_states += 1
-        if self.deadline is not None and self.num_states % 16 == 0 and time.monotonic() > self.deadline:
-            raise GrammarLimit("regular language: the time limit has passed")
+        if self.deadline is not None and self.num_states % 16 == 0:
+            self.deadline.check("regular language: the time limit has passed")
 
     def chars(self, chars: CharSet) -> Language:
         """One character out of a set."""

@@ -10,7 +10,17 @@ from grammars.errors import GrammarLimit
 from grammars.regular.kinds import Chars, Concat, Repeat, Texts, Union, subterms
 from grammars.regular.term import Language
 
-__all__ = ["find_longest", "find_shortest", "search_empty"]
+__all__ = ["find_longest", "find_shortest", "is_endless", "search_empty"]
+
+
+def is_endless(language: Language, max_states: int) -> bool:
+    """Whether every beginning of its texts has texts without number; False where more states were to be looked at."""
+    reached = [language]
+    for here in reached:
+        if not here.moves() or len(reached) > max_states:
+            return False
+        reached += [after for after in dict.fromkeys(after for _, _, after in here.moves()) if after not in reached]
+    return True
 
 
 def search_empty(language: Language, max_states: int) -> bool:

@@ -85,20 +85,8 @@ class GrammarMasks:
     def _fill(self, matchers: Sequence[Matcher | None], words: Words) -> Errors:
         start = time.perf_counter()
         errors: Errors = {}
-        try:
-            fill_masks(matchers, words)
-        except Exception:  # one of them spoils the call: whatever it does, the other rows go on
-            errors = _fill_singly(matchers, words)
+        fill_masks(matchers, words, errors)  # whatever one of them does, the other rows go on
+        for place in errors:
+            words[place] = -1
         self.seconds += time.perf_counter() - start
         return errors
-
-
-def _fill_singly(matchers: Sequence[Matcher | None], words: Words) -> Errors:
-    errors: Errors = {}
-    for place, matcher in enumerate(matchers):
-        try:
-            fill_masks([matcher], words[place : place + 1])
-        except Exception as error:
-            errors[place] = error
-            words[place] = -1
-    return errors

@@ -52,6 +52,7 @@ def explain(matcher: Matcher, text: str) -> Explanation:
     while read < len(data) and matcher.accept(data[read]):
         read += 1
     accepted = read == len(data) and matcher.is_complete()
+    matcher.rollback(read - _whole_characters(text, read))  # what was allowed is told from where a character begins
     # A character may break off in its middle; it is shown whole.
     before = data[:read].decode(errors="ignore")
     line_begin = before.rfind("\n") + 1
@@ -66,11 +67,23 @@ def explain(matcher: Matcher, text: str) -> Explanation:
     )
 
 
+def _whole_characters(text: str, num_bytes: int) -> int:
+    """How many of the first bytes of a text are those of whole characters."""
+    whole = 0
+    for char in text:
+        size = len(char.encode(errors="surrogateescape"))
+        if whole + size > num_bytes:
+            break
+        whole += size
+    return whole
+
+
 def _allowed(matcher: Matcher) -> tuple[str, ...]:
     """What may come next, in words: a forced text whole, else characters and ranges of them."""
-    forced = getattr(matcher, "forced_bytes", bytes)()
-    if len(forced) > 1:
-        return (f"only {_plain(forced.decode(errors='replace'))!r}",)
+    forced: bytes = getattr(matcher, "forced_bytes", bytes)()
+    characters = forced.decode(errors="ignore")  # the last one may be forced in its first bytes alone
+    if len(forced) > 1 and characters:
+        return (f"only {_plain(characters)!r}",)
     found = [byte for byte in range(256) if matcher.fork().accept(byte)]
     words = [NAMES[byte] for byte in found if byte in NAMES]
     words += _ranges([byte for byte in found if 0x20 < byte < 0x7F])

@@ -26,6 +26,7 @@ from grammars import (
 )
 from grammars.engines.base import EngineAbsent
 from grammars.engines.outlines import OutlinesEngine
+from grammars.errors import GrammarCancelled
 from grammars.machine.engine import MachineEngine
 from grammars.spec import Gbnf, JsonObject, Lark, Spec
 
@@ -39,7 +40,7 @@ class Counting:
         self.compiled: list[Spec] = []
         self._seconds = seconds
 
-    def compile(self, spec: Spec) -> Grammar:
+    def compile(self, spec: Spec, is_cancelled: Callable[[], bool] | None = None) -> Grammar:
         self.compiled.append(spec)
         time.sleep(self._seconds)
         if isinstance(spec, Choice):
@@ -257,3 +258,18 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
     heavy = "('torch', 'numba', 'outlines_core', 'jsonschema')"
     code = f"import sys, grammars; print([name for name in {heavy} if name in sys.modules])"
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"
+
+
+def test_a_compilation_that_is_not_wanted_any_more_stops(compiler: GrammarCompiler) -> None:
+    spec = JsonSchema.of({"properties": {"a": {"pattern": "x"}}})
+    asked: list[bool] = []
+
+    def is_cancelled() -> bool:
+        asked.append(True)
+        return True
+
+    fresh = GrammarCompiler(compiler.vocabulary)
+    with pytest.raises(GrammarCancelled):
+        fresh.compile(spec, is_cancelled)
+    assert asked == [True]
+    assert fresh.compile(spec).warnings == ()

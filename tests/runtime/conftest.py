@@ -239,6 +239,6 @@ def give_grammar() -> Callable[[Engine, Spec, Any], None]:
     def give(engine: Engine, spec: Spec, grammar: Any) -> None:
         compiler = engine._core._compilation._compiler
         real = compiler.compile
-        compiler.compile = lambda asked: grammar if asked == spec else real(asked)  # type: ignore[method-assign]
+        compiler.compile = lambda asked, is_cancelled=None: grammar if asked == spec else real(asked)  # type: ignore[method-assign]
 
     return give

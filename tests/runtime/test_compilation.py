@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from grammars import GrammarLimit, InvalidSpec, Regex
+from grammars.errors import GrammarCancelled, GrammarTimeout
 from runtime.compilation import Compilation
 from runtime.stats import Stats
 
@@ -33,10 +34,14 @@ class Compiler:
     def find(self, spec: Regex) -> Any:
         return self.kept.get(spec)
 
-    def compile(self, spec: Regex) -> Any:
+    def compile(self, spec: Regex, is_cancelled: Callable[[], bool]) -> Any:
         self.begun.put(spec)
         if spec in self.gates:
             assert self.gates[spec].wait(10)
+        if "late" in spec.pattern:
+            raise GrammarTimeout(spec.pattern)
+        if is_cancelled():
+            raise GrammarCancelled(spec.pattern)
         if "(" in spec.pattern:
             raise InvalidSpec(spec.pattern)
         self.kept[spec] = Text(threading.current_thread().name)
@@ -193,3 +198,49 @@ def test_shutdown_begins_nothing_more(make: Callable[..., Compilation], compiler
         compilation.submit(Regex("d"), ended.append)
     assert begun == {Regex("a"), Regex("b")}
     assert compiler.begun.empty()
+
+
+def test_what_failed_fails_again_at_once(
+    make: Callable[..., Compilation], compiler: Compiler, loop: Loop, stats: Stats
+) -> None:
+    compilation = make()
+    results: list[Future[Any]] = []
+    compilation.submit(Regex("(("), results.append)
+    loop.turn()
+    compilation.submit(Regex("(("), results.append)
+    assert len(results) == 1, "not before the caller has its ticket"
+    dropped = compilation.submit(Regex("(("), results.append)
+    compilation.drop(dropped)
+    loop.turn(2)
+    assert [str(future.exception()) for future in results] == ["(("] * 2
+    assert (compiler.begun.qsize(), stats.grammar_compilations, stats.grammar_failures) == (1, 1, 3)
+
+
+def test_what_failed_for_want_of_time_is_tried_again(
+    make: Callable[..., Compilation], compiler: Compiler, loop: Loop
+) -> None:
+    compilation = make()
+    results: list[Future[Any]] = []
+    for _ in range(2):
+        compilation.submit(Regex("late"), results.append)
+        loop.turn()
+    assert compiler.begun.qsize() == 2
+
+
+def test_what_nobody_waits_for_any_more_is_told_to_stop(
+    make: Callable[..., Compilation], compiler: Compiler, loop: Loop, stats: Stats
+) -> None:
+    compilation = make()
+    gate = compiler.gate(Regex("a"))
+    results: list[Future[Any]] = []
+    ticket = compilation.submit(Regex("a"), results.append)
+    compiler.begun.get(timeout=10)
+    compilation.drop(ticket)
+    gate.set()
+    loop.turn()
+    assert results == []
+    assert compilation.find(Regex("a")) is None
+    compilation.submit(Regex("a"), results.append)  # is no failure to be told again
+    loop.turn()
+    assert results[0].result() == compiler.kept[Regex("a")]
+    assert stats.grammar_failures == 0

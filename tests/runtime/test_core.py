@@ -144,7 +144,7 @@ def test_a_constraint_that_takes_too_long_to_compile_fails_its_request_alone(
     compiler, release = engine._core._compilation._compiler, threading.Event()
     real = compiler.compile
 
-    def compile_slowly(spec: Any) -> Any:
+    def compile_slowly(spec: Any, is_cancelled: Any = None) -> Any:
         if spec == Regex("slow"):
             release.wait(20)
         return real(spec)
@@ -169,7 +169,7 @@ def test_a_constraint_that_takes_too_long_to_compile_fails_its_request_alone(
 def test_cancelling_takes_its_compilation_out_of_the_queue(engine: Engine, assert_nothing_held: Clean) -> None:
     compiler, release, begun = engine._core._compilation._compiler, threading.Event(), []
 
-    def compile_slowly(spec: Any) -> Any:
+    def compile_slowly(spec: Any, is_cancelled: Any = None) -> Any:
         begun.append(spec)
         release.wait(20)
         raise ValueError("let go")
@@ -204,7 +204,7 @@ def test_a_constraint_nothing_can_follow_fails_its_request_alone(engine: Engine,
         def forced(self) -> list[int]:
             return []
 
-    engine._core._compilation._compiler.compile = lambda spec: Stuck()  # type: ignore[assignment, method-assign, return-value]
+    engine._core._compilation._compiler.compile = lambda spec, is_cancelled=None: Stuck()  # type: ignore[assignment, method-assign, return-value]
     with pytest.raises(RequestError, match="stuck"):
         engine.generate("x", {"regex": "a"})
     assert len(engine.generate("x", greedy(3))["output_ids"]) == 3
@@ -229,7 +229,7 @@ def test_shutdown_ends_everything_in_flight(make_engine: MakeEngine, busy: bool)
     release = threading.Event()
     compiler = engine._core._compilation._compiler
     real = compiler.compile
-    compiler.compile = lambda spec: (release.wait(10), real(spec))[1]  # type: ignore[method-assign]
+    compiler.compile = lambda spec, is_cancelled=None: (release.wait(10), real(spec))[1]  # type: ignore[method-assign]
     sessions = [engine.open() for _ in range(8)]
     handles: list[Any] = []
     for i, session in enumerate(sessions):

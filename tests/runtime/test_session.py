@@ -231,7 +231,7 @@ def test_cancel_ends_whatever_has_not_ended(make_engine: MakeEngine, assert_noth
     if phase == "compiling":
         compiler = engine._core._compilation._compiler
         real = compiler.compile
-        compiler.compile = lambda spec: (release.wait(10), real(spec))[1]  # type: ignore[method-assign]
+        compiler.compile = lambda spec, is_cancelled=None: (release.wait(10), real(spec))[1]  # type: ignore[method-assign]
     session = engine.open(program="agent")
     session.append([20] * (400 if phase in ("prefilling", "scoring", "forking") else 3))
     waiting: list[Handle[Any]] = []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -132,8 +131,8 @@ class Builder:
         if len(self._open) >= self._max_depth:
             raise GrammarLimit(f"json_schema: schemas nested deeper than {self._max_depth}")
         deadline = self.languages.deadline
-        if deadline is not None and len(self._built) % 64 == 0 and time.monotonic() > deadline:
-            raise GrammarLimit("json_schema: the time limit has passed")
+        if deadline is not None and len(self._built) % 64 == 0:
+            deadline.check("json_schema: the time limit has passed")
         self.logic.spend(1)
         self._open.add(key)
         self._path.append(key)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from grammars.deadline import Deadline
 from grammars.errors import GrammarLimit, InvalidSpec, UnsupportedConstraint
 from grammars.json.node import (
     FALSE,
@@ -197,7 +198,7 @@ def test_limits() -> None:
 
 def test_the_deadline_of_the_arena_holds() -> None:
     with pytest.raises(GrammarLimit, match="time limit"):
-        SchemaGraph({"type": "null"}, Languages(deadline=time.monotonic() - 1), Nodes())
+        SchemaGraph({"type": "null"}, Languages(deadline=Deadline(-1)), Nodes())
 
 
 WIDE = {

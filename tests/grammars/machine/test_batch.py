@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
 
-from grammars import GrammarLimit, JsonSchema, Matcher, Regex, fill_masks
+from grammars import GrammarLimit, JsonSchema, Matcher, Regex, Vocabulary, fill_masks
+from grammars.errors import GrammarTimeout
 from grammars.machine.batch import fill_batch
 from grammars.machine.engine import EngineLimits, MachineEngine
 from grammars.machine.kernels import Kernels
@@ -86,3 +88,29 @@ def test_a_row_that_cannot_be_filled_says_so_and_harms_no_other_call(engine: Mac
         fill_batch([bad, good], [0, 1], out)
     fill_batch([good], [1], out)
     assert out[1].tolist() == single([good])[0]
+    errors: dict[int, Exception] = {}
+    fill_batch([good, bad, good], [1, 0, 2], out := np.zeros((3, engine.tables.num_words), np.int32), errors)
+    assert [*errors] == [0]
+    assert isinstance(errors[0], GrammarLimit)
+    assert out[1:].tolist() == single([good, good])
+
+
+def negated_searches(count: int) -> JsonSchema:
+    """A conjunction whose states multiply."""
+    patterns = [f"{'abcdef'[at]}.{{{8 + at}}}{'zyxwvu'[at]}.*[0-9]{{{at + 2}}}x" for at in range(count)]
+    return JsonSchema.of({"type": "string", "allOf": [{"not": {"pattern": pattern}} for pattern in patterns]})
+
+
+def test_a_row_whose_mask_takes_too_long_ends_soon_and_alone(smollm2: Vocabulary) -> None:
+    engine = MachineEngine(smollm2)
+    bad, good = engine.compile(negated_searches(6)).matcher(), engine.compile(Regex("a+")).matcher()
+    assert bad.read(b'"abc') == 4
+    out = np.zeros((3, engine.tables.num_words), np.int32)
+    errors: dict[int, Exception] = {}
+    begin = time.thread_time()
+    fill_masks([good, bad, good], out, errors)
+    assert time.thread_time() - begin < 0.6
+    assert [*errors] == [1]
+    assert isinstance(errors[1], GrammarTimeout)
+    assert "not found out within 0.3 s" in str(errors[1])
+    assert out[[0, 2]].tolist() == single([good, good])

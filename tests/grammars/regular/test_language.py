@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from grammars import GrammarLimit, InvalidSpec
+from grammars.deadline import Deadline
 from grammars.regular.charset import CharSet
 from grammars.regular.language import Language, Languages
 
@@ -179,7 +180,7 @@ def test_an_automaton_takes_part_in_everything() -> None:
 
 
 def test_a_deadline_ends_work() -> None:
-    languages = Languages(deadline=time.monotonic() - 1)
+    languages = Languages(deadline=Deadline(-1))
     letters = languages.ranges([(97, 98)])
     some = languages.concat(languages.repeat(letters, 0, None), languages.literal("a"), languages.repeat(letters, 9, 9))
     with pytest.raises(GrammarLimit, match="time"):

@@ -24,6 +24,7 @@ FILES = {
     "old.json": '{"type": "integer", "divisibleBy": 2}',
     "wrong.json": '{"type": "foo"}',
     "lines.txt": "a\\nb[0-9]c",
+    "accents.txt": "(na|né)é(xyz|à|è)",
     "what.yaml": "a: b",
 }
 
@@ -152,3 +153,24 @@ def test_help_loads_nothing_heavy() -> None:
     code = "import sys; from sgdsl.cli.parser import build_parser; build_parser()"
     shown = f"print([name for name in {heavy} if name in sys.modules])"
     assert subprocess.check_output([sys.executable, "-c", f"{code}; {shown}"], text=True).strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("text", "allowed"),
+    [
+        ("naü", "only 'é'"),  # the first byte of a wrong character is that of the right one
+        ("naéü", "x, characters beyond ASCII"),
+        ("nü", "a, characters beyond ASCII"),
+        ("", "n"),
+        ("naéx", "only 'yz'"),
+    ],
+)
+def test_what_was_allowed_is_told_in_whole_characters(text: str, allowed: str, sgdsl: Sgdsl) -> None:
+    _, out, _ = sgdsl("grammars", "check", "accents.txt", "--explain", text)
+    assert out.splitlines()[-1] == f"allowed: {allowed}"
+
+
+def test_a_text_that_is_forced_up_to_within_a_character_ends_before_it(sgdsl: Sgdsl, tmp_path: Path) -> None:
+    (tmp_path / "forced.txt").write_text("abc(à|è)", encoding="utf-8")
+    _, out, _ = sgdsl("grammars", "check", "forced.txt", "--explain", "x")
+    assert out.splitlines()[-1] == "allowed: only 'abc'"
