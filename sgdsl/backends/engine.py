@@ -28,6 +28,9 @@ class EngineBackend:
         self.capabilities = Capabilities(
             concurrency=min(MOST_THREADS, engine.config.scheduler.max_running_requests),
             context_length=engine.context_length,
+            unconditional=True,
+            priority=True,
+            hints=True,
         )
         self.chat_template = cast("ChatTemplate | None", engine.chat_template)
 

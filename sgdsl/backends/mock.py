@@ -77,7 +77,9 @@ class Mock:
     ) -> None:
         if isinstance(script, str | bytes):
             raise InvalidArgument(f"script={script!r} is not allowed: a list, a dict or a function")
-        self.capabilities = Capabilities(labels=True, concurrency=concurrency, context_length=context_length)
+        self.capabilities = Capabilities(
+            labels=True, unconditional=True, concurrency=concurrency, context_length=context_length
+        )
         self.chat_template = chat_template
         self.latency = latency
         self.calls: list[MockCall] = []
