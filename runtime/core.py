@@ -31,6 +31,7 @@ from runtime.session_state import SessionState
 from runtime.session_table import SessionTable
 from runtime.stats import Stats
 from runtime.stepper import Stepper
+from runtime.unconditional import UnconditionalLogprobs
 
 if TYPE_CHECKING:
     from grammars.compiler import GrammarCompiler
@@ -63,6 +64,7 @@ class EngineCore:
     ) -> None:
         self.budget = budget
         self.tokenizer = tokenizer
+        self.unconditional = UnconditionalLogprobs()
         self.constants = ConstantTexts(tokenizer)
         self.cache = PrefixCache(budget.num_pages, budget.page_size)
         self.sessions = SessionTable(self.cache, runner.copy_slots)
@@ -235,7 +237,9 @@ class EngineCore:
                 f"the prompt has {prompt} tokens; max_total_tokens={self.budget.max_total_tokens} cannot hold it"
             )
 
-    def request(self, session: SessionState, max_new_tokens: int | None, logits_from: int | None) -> Request:
+    def request(
+        self, session: SessionState, max_new_tokens: int | None, logits_from: int | None, priority: int = 0
+    ) -> Request:
         """A request for the session's tokens."""
         if session.sequence is None:
             raise EngineError("the session was never opened")
@@ -248,6 +252,7 @@ class EngineCore:
             prompt_len=prompt,
             max_length=max(prompt, min(wanted, limit)),
             logits_from=logits_from,
+            priority=priority,
         )
 
     def submit(self, job: Job) -> None:
@@ -255,14 +260,18 @@ class EngineCore:
         self._stepper.submit(job)
 
     def prefill(
-        self, session: SessionState, then: Callable[[int], None], otherwise: Callable[[BaseException], None]
+        self,
+        session: SessionState,
+        then: Callable[[int], None],
+        otherwise: Callable[[BaseException], None],
+        priority: int = 0,
     ) -> None:
         """Computes what the session's tokens lack in KV, then calls `then` with how many tokens lacked nothing."""
         if session.sequence is not None and session.sequence.kv_len >= len(session.tokens):
             then(len(session.tokens))
             return
         self.check_length(session, 0)
-        request = self.request(session, 0, None)
+        request = self.request(session, 0, None, priority)
         self.submit(PrefillJob(session, request, lambda: then(request.cached_tokens or 0), otherwise))
 
     def compile_ahead(self, spec: Spec) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import threading
 from collections.abc import AsyncIterator, Callable, Generator, Iterator, Sequence
 from contextlib import suppress
@@ -12,7 +13,7 @@ from typing import Any, Generic, TypeVar
 
 from runtime.errors import anew
 
-__all__ = ["Chunk", "Generation", "Handle", "Scores", "TokenLogprob"]
+__all__ = ["Chunk", "Generation", "Handle", "Scores", "TokenLogprob", "gains"]
 
 T = TypeVar("T")
 
@@ -76,6 +77,7 @@ class Scores:
     Attributes:
         index: position of the chosen alternative.
         logprobs: per alternative, of each of its tokens after the common boundary.
+        unconditional_logprobs: the same without the prompt, the first token's being 0; None where not asked for.
         token_ids: per alternative, those tokens.
         prompt_tokens, cached_tokens: as in Generation, summed over nothing but the common prompt.
         total_seconds: since submission.
@@ -84,9 +86,27 @@ class Scores:
     index: int
     logprobs: tuple[tuple[float, ...], ...]
     token_ids: tuple[tuple[int, ...], ...]
+    unconditional_logprobs: tuple[tuple[float, ...], ...] | None = None
     prompt_tokens: int = 0
     cached_tokens: int = 0
     total_seconds: float = 0.0
+
+    @property
+    def basis(self) -> tuple[tuple[float, ...], ...]:
+        """What the choice was made from: `logprobs`, less the unconditional ones where they were asked for."""
+        if self.unconditional_logprobs is None:
+            return self.logprobs
+        return gains(self.logprobs, self.unconditional_logprobs)
+
+
+def gains(
+    logprobs: Sequence[Sequence[float]], unconditional: Sequence[Sequence[float]]
+) -> tuple[tuple[float, ...], ...]:
+    """By how much the prompt changes each token's log probability; what is impossible with it stays impossible."""
+    return tuple(
+        tuple(-math.inf if own == -math.inf else own - other for own, other in zip(row, without, strict=True))
+        for row, without in zip(logprobs, unconditional, strict=True)
+    )
 
 
 @dataclass(eq=False, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 __all__ = ["Hint"]
 
@@ -23,3 +23,10 @@ class Hint:
     remaining_calls: int | None = None
     remaining_tokens: int | None = None
     extends_again: bool | None = None
+
+    def over(self, earlier: Hint | None) -> Hint:
+        """This, with what it does not know taken from an earlier hint."""
+        if earlier is None:
+            return self
+        known = {f.name: getattr(self, f.name) for f in fields(self) if getattr(self, f.name) is not None}
+        return Hint(**{f.name: known.get(f.name, getattr(earlier, f.name)) for f in fields(self)})

@@ -39,6 +39,7 @@ class Request:
         num_run: tokens that went through the model for this request at least once, or needed not to at first.
         cached_tokens: prompt tokens that needed no computing when it was first admitted; None before that.
         num_retractions: how often it had to give up its memory.
+        priority: higher ones are admitted first.
         num_passed: how often others were admitted while it waited.
     """
 
@@ -52,6 +53,7 @@ class Request:
     num_run: int = 0
     cached_tokens: int | None = None
     num_retractions: int = 0
+    priority: int = 0
     num_passed: int = 0
     match_version: int = field(default=-1, repr=False)
     match_length: int = field(default=0, repr=False)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from typing_extensions import override
 
 from runtime.errors import InvalidParameter
-from runtime.handle import Handle, Scores
+from runtime.handle import Handle, Scores, gains
 from runtime.job import PrefillJob
 from runtime.request import Phase
 from runtime.script import Op
@@ -46,13 +47,20 @@ class Score(Op):
         alternatives: tokens of that text and each alternative together.
         choose: token log probabilities of every alternative → index of the one to take.
         handle: who waits.
+        unconditional: each token's log probability without the prompt is taken off, before `choose` sees them. Those
+            are of the alternative's ids alone, with no begin token before them; the first one's is 0.
+        priority: of its requests.
     """
 
     tail: Sequence[int]
     alternatives: Sequence[Sequence[int]]
     choose: Choose
     handle: Handle[Scores]
+    unconditional: bool = False
+    priority: int = 0
     _jobs: list[PrefillJob] = field(default_factory=list)
+    _alone: dict[tuple[int, ...], PrefillJob] = field(default_factory=dict)
+    _without: dict[tuple[int, ...], tuple[float, ...]] = field(default_factory=dict)
     _left: int = 0
     _submitted: float = field(default_factory=time.perf_counter)
     _cached: int = 0
@@ -67,29 +75,51 @@ class Score(Op):
         suffixes = [alternative[healed:] for alternative in self.alternatives]
         for suffix in suffixes:
             core.check_length(session, 0, num_extra=len(suffix))
-        core.prefill(session, lambda cached: self._fan_out(core, session, suffixes, cached), self.handle.fail)
+        then = partial(self._fan_out, core, session, suffixes)
+        core.prefill(session, then, self.handle.fail, self.priority)
 
     def _fan_out(self, core: EngineCore, session: SessionState, suffixes: Sequence[Sequence[int]], cached: int) -> None:
         self._cached = cached
         base = len(session.tokens)
-        self._left = len(suffixes)
+        alone = self._unknown(core, session, suffixes)
+        self._left = len(suffixes) + len(alone)
         for suffix in suffixes:
             branch = SessionState(session.namespace, session.program)
             core.sessions.fork(session, branch)
-            for token in suffix:
-                branch.add(token, "generated")
-            request = core.request(branch, 0, base - 1)
-            job = PrefillJob(branch, request, lambda: self._one_done(core, session), lambda e: self._failed(core, e))
-            self._jobs.append(job)
-            job.owner = session
-            core.submit(job)
+            self._jobs.append(self._run(core, session, branch, suffix, base - 1))
+        for ids in alone:
+            branch = SessionState(session.namespace, session.program)
+            core.sessions.take_up(branch)
+            self._alone[ids] = self._run(core, session, branch, ids, 0)
+
+    def _unknown(
+        self, core: EngineCore, session: SessionState, suffixes: Sequence[Sequence[int]]
+    ) -> list[tuple[int, ...]]:
+        """The alternatives to be run without the prompt, each once; notes what is known of the others."""
+        if not self.unconditional:
+            return []
+        rows = {ids: core.unconditional.find(session.namespace, ids) for ids in map(tuple, suffixes)}
+        self._without = {ids: row for ids, row in rows.items() if row is not None}
+        return [ids for ids, row in rows.items() if row is None]
+
+    def _run(
+        self, core: EngineCore, session: SessionState, branch: SessionState, ids: Sequence[int], logits_from: int
+    ) -> PrefillJob:
+        """Has `ids` computed on a branch, with their log probabilities."""
+        for token in ids:
+            branch.add(token, "generated")
+        request = core.request(branch, 0, logits_from, self.priority)
+        job = PrefillJob(branch, request, lambda: self._one_done(core, session), lambda e: self._failed(core, e))
+        job.owner = session
+        core.submit(job)
+        return job
 
     def _failed(self, core: EngineCore, error: BaseException) -> None:
         self.handle.fail(error)
         self._drop_branches(core)
 
     def _drop_branches(self, core: EngineCore) -> None:
-        for job in self._jobs:
+        for job in (*self._jobs, *self._alone.values()):
             if job.request.phase is Phase.ENDED:
                 core.sessions.drop(job.session)
 
@@ -100,7 +130,8 @@ class Score(Op):
         base = len(session.tokens)
         scores = tuple(tuple(entry.logprob for entry in job.logprobs) for job in self._jobs)
         token_ids = tuple(tuple(job.session.tokens[base:]) for job in self._jobs)
-        index = self.choose(scores)
+        without = self._without_prompt(core, session, token_ids) if self.unconditional else None
+        index = self.choose(scores if without is None else gains(scores, without))
         if not 0 <= index < len(scores):
             raise InvalidParameter("choose", index, f"an index in 0..{len(scores) - 1}")
         core.sessions.take_over(session, self._jobs[index].session)
@@ -110,11 +141,21 @@ class Score(Op):
                 index=index,
                 logprobs=scores,
                 token_ids=token_ids,
+                unconditional_logprobs=without,
                 prompt_tokens=base,
                 cached_tokens=self._cached,
                 total_seconds=time.perf_counter() - self._submitted,
             )
         )
+
+    def _without_prompt(
+        self, core: EngineCore, session: SessionState, token_ids: Sequence[tuple[int, ...]]
+    ) -> tuple[tuple[float, ...], ...]:
+        for ids, job in self._alone.items():
+            row = (0.0, *(entry.logprob for entry in job.logprobs))
+            core.unconditional.keep(session.namespace, ids, row)
+            self._without[ids] = row
+        return tuple(self._without[ids] for ids in token_ids)
 
     @override
     def abandon(self, error: BaseException) -> None:

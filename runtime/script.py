@@ -26,10 +26,11 @@ from runtime.session_state import ORIGINS
 if TYPE_CHECKING:
     from grammars import Grammar, Matcher
     from runtime.core import EngineCore
+    from runtime.hint import Hint
     from runtime.session import Session
     from runtime.session_state import SessionState
 
-__all__ = ["Append", "Close", "Fork", "Generate", "Mark", "Op", "Tokens", "Truncate"]
+__all__ = ["Append", "Close", "Foretell", "Fork", "Generate", "Mark", "Op", "Tokens", "Truncate"]
 
 
 class Op(ABC):
@@ -96,6 +97,18 @@ class Tokens(_Report):
     @override
     def begin(self, core: EngineCore, session: SessionState) -> None:
         self.handle.finish([(token, ORIGINS[o]) for token, o in zip(session.tokens, session.origins, strict=True)])
+
+
+@dataclass(eq=False, slots=True)
+class Foretell(Op):
+    """Notes what is known of the session's future at this point."""
+
+    hint: Hint
+
+    @override
+    def begin(self, core: EngineCore, session: SessionState) -> None:
+        session.hint = self.hint.over(session.hint)
+        core.stats.hints += 1
 
 
 @dataclass(eq=False, slots=True)
@@ -180,7 +193,7 @@ class Generate(Op):
         matcher = self._matcher(core, grammar, skipped)
         # Position i's logits speak of token i + 1, and nothing speaks of token 0.
         first = None if self.logprob_start is None else max(0, self.logprob_start - 1)
-        request = core.request(session, params.max_new_tokens, first)
+        request = core.request(session, params.max_new_tokens, first, params.priority)
         ends = core.tokenizer.eos_token_ids
         row = SamplingRow(
             params,

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 from runtime.errors import InvalidParameter
 from runtime.handle import Generation, Handle, Scores
+from runtime.hint import Hint
 from runtime.sampling.params import SamplingParams
 from runtime.scoring import Choose, Score
-from runtime.script import Append, Close, Fork, Generate, Mark, Op, Tokens, Truncate
+from runtime.script import Append, Close, Foretell, Fork, Generate, Mark, Op, Tokens, Truncate
 from runtime.session_state import SessionState
 
 if TYPE_CHECKING:
@@ -104,12 +105,17 @@ class Session:
         self._record(Generate(params, handle, top_logprobs, logprob_start))
         return handle
 
-    def score(self, choices: Sequence[str], choose: Choose) -> Handle[Scores]:
+    def score(
+        self, choices: Sequence[str], choose: Choose, *, unconditional: bool = False, priority: int = 0
+    ) -> Handle[Scores]:
         """Scores every choice as the continuation of the text, and goes on with the one `choose` takes.
 
         Args:
             choices: non-empty strings.
             choose: token log probabilities per choice → index. Called in the engine's thread: quick and pure.
+            unconditional: what `choose` gets is how much more likely the prompt makes each token: the log probability
+                of the same ids without the prompt is taken off.
+            priority: as in `SamplingParams`.
 
         Raises:
             InvalidParameter: no choice, or an empty one.
@@ -121,7 +127,7 @@ class Session:
             # To an empty session the engine itself gives the begin token.
             add_bos = bool(self._tail) and self._tail_begins
             ids = [self._tokenizer.encode(self._tail + choice, add_bos=add_bos) for choice in choices]
-            self._record(Score(self._tail_ids, ids, choose, handle))
+            self._record(Score(self._tail_ids, ids, choose, handle, unconditional, priority))
         return handle
 
     def fork(self, n: int) -> list[Session]:
@@ -149,6 +155,10 @@ class Session:
         handle: Handle[list[tuple[int, str]]] = Handle(_flush=self.flush)
         self._record_between(Tokens(handle))
         return handle
+
+    def hint(self, hint: Hint) -> None:
+        """What is known of the program's future at this point of the script; it adds to what was known before."""
+        self._record_between(Foretell(hint))
 
     def mark(self) -> Handle[int]:
         """The number of tokens at this point of the script, for `truncate`; what stands before it is not healed."""

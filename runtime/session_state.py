@@ -10,6 +10,7 @@ from runtime.errors import RequestCancelled, anew
 
 if TYPE_CHECKING:
     from runtime.compilation import Ticket
+    from runtime.hint import Hint
     from runtime.job import Job
     from runtime.memory.cache import PrefixCache
     from runtime.memory.sequence import SequenceKV
@@ -32,6 +33,7 @@ class SessionState:
         awaiting: an operation begun that has no job yet, because its grammar is being compiled.
         ticket: of that compilation.
         error: why it can do nothing more.
+        hint: what is known of its future; None while nothing is.
         marked: tokens before this place stay as they are: somebody may return to it.
         is_ending: it failed before its script came to the close in it, which is still due.
     """
@@ -49,6 +51,7 @@ class SessionState:
         self.is_ending = False
         self.is_closed = False
         self.is_suspended = False
+        self.hint: Hint | None = None
         self.last_use = 0
         self.marked = 0
         self._origins = bytearray()

@@ -20,6 +20,7 @@ class Stats:
         forced_tokens: appended by a grammar without the model.
         steps: forward passes.
         requests, failed_requests: ended, and ended with an error.
+        hints: received about programs' futures.
         grammar_compilations: constraints compiled, the failed ones included. grammar_failures: failed, or given up.
         grammar_cache_hits: requests whose constraint was compiled already.
         grammar_compile_seconds, grammar_mask_seconds: spent on compiling, and on filling masks, off the step loop.
@@ -34,6 +35,7 @@ class Stats:
     steps: int = 0
     requests: int = 0
     failed_requests: int = 0
+    hints: int = 0
     grammar_compilations: int = 0
     grammar_cache_hits: int = 0
     grammar_failures: int = 0

@@ -20,7 +20,11 @@ __all__ = [
 ]
 
 Logprobs: TypeAlias = Sequence[Sequence[float]]
-"""Per choice, the log probability of each of its tokens given the prompt and the tokens before."""
+"""Per choice, the log probability of each of its tokens given the prompt and the tokens before.
+
+Of a method that needs "unconditional", less that of the same tokens without the prompt; of the first nothing is taken
+off.
+"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from runtime.handle import Chunk, Generation, Handle, Scores
+from runtime.hint import Hint
 from sgdsl import ir
 from sgdsl.awaited import Awaited
 from sgdsl.choices import draw
@@ -21,7 +22,14 @@ from sgdsl.outcome import Outcome, of_generations, of_scores
 from sgdsl.usage import Usage
 
 if TYPE_CHECKING:
-    from sgdsl.backends.base import Backend, BackendSession, HintedSession, LabelledSession
+    from sgdsl.backends.base import (
+        Backend,
+        BackendSession,
+        Capabilities,
+        HintedSession,
+        LabelledSession,
+        ScoringSession,
+    )
     from sgdsl.step import Step
     from sgdsl.stream import Stream
 
@@ -41,10 +49,16 @@ def check_capability(node: ir.Node | Awaited, backend: Backend) -> None:
         kind = type(node.constraint).__name__
         if kind not in able.constraints:
             raise BackendCapabilityError(f"a gen constrained by {kind}", backend.name)
-    if isinstance(node, ir.Select) and node.method.needs == "nothing" and not able.score:
+    if isinstance(node, ir.Select) and not _can_score(node, able):
         raise BackendCapabilityError(f"a select by {node.method.name}", backend.name)
     if isinstance(node, ir.Checkpoint | ir.Rollback | ir.Tokens) and not able.tokens:
         raise BackendCapabilityError(type(node).__name__.lower(), backend.name)
+
+
+def _can_score(node: ir.Select, able: Capabilities) -> bool:
+    if node.method.needs == "unconditional":
+        return able.score and able.unconditional
+    return able.score or node.method.needs == "generate"
 
 
 def execute(stream: Stream, step: Step) -> None:
@@ -84,8 +98,10 @@ def _gen(stream: Stream, step: Step) -> None:
     for sample, session in enumerate([main, *others]):
         _label(stream, session, node.name)
         params = sampling.one(node.constraint, sample)
-        if node.token_healing or node.reasoning is not None:
-            params = replace(params, token_healing=node.token_healing, constraint_after=_marker(node))
+        if node.token_healing or node.reasoning is not None or node.priority:
+            params = replace(
+                params, token_healing=node.token_healing, constraint_after=_marker(node), priority=node.priority or 0
+            )
         handles.append(session.generate(params, top_logprobs=top_logprobs, logprob_start=start))
     for session in others:
         session.flush()
@@ -113,9 +129,17 @@ def _select(stream: Stream, step: Step) -> None:
     if node.method.needs == "generate":
         _select_by_generating(stream, step, node)
     else:
-        handle = session.score(node.choices, partial(_choose, node))
+        handle = _score(session, node)
         _follow(stream, step, [handle], partial(_scored, stream, node))
     _limit(stream, step, node.timeout)
+
+
+def _score(session: BackendSession, node: ir.Select) -> Handle[Scores]:
+    choose, unconditional = partial(_choose, node), node.method.needs == "unconditional"
+    if node.priority is None and not unconditional:
+        return session.score(node.choices, choose)
+    scoring = cast("ScoringSession", session)
+    return scoring.score(node.choices, choose, unconditional=unconditional, priority=node.priority or 0)
 
 
 def _scored(stream: Stream, node: ir.Select, results: Sequence[Scores]) -> Outcome:
@@ -135,7 +159,9 @@ def _select_by_generating(stream: Stream, step: Step, node: ir.Select) -> None:
     from grammars.spec import Choice
     from runtime.sampling.params import SamplingParams
 
-    params = SamplingParams(max_new_tokens=None, temperature=0.0, constraint=Choice(node.choices))
+    params = SamplingParams(
+        max_new_tokens=None, temperature=0.0, constraint=Choice(node.choices), priority=node.priority or 0
+    )
     handle = stream.live_session.generate(params, top_logprobs=0)
 
     def settle(results: Sequence[Generation]) -> Outcome:
@@ -152,6 +178,8 @@ def _fork(stream: Stream, step: Step) -> None:
     stream.put_held()
     sessions = stream.live_session.fork(len(node.children))
     for index, session in zip(node.children, sessions, strict=True):
+        if stream.run.backend.capabilities.hints:
+            cast("HintedSession", session).hint(Hint(gang=node.children[0]))
         stream.run.streams[index].take(session)
 
 

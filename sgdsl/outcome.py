@@ -88,7 +88,7 @@ def of_scores(node: Select, result: Scores) -> Outcome:
     meta = {
         "choices": list(node.choices),
         "index": result.index,
-        "scores": node.method.scores(result.logprobs),
+        "scores": node.method.scores(result.basis),
         "token_logprobs": [list(row) for row in result.logprobs],
         "token_ids": [list(row) for row in result.token_ids],
         "prompt_tokens": result.prompt_tokens,
@@ -97,6 +97,8 @@ def of_scores(node: Select, result: Scores) -> Outcome:
         "finish_reason": "stop",
         "total_seconds": result.total_seconds,
     }
+    if result.unconditional_logprobs is not None:
+        meta["unconditional_token_logprobs"] = [list(row) for row in result.unconditional_logprobs]
     return Outcome(choice, choice, meta)
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Unpack
 
 from sgdsl.choices import ChoicesMethod, token_length_normalized
-from sgdsl.errors import BackendCapabilityError, InvalidArgument, NotSupported
+from sgdsl.errors import InvalidArgument, NotSupported
 from sgdsl.ir import Gen, Node, ScopeEnd, Select, Text
 from sgdsl.options import CONSTRAINTS, GenOptions, PlainOptions
 from sgdsl.sampling import Sampling
@@ -153,8 +153,6 @@ def select(
         raise InvalidArgument(f"temperature={temperature!r} is not allowed: a finite number of at least 0")
     if not isinstance(choices_method, ChoicesMethod):
         raise InvalidArgument(f"choices_method={choices_method!r} is not allowed: one of sgdsl.choices")
-    if choices_method.needs == "unconditional":
-        raise BackendCapabilityError(f"choices_method={choices_method.name}", "default")
     if choices_method.needs == "generate" and warmth > 0:
         raise InvalidArgument(f"temperature={temperature!r} is not allowed with {choices_method.name}: it is greedy")
     Sampling.of({"seed": seed})

@@ -41,6 +41,7 @@ class SamplingParams:
         token_healing: the first token may begin inside the prompt's last ones, which are taken back for it.
         jump_forward: tokens the grammar leaves no choice about are appended without the model, where the engine's
             setting of that name allows it too.
+        priority: of the requests that wait, those with the higher one are admitted first.
 
     Raises:
         InvalidParameter: naming the field, its value and what is allowed.
@@ -66,6 +67,7 @@ class SamplingParams:
     constraint_after: str | None = None
     token_healing: bool = False
     jump_forward: bool = True
+    priority: int = 0
 
     def __post_init__(self) -> None:
         if self.max_new_tokens is not None:
@@ -90,6 +92,8 @@ class SamplingParams:
         for token, bias in self.logit_bias.items():
             _integer("logit_bias token", token, 0)
             _number(f"logit_bias[{token}]", bias, -_MAX_BIAS, _MAX_BIAS)
+        if isinstance(self.priority, bool) or not isinstance(self.priority, int):
+            raise InvalidParameter("priority", self.priority, "an integer")
         _boolean("ignore_eos", self.ignore_eos)
         _boolean("token_healing", self.token_healing)
         _boolean("jump_forward", self.jump_forward)

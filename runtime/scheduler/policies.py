@@ -8,7 +8,7 @@ from types import MappingProxyType
 from runtime.memory.cache import PrefixCache
 from runtime.request import Request
 
-__all__ = ["POLICIES", "Order", "fcfs", "lpm"]
+__all__ = ["PATIENCE", "POLICIES", "Order", "by_priority", "fcfs", "lpm"]
 
 Order = Callable[[Sequence[Request], PrefixCache], list[Request]]
 
@@ -40,6 +40,21 @@ def lpm(waiting: Sequence[Request], cache: PrefixCache) -> list[Request]:
 
 def _lpm_key(request: Request) -> tuple[bool, bool, int]:
     return request.num_retractions == 0, request.num_passed < PATIENCE, -request.match_length
+
+
+def by_priority(ordered: Sequence[Request], is_turn_of_oldest: bool) -> list[Request]:
+    """Higher priorities first, in the given order among equals.
+
+    Args:
+        is_turn_of_oldest: whoever has been passed over most often goes before all: a share of the places is kept for
+            those who would else never get one.
+    """
+    ranked = sorted(ordered, key=lambda request: -request.priority)
+    if is_turn_of_oldest and ranked:
+        oldest = max(ranked, key=lambda request: request.num_passed)
+        ranked.remove(oldest)
+        ranked.insert(0, oldest)
+    return ranked
 
 
 POLICIES: Mapping[str, Order] = MappingProxyType({"fcfs": fcfs, "lpm": lpm})

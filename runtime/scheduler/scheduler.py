@@ -14,7 +14,7 @@ from runtime.memory.cache import PrefixCache
 from runtime.request import Phase, Request
 from runtime.scheduler.estimate import LengthEstimate
 from runtime.scheduler.plan import StepPlan
-from runtime.scheduler.policies import POLICIES
+from runtime.scheduler.policies import PATIENCE, POLICIES, by_priority
 
 __all__ = ["Scheduler"]
 
@@ -35,6 +35,7 @@ class Scheduler:
         self.running: list[Request] = []
         self.num_retractions = 0
         self.estimate = LengthEstimate()
+        self._since_oldest = 0
         self._order = POLICIES[config.policy]
         self._reclaim = reclaim
 
@@ -125,7 +126,8 @@ class Scheduler:
         if not self.waiting or plan.exhausted:
             return
         admitted = False
-        for request in self._order(self.waiting, self.cache):
+        ordered = self._ordered()
+        for request in ordered:
             if budget <= 0 or len(self.running) >= self.config.max_running_requests:
                 break
             if self._is_being_filled(request):
@@ -135,9 +137,21 @@ class Scheduler:
             admitted = True
             budget -= self._extend(plan, request, budget)
         if admitted:
+            was_turn = self._since_oldest >= PATIENCE and ordered[0].phase is Phase.RUNNING
+            self._since_oldest = 0 if was_turn else self._since_oldest + 1
             self.waiting = [request for request in self.waiting if request.phase is Phase.WAITING]
             for request in self.waiting:
                 request.num_passed += 1
+
+    def _ordered(self) -> list[Request]:
+        """The waiting requests as they are offered places; where priorities differ, one turn in many is the oldest's.
+
+        Were everybody put first who has waited long, a long queue would come before every fresh high priority.
+        """
+        ordered = self._order(self.waiting, self.cache)
+        if all(request.priority == ordered[0].priority for request in ordered):
+            return ordered
+        return by_priority(ordered, self._since_oldest >= PATIENCE)
 
     def _is_being_filled(self, request: Request) -> bool:
         """Whether a running request is about to compute this one's next page: waiting a step saves computing it."""

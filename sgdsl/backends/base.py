@@ -24,6 +24,7 @@ __all__ = [
     "HintedSession",
     "ImageSession",
     "LabelledSession",
+    "ScoringSession",
     "TokenizingBackend",
 ]
 
@@ -45,8 +46,9 @@ class Capabilities:
     Attributes:
         constraints: names of the spec classes its gens can be held to.
         score: it has token log probabilities of given texts.
+        unconditional: also without the prompt; its sessions are `ScoringSession`s.
         tokens: it has token ids, checkpoints and rollbacks.
-        priority: its requests have priorities.
+        priority: its requests have priorities; its sessions are `ScoringSession`s.
         labels: its sessions are `LabelledSession`s.
         images: its sessions are `ImageSession`s.
         concat: its sessions are `ConcatSession`s.
@@ -59,6 +61,7 @@ class Capabilities:
 
     constraints: frozenset[str] = _EVERY_SPEC
     score: bool = True
+    unconditional: bool = False
     tokens: bool = True
     priority: bool = False
     labels: bool = False
@@ -112,6 +115,20 @@ class LabelledSession(BackendSession, Protocol):
 
     def label(self, name: str | None) -> None:
         """The next generate or score is for the variable `name`."""
+
+
+class ScoringSession(BackendSession, Protocol):
+    """A session whose scores can be asked for in more ways."""
+
+    def score(
+        self, choices: Sequence[str], choose: Choose, *, unconditional: bool = False, priority: int = 0
+    ) -> Handle[Scores]:
+        """As `BackendSession.score`.
+
+        Args:
+            unconditional: what `choose` gets is the log probability of each token less that without the prompt.
+            priority: higher runs first.
+        """
 
 
 class ImageSession(BackendSession, Protocol):

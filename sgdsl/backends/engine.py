@@ -33,6 +33,9 @@ class EngineBackend:
             context_length=engine.context_length,
             tokenizes=True,
             compiles_ahead=True,
+            unconditional=True,
+            priority=True,
+            hints=True,
         )
         self.chat_template = cast("ChatTemplate | None", engine.chat_template)
 

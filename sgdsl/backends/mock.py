@@ -78,7 +78,7 @@ class Mock:
         if isinstance(script, str | bytes):
             raise InvalidArgument(f"script={script!r} is not allowed: a list, a dict or a function")
         self.capabilities = Capabilities(
-            labels=True, tokenizes=True, concurrency=concurrency, context_length=context_length
+            labels=True, unconditional=True, tokenizes=True, concurrency=concurrency, context_length=context_length
         )  # fmt: skip
         self.chat_template = chat_template
         self.latency = latency

@@ -65,10 +65,12 @@ class MockSession:
         self._recorded.append(partial(self._generate, handle, params, self._label, top_logprobs, logprob_start))
         return handle
 
-    def score(self, choices: Sequence[str], choose: Choose) -> Handle[Scores]:
-        """Scores the choices so that the script's answer wins."""
+    def score(
+        self, choices: Sequence[str], choose: Choose, *, unconditional: bool = False, priority: int = 0
+    ) -> Handle[Scores]:
+        """Scores the choices so that the script's answer wins; without the prompt, every token is certain."""
         handle: Handle[Scores] = self._handle()
-        self._recorded.append(partial(self._score, handle, tuple(choices), choose, self._label))
+        self._recorded.append(partial(self._score, handle, tuple(choices), choose, self._label, unconditional))
         return handle
 
     def fork(self, n: int) -> list[MockSession]:
@@ -233,7 +235,9 @@ class MockSession:
         handle.push(chunk)
         return pause
 
-    def _score(self, handle: Handle[Scores], choices: tuple[str, ...], choose: Choose, name: str | None) -> None:
+    def _score(
+        self, handle: Handle[Scores], choices: tuple[str, ...], choose: Choose, name: str | None, unconditional: bool
+    ) -> None:
         from grammars.spec import Choice
         from runtime.sampling.params import SamplingParams
 
@@ -247,6 +251,7 @@ class MockSession:
         tokens = [tuple(self._mock.token_id(piece) for piece in pieces(choice)) for choice in choices]
         result = Scores(
             index=index, logprobs=rows, token_ids=tuple(tokens), prompt_tokens=len(self._tokens),
+            unconditional_logprobs=tuple((0.0,) * len(row) for row in rows) if unconditional else None,
             cached_tokens=min(self._computed, max(0, len(self._tokens) - 1)),
         )  # fmt: skip
         self._tokens.extend((token, "generated") for token in tokens[index])

@@ -15,6 +15,8 @@ from runtime.engine import Engine
 from runtime.errors import ContextLengthExceeded, InvalidParameter, RequestCancelled
 from runtime.sampling.params import SamplingParams
 from runtime.scoring import common_length
+from runtime.tokenizer import Tokenizer
+from runtime.unconditional import UnconditionalLogprobs
 
 Oracle = Callable[[list[int]], torch.Tensor]
 Clean = Callable[[Engine], None]
@@ -192,4 +194,88 @@ def test_alternatives_fit_a_pool_that_holds_only_some_of_them(
     for ids, logprobs in zip(result.token_ids, result.logprobs, strict=True):
         table = full_logprobs([9] * 17 + list(ids))
         assert list(logprobs) == pytest.approx([float(table[16 + i][t]) for i, t in enumerate(ids)], abs=1e-4)
+    assert_nothing_held(engine)
+
+
+@pytest.mark.parametrize("settings", [{}, {"page_size": 1}, {"page_size": 4, "chunked_prefill_size": 2}], ids=str)
+@pytest.mark.parametrize("with_bos", [False, True])
+def test_unconditional_scores_are_those_of_the_ids_alone(
+    make_engine: Callable[..., Engine],
+    full_logprobs: Oracle,
+    assert_nothing_held: Clean,
+    bos_tokenizer: Tokenizer,
+    tiny_tokenizer: Tokenizer,
+    settings: dict[str, Any],
+    with_bos: bool,
+) -> None:
+    engine = make_engine(tokenizer=bos_tokenizer if with_bos else tiny_tokenizer, **settings)
+    seen: list[Sequence[Sequence[float]]] = []
+
+    def choose(rows: Sequence[Sequence[float]]) -> int:
+        seen.append(rows)
+        return likeliest(rows)
+
+    choices = ["yes and no", "no", "true, or false"]
+    with engine.open() as session:
+        session.append("the answer is ")
+        result = session.score(choices, choose, unconditional=True).result(timeout=20)
+        prompt = [token for token, _ in session.tokens().result(timeout=20)][: result.prompt_tokens]
+    assert result.unconditional_logprobs is not None
+    for ids, given_prompt, alone, basis in zip(
+        result.token_ids, result.logprobs, result.unconditional_logprobs, seen[0], strict=True
+    ):
+        without = full_logprobs(list(ids))  # by hand: nothing before them, no begin token, and nothing for the first
+        wanted = [0.0] + [float(without[i][token]) for i, token in enumerate(ids[1:])]
+        assert list(alone) == pytest.approx(wanted, abs=1e-4)
+        table = full_logprobs(prompt + list(ids))
+        after = [float(table[len(prompt) - 1 + i][token]) for i, token in enumerate(ids)]
+        assert list(given_prompt) == pytest.approx(after, abs=1e-4)
+        assert list(basis) == pytest.approx([a - b for a, b in zip(after, wanted, strict=True)], abs=2e-4)
+    assert result.basis == tuple(seen[0])
+    assert result.index == likeliest(result.basis)
+    assert_nothing_held(engine)
+
+
+def test_ids_are_scored_alone_once_for_all_who_ask(engine: Engine, assert_nothing_held: Clean) -> None:
+    def requests() -> tuple[int, Any]:
+        before = engine.stats()["requests"]
+        with engine.open() as session:
+            session.append("is it ")
+            result = session.score(["yes and no", "then there"], likeliest, unconditional=True).result(timeout=20)
+        return engine.stats()["requests"] - before, result.unconditional_logprobs
+
+    first, rows = requests()
+    second, again = requests()
+    assert first - second == 2
+    assert again == rows
+    assert_nothing_held(engine)
+
+
+def test_unconditional_logprobs_are_forgotten_when_there_are_too_many() -> None:
+    known = UnconditionalLogprobs(most_tokens=5)
+    assert known.find("", (7,)) == (0.0,)
+    for ids in ((1, 2), (3, 4), (3, 4)):
+        known.keep("", ids, (0.0, -1.0))
+    assert known.find("", (1, 2)) == (0.0, -1.0)
+    assert known.find("other", (1, 2)) is None
+    known.keep("", (5, 6), (0.0, -2.0))
+    assert known.find("", (3, 4)) is None
+    assert known.find("", (1, 2)) == (0.0, -1.0)
+
+
+def test_cancelling_an_unconditional_score_leaves_nothing(engine: Engine, assert_nothing_held: Clean) -> None:
+    started = threading.Event()
+    session = engine.open()
+    session.append("the thing " * 20)
+
+    def choose(rows: Sequence[Sequence[float]]) -> int:
+        started.set()
+        return 0
+
+    engine._core.post(lambda: threading.Timer(0.0, session.cancel).start())
+    handle = session.score(["yes and no", "then there"] * 1, choose, unconditional=True)
+    session.cancel()
+    with pytest.raises(RequestCancelled):
+        handle.result(timeout=20)
+    session.close()
     assert_nothing_held(engine)

@@ -7,6 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import sgdsl as sg
+from runtime.handle import gains
 from sgdsl.choices import draw, greedy_token_selection, joint_likelihood, token_length_normalized
 
 rows = st.lists(
@@ -60,3 +62,23 @@ def test_draws_follow_the_softmax() -> None:
     assert drawn.count(0) / 4000 == pytest.approx(0.75, abs=0.03)
     assert drawn.count(2) == 0
     assert {draw([-1.0, -2.0], 0.01, generator) for _ in range(100)} == {0}
+
+
+def test_an_unconditional_method_asks_the_backend_for_more(mock: sg.Mock) -> None:
+    @sg.function
+    def pick(s: sg.ProgramState) -> str:
+        s += "Q" + sg.select("a", ["one two", "three"], choices_method=sg.unconditional_likelihood_normalized)
+        return str(s["a"])
+
+    state = pick.run(backend=sg.Mock({"a": [[-3.0, -1.0], [-1.5]]}))
+    assert state.ret_value == "three"
+    meta = state.get_meta_info("a")
+    assert meta["unconditional_token_logprobs"] == [[0.0, 0.0], [0.0]]
+    assert meta["scores"] == [-2.0, -1.5]
+    mock.capabilities = sg.Capabilities(labels=True)
+    with pytest.raises(sg.BackendCapabilityError, match="unconditional_likelihood_normalized"):
+        pick.run(backend=mock)
+
+
+def test_what_is_impossible_with_the_prompt_stays_impossible() -> None:
+    assert gains([[-1.0, -math.inf], [-2.0]], [[0.0, -math.inf], [-0.5]]) == ((-1.0, -math.inf), (-1.5,))

@@ -149,8 +149,6 @@ def test_select_checks_temperature_and_method() -> None:
         sg.select("a", ["x"], temperature=math.inf)
     with pytest.raises(ValueError, match="choices_method"):
         sg.select("a", ["x"], choices_method="best")  # type: ignore[arg-type]
-    with pytest.raises(sg.BackendCapabilityError, match="unconditional"):
-        sg.select("a", ["x"], choices_method=sg.unconditional_likelihood_normalized)
 
 
 def test_shorthands_are_dtypes() -> None:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from runtime.memory.cache import PrefixCache
 from runtime.request import Request
-from runtime.scheduler.policies import LPM_QUEUE_LIMIT, POLICIES, fcfs, lpm
+from runtime.scheduler.policies import LPM_QUEUE_LIMIT, POLICIES, by_priority, fcfs, lpm
 
 
 def _cached(cache: PrefixCache, tokens: list[int]) -> None:
@@ -63,3 +63,13 @@ def test_an_order_neither_loses_nor_changes_the_queue() -> None:
         before = list(waiting)
         assert sorted(map(id, order(waiting, cache))) == sorted(map(id, before))
         assert waiting == before
+
+
+def test_higher_priorities_come_first_and_equals_keep_the_policys_order() -> None:
+    cache = PrefixCache(16, 4)
+    low, high, also_low, also_high = (_request(cache, [i]) for i in range(4))
+    high.priority = also_high.priority = 10**9
+    low.priority = also_low.priority = -2
+    assert by_priority([low, high, also_low, also_high], False) == [high, also_high, low, also_low]
+    also_low.num_passed = 3
+    assert by_priority([low, high, also_low, also_high], True) == [also_low, high, also_high, low]

@@ -15,6 +15,7 @@ from runtime.ledger import Owner
 from runtime.memory.cache import PrefixCache
 from runtime.request import Phase, Request
 from runtime.scheduler.plan import StepPlan
+from runtime.scheduler.policies import PATIENCE
 from runtime.scheduler.scheduler import Scheduler
 from runtime.session_state import SessionState
 from runtime.session_table import SessionTable
@@ -353,3 +354,33 @@ def test_max_running_requests_is_kept() -> None:
 def test_an_empty_queue_plans_nothing() -> None:
     driver = Driver()
     assert not driver.scheduler.plan()
+
+
+@pytest.mark.parametrize("policy", ["fcfs", "lpm"])
+def test_higher_priorities_are_admitted_first(policy: str) -> None:
+    driver = Driver(policy=policy, max_running=1)
+    tasks = [driver.submit([i, 1, 2], 2) for i in range(6)]
+    for task, priority in zip(tasks, [0, 3, -1, 3, 0, 7], strict=True):
+        task.request.priority = priority
+    driver.run()
+    assert [tasks.index(task) for task in driver.ended] == [5, 1, 3, 0, 4, 2]
+    driver.assert_clean()
+
+
+def test_nobody_starves_behind_priorities_and_few_places_go_to_the_old() -> None:
+    driver = Driver(max_running=1)
+    lows = [driver.submit([90, i], 1) for i in range(3)]
+    highs = [driver.submit([i, 1], 1) for i in range(2)]
+    for task in highs:
+        task.request.priority = 1000
+    while any(low in driver.tasks.values() for low in lows):
+        driver.step()
+        while sum(task.request.priority > 0 for task in driver.tasks.values()) < 2:
+            fresh = driver.submit([len(driver.ended) % 90, 1], 1)
+            fresh.request.priority = 1000
+        assert driver.steps < 2000, "starved"
+    places = [driver.ended.index(low) for low in lows]
+    assert places == sorted(places)
+    gaps = [b - a for a, b in zip([0, *places], places, strict=False)]
+    assert all(gap >= PATIENCE for gap in gaps)
+    assert all(gap <= PATIENCE + 2 for gap in gaps)

@@ -10,6 +10,8 @@ import pytest
 
 import sgdsl as sg
 from grammars import Regex, Sequence
+from runtime.core import EngineCore
+from runtime.session import Session
 from sgdsl.backends.engine import EngineBackend
 from sgdsl.process import as_backend
 
@@ -228,3 +230,32 @@ def test_texts_are_tokenized_as_sessions_append_them(engine: Any) -> None:
     ids = program.run(backend=backend).ret_value
     assert backend.tokenize(" The end.") == ids
     assert backend.count_tokens(" The end.") == len(ids)
+
+
+def test_the_engine_hears_of_gangs_and_priorities(engine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    hints: list[Any] = []
+    priorities: list[int] = []
+    post, request = Session.hint, EngineCore.request
+    monkeypatch.setattr(Session, "hint", lambda session, hint: (hints.append(hint), post(session, hint)))
+
+    def requested(core: Any, session: Any, most: Any, first: Any, priority: int = 0) -> Any:
+        priorities.append(priority)
+        return request(core, session, most, first, priority)
+
+    monkeypatch.setattr(EngineCore, "request", requested)
+
+    @sg.function
+    def program(s: sg.ProgramState) -> None:
+        s += "One, two," + sg.gen("a", 2, priority=5)
+        s += sg.select("b", ["three", "four"], priority=-3, choices_method=sg.unconditional_likelihood_normalized)
+        forks = s.fork(2)
+        forks += sg.gen("c", 1)
+        forks.join()
+        s += sg.select("d", ["x", "y"], priority=2, choices_method=sg.constrained_greedy)
+
+    state = program.run(backend=engine, temperature=0)
+    assert len(state.get_meta_info("b")["unconditional_token_logprobs"]) == 2
+    assert {priorities.count(p) > 0 for p in (5, -3, 2)} == {True}
+    assert priorities[0] == 5
+    assert priorities.count(-3) == 3 + sum(len(row) > 1 for row in state.get_meta_info("b")["token_ids"])
+    assert [hint.gang for hint in hints] == [1, 1]
