@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from runtime.handle import Handle
-from sgdsl import interpreter
+from sgdsl import capability, interpreter
 from sgdsl.chat import Conversation
 from sgdsl.errors import InvalidArgument, ProgramEnded, ProgramError
 from sgdsl.ir import Checkpoint as CheckpointNode
@@ -142,9 +142,12 @@ class Stream:
             raise self.error
 
     def _prepare(self, nodes: Sequence[Node], source: Source | None) -> tuple[Conversation, list[Step]]:
-        conversation, steps = self.conversation, []
+        conversation = self.conversation
+        steps: list[Step] = []
         for node in nodes:
             interpreter.check_capability(node, self.run.backend)
+            capability.check_options(node, self.run)
+            capability.check_place(node, conversation, (self.trail, steps), self.run)
             step = Step(node, source)
             if isinstance(node, RoleBegin):
                 conversation, step.text = conversation.begin(node.role)

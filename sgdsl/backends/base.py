@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Protocol
 from runtime.handle import Generation, Handle, Scores
 from runtime.hint import Hint
 from sgdsl.chat import ChatTemplate
+from sgdsl.sampling import Sampling
 
 if TYPE_CHECKING:
     from runtime.sampling.params import SamplingParams
 
 __all__ = [
+    "GEN_OPTIONS",
     "Backend",
     "BackendSession",
     "Capabilities",
@@ -22,6 +24,8 @@ __all__ = [
     "HintedSession",
     "ImageSession",
     "LabelledSession",
+    "RoleSession",
+    "SpeculativeSession",
 ]
 
 Choose = Callable[[Sequence[Sequence[float]]], int]
@@ -34,6 +38,9 @@ _EVERY_SPEC = frozenset(
     )
 )
 
+GEN_OPTIONS = Sampling.names() | {"token_healing", "separate_reasoning"}
+"""What a gen can ask for besides its constraint; `separate_reasoning` stands for a constraint behind reasoning."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capabilities:
@@ -41,25 +48,35 @@ class Capabilities:
 
     Attributes:
         constraints: names of the spec classes its gens can be held to.
-        score: it has token log probabilities of given texts.
-        tokens: it has token ids, checkpoints and rollbacks.
+        gen_options: names out of `GEN_OPTIONS` that its gens honour.
+        score: it has token log probabilities of given texts. Without them a select is made by a gen held to a `Choice`.
+        tokens: it has token ids.
+        checkpoints: its sessions can be marked and truncated.
         priority: its requests have priorities.
         labels: its sessions are `LabelledSession`s.
         images: its sessions are `ImageSession`s.
         concat: its sessions are `ConcatSession`s.
         hints: its sessions are `HintedSession`s.
+        roles: its sessions are `RoleSession`s, and the model writes nothing but assistant messages.
+        prefill: the model can go on with an assistant message that has begun already.
+        speculation: its sessions are `SpeculativeSession`s.
         concurrency: requests it serves at once; more wait.
         context_length: tokens of the longest sequence; None where that is not known.
     """
 
     constraints: frozenset[str] = _EVERY_SPEC
+    gen_options: frozenset[str] = GEN_OPTIONS
     score: bool = True
     tokens: bool = True
+    checkpoints: bool = True
     priority: bool = False
     labels: bool = False
     images: bool = False
     concat: bool = False
     hints: bool = False
+    roles: bool = False
+    prefill: bool = True
+    speculation: bool = False
     concurrency: int = 64
     context_length: int | None = None
 
@@ -126,6 +143,23 @@ class HintedSession(BackendSession, Protocol):
 
     def hint(self, hint: Hint) -> None:
         """What is known at this point of the script."""
+
+
+class RoleSession(BackendSession, Protocol):
+    """A session of chat messages instead of one text: it is told where they begin and end, not how that is written."""
+
+    def begin_role(self, role: str) -> None:
+        """A message of this role begins."""
+
+    def end_role(self, role: str) -> None:
+        """It ends."""
+
+
+class SpeculativeSession(BackendSession, Protocol):
+    """A session that can take several gens out of one call."""
+
+    def speculate(self, num_tokens: int) -> None:
+        """From here on, calls write at least so many tokens, and what they write too much is kept for later gens."""
 
 
 class Backend(Protocol):
