@@ -27,11 +27,13 @@ class ModelSettings:
             kernel), float32-torch, bfloat16, fp16 (see `runtime.model.linear`); auto is blocks where the file has some,
             else float32, where their kernels compile.
         attention: name from `runtime.attention.registry`, or auto.
+        chat_template: in place of the model's own: a name out of `runtime.chat_formats`, Jinja text, or a file.
     """
 
     model: str = "smollm2"
     weight_format: str = "auto"
     attention: str = "auto"
+    chat_template: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

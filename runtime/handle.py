@@ -52,6 +52,7 @@ class Generation:
         prompt_tokens, cached_tokens: tokens before the call, and how many of them needed no computing.
         logprobs: of `token_ids`, when asked for. prompt_logprobs: of the prompt from logprob_start_len on.
         queue_seconds, first_token_seconds, total_seconds: since submission.
+        written_ahead: an earlier call had written it already, and was counted for it.
     """
 
     text: str
@@ -68,6 +69,7 @@ class Generation:
     queue_seconds: float = 0.0
     first_token_seconds: float = 0.0
     total_seconds: float = 0.0
+    written_ahead: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,9 +11,11 @@ import torch
 from grammars.compiler import GrammarCompiler
 from runtime.attention import registry
 from runtime.attention.base import KVPool
+from runtime.chat_formats import template_of
 from runtime.chat_template import ChatTemplate
 from runtime.config import EngineConfig
 from runtime.core import EngineCore
+from runtime.errors import ConfigError, InvalidParameter
 from runtime.memory import budget as budgets
 from runtime.model.config import ModelConfig
 from runtime.model.hub import ModelFiles, cache_folder, resolve
@@ -92,13 +94,22 @@ def assemble(
     log.info("%s: %s", name, described)
     for line in budget.lines():
         log.info("%s", line)
-    template = None
-    if tokenizer.chat_template is not None:
-        template = ChatTemplate(tokenizer.chat_template, tokenizer.token_names)
     compiler = GrammarCompiler(tokenizer.vocabulary, engine=config.grammar.grammar_engine, cache_dir=cache_dir)
     compiler.warm()
     core = EngineCore(config, budget, runner, tokenizer, compiler)
-    return Assembled(core, tokenizer, template, runner, name)
+    return Assembled(core, tokenizer, _chat_template(config, tokenizer), runner, name)
+
+
+def _chat_template(config: EngineConfig, tokenizer: Tokenizer) -> ChatTemplate | None:
+    chosen = config.model.chat_template
+    if chosen is not None:
+        try:
+            return template_of(chosen, tokenizer.token_names)
+        except InvalidParameter as error:
+            raise ConfigError(str(error)) from error
+    if tokenizer.chat_template is None:
+        return None
+    return ChatTemplate(tokenizer.chat_template, tokenizer.token_names)
 
 
 def free_memory() -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import os
 from typing import Any
@@ -47,6 +48,7 @@ from sgdsl.errors import (  # noqa: E402
     WouldBlock,
 )
 from sgdsl.group import ProgramStateGroup  # noqa: E402
+from sgdsl.images import image  # noqa: E402
 from sgdsl.primitives import Expr, gen, gen_bool, gen_float, gen_int, gen_string, select  # noqa: E402
 from sgdsl.process import set_default_backend  # noqa: E402
 from sgdsl.program import Program, function  # noqa: E402
@@ -66,6 +68,7 @@ from sgdsl.state import Checkpoint, ProgramState  # noqa: E402
 from sgdsl.usage import Usage  # noqa: E402
 
 __all__ = [
+    "Anthropic",
     "Backend",
     "BackendCapabilityError",
     "BackendSession",
@@ -77,9 +80,11 @@ __all__ = [
     "Engine",
     "Expr",
     "InvalidArgument",
+    "LiteLLM",
     "Mock",
     "MockCall",
     "NotSupported",
+    "OpenAI",
     "Program",
     "ProgramCancelled",
     "ProgramEnded",
@@ -102,6 +107,7 @@ __all__ = [
     "gen_int",
     "gen_string",
     "greedy_token_selection",
+    "image",
     "joint_likelihood",
     "select",
     "separate_reasoning",
@@ -117,10 +123,16 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    """`Engine` loads torch, so it is imported by whoever asks for it."""
-    if name == "Engine":
-        from runtime.engine import Engine
+_LAZY = {
+    "Anthropic": "sgdsl.backends.anthropic",
+    "Engine": "runtime.engine",
+    "LiteLLM": "sgdsl.backends.litellm",
+    "OpenAI": "sgdsl.backends.openai",
+}
 
-        return Engine
+
+def __getattr__(name: str) -> Any:
+    """`Engine` loads torch and the others client packages, so they are imported by whoever asks for them."""
+    if name in _LAZY:
+        return getattr(importlib.import_module(_LAZY[name]), name)
     raise AttributeError(f"module 'sgdsl' has no attribute {name!r}")

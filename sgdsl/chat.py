@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from sgdsl.errors import InvalidArgument
 
-__all__ = ["CHATML", "ChatTemplate", "Conversation"]
+__all__ = ["CHATML", "ChatTemplate", "Conversation", "chat_template", "chat_template_of"]
 
 
 class ChatTemplate(Protocol):
@@ -30,6 +30,34 @@ class _ChatML:
 
 
 CHATML: ChatTemplate = _ChatML()
+
+
+def chat_template(name_or_jinja: str) -> ChatTemplate:
+    """A chat template, in place of the one a model comes with.
+
+    Args:
+        name_or_jinja: the name of a format (one of `runtime.chat_formats.FORMATS`, such as "chatml", "llama-3",
+            "mistral" or "gemma"), a template as Jinja text, or a file that holds one.
+
+    Raises:
+        InvalidArgument: it is none of them, or not valid Jinja.
+    """
+    from runtime.chat_formats import template_of  # loads jinja2, which `import sgdsl` must not
+    from runtime.errors import InvalidParameter
+
+    try:
+        return template_of(name_or_jinja)
+    except InvalidParameter as error:
+        raise InvalidArgument(str(error)) from error
+
+
+def chat_template_of(given: ChatTemplate | str | None) -> ChatTemplate | None:
+    """What a backend was given as its template: an object that renders as it is, a string as `chat_template` reads it.
+
+    Raises:
+        InvalidArgument: as there.
+    """
+    return chat_template(given) if isinstance(given, str) else given
 
 
 @dataclass(frozen=True, slots=True)

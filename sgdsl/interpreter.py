@@ -16,7 +16,8 @@ from runtime.handle import Chunk, Generation, Handle, Scores
 from runtime.hint import Hint
 from sgdsl import ir
 from sgdsl.awaited import Awaited
-from sgdsl.choices import draw
+from sgdsl.capability import check_select, generates
+from sgdsl.choices import constrained_greedy, draw
 from sgdsl.errors import BackendCapabilityError, ProgramTimeout
 from sgdsl.outcome import Outcome, of_generations, of_scores
 from sgdsl.usage import Usage
@@ -25,9 +26,10 @@ if TYPE_CHECKING:
     from sgdsl.backends.base import (
         Backend,
         BackendSession,
-        Capabilities,
         HintedSession,
+        ImageSession,
         LabelledSession,
+        RoleSession,
         ScoringSession,
     )
     from sgdsl.step import Step
@@ -49,16 +51,14 @@ def check_capability(node: ir.Node | Awaited, backend: Backend) -> None:
         kind = type(node.constraint).__name__
         if kind not in able.constraints:
             raise BackendCapabilityError(f"a gen constrained by {kind}", backend.name)
-    if isinstance(node, ir.Select) and not _can_score(node, able):
-        raise BackendCapabilityError(f"a select by {node.method.name}", backend.name)
-    if isinstance(node, ir.Checkpoint | ir.Rollback | ir.Tokens) and not able.tokens:
+    if isinstance(node, ir.Select):
+        check_select(node, backend)
+    if isinstance(node, ir.Tokens) and not able.tokens:
+        raise BackendCapabilityError("tokens", backend.name)
+    if isinstance(node, ir.Checkpoint | ir.Rollback) and not able.checkpoints:
         raise BackendCapabilityError(type(node).__name__.lower(), backend.name)
-
-
-def _can_score(node: ir.Select, able: Capabilities) -> bool:
-    if node.method.needs == "unconditional":
-        return able.score and able.unconditional
-    return able.score or node.method.needs == "generate"
+    if isinstance(node, ir.Image) and not able.images:
+        raise BackendCapabilityError("image", backend.name)
 
 
 def execute(stream: Stream, step: Step) -> None:
@@ -74,12 +74,24 @@ def _hold(stream: Stream, step: Step) -> None:
 
 def _begin_role(stream: Stream, step: Step) -> None:
     stream.put_held()
-    stream.held.append(step.text)
+    if stream.run.backend.capabilities.roles:
+        cast("RoleSession", stream.live_session).begin_role(cast(ir.RoleBegin, step.node).role)
+    else:
+        stream.held.append(step.text)
 
 
 def _end_role(stream: Stream, step: Step) -> None:
-    stream.held.append(step.text)
+    if stream.run.backend.capabilities.roles:
+        stream.put_held()
+        cast("RoleSession", stream.live_session).end_role(cast(ir.RoleEnd, step.node).role)
+    else:
+        stream.held.append(step.text)
+        stream.put_held()
+
+
+def _image(stream: Stream, step: Step) -> None:
     stream.put_held()
+    cast("ImageSession", stream.live_session).append_image(cast(ir.Image, step.node).source)
 
 
 def _nothing(stream: Stream, step: Step) -> None:
@@ -126,7 +138,7 @@ def _select(stream: Stream, step: Step) -> None:
     stream.put_held()
     session = stream.live_session
     _label(stream, session, node.name)
-    if node.method.needs == "generate":
+    if generates(node, stream.run.backend):
         _select_by_generating(stream, step, node)
     else:
         handle = _score(session, node)
@@ -162,12 +174,14 @@ def _select_by_generating(stream: Stream, step: Step, node: ir.Select) -> None:
     params = SamplingParams(
         max_new_tokens=None, temperature=0.0, constraint=Choice(node.choices), priority=node.priority or 0
     )
-    handle = stream.live_session.generate(params, top_logprobs=0)
+    wanted = 0 if "return_logprob" in stream.run.backend.capabilities.gen_options else None
+    handle = stream.live_session.generate(params, top_logprobs=wanted)
 
     def settle(results: Sequence[Generation]) -> Outcome:
         stream.run.count(Usage.of(results))
         outcome = of_generations(ir.Gen(name=node.name), results, None)
-        chosen = {"choices": list(node.choices), "index": node.choices.index(outcome.text)}
+        index = node.choices.index(outcome.text)
+        chosen = {"choices": list(node.choices), "index": index, "choices_method": constrained_greedy.name}
         return Outcome(outcome.value, outcome.text, outcome.meta | chosen)
 
     _follow(stream, step, [handle], settle)
@@ -259,6 +273,7 @@ def _hold_awaited(stream: Stream, step: Step, handle: Handle[Outcome]) -> None:
 
 _EXECUTE: dict[type, Callable[[Stream, Step], None]] = {
     ir.Text: _hold,
+    ir.Image: _image,
     ir.Gen: _gen,
     ir.Select: _select,
     ir.RoleBegin: _begin_role,

@@ -67,6 +67,8 @@ def _generation_meta(result: Generation, with_text: Callable[[int], str] | None)
         "first_token_seconds": result.first_token_seconds,
         "total_seconds": result.total_seconds,
     }
+    if result.written_ahead:
+        meta["written_ahead"] = True
     for key, logprobs in (("output", result.logprobs), ("input", result.prompt_logprobs)):
         if logprobs is not None:
             meta[f"{key}_token_logprobs"] = [_entry(one.logprob, one.token, with_text) for one in logprobs]
@@ -88,6 +90,7 @@ def of_scores(node: Select, result: Scores) -> Outcome:
     meta = {
         "choices": list(node.choices),
         "index": result.index,
+        "choices_method": node.method.name,
         "scores": node.method.scores(result.basis),
         "token_logprobs": [list(row) for row in result.logprobs],
         "token_ids": [list(row) for row in result.token_ids],

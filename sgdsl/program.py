@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, overload
 
 from sgdsl.backends.base import Backend
-from sgdsl.errors import BackendCapabilityError, InvalidArgument
+from sgdsl.errors import InvalidArgument
 from sgdsl.execution import in_thread, perform, perform_async, perform_quietly
 from sgdsl.process import as_backend, default_backend, loop
 from sgdsl.run import Run, current_run
@@ -35,7 +35,8 @@ def function(
     """Makes a program of a function, plain or `async`, whose first parameter is the state.
 
     Args:
-        num_api_spec_tokens: tokens to write ahead on backends that are asked for text only.
+        num_api_spec_tokens: tokens to write ahead on backends that are asked for text only, so that one call serves
+            several gens. Where tokens are at hand, as in the engine and the mock, it changes nothing.
 
     Raises:
         InvalidArgument: the function has no first parameter, or the number is not positive.
@@ -147,7 +148,6 @@ class Program:
 
         Raises:
             InvalidArgument, TypeError: arguments that do not fit.
-            BackendCapabilityError: the backend cannot run such a program at all.
         """
         if timeout is not None and not (isinstance(timeout, int | float) and 0 < timeout < math.inf):
             raise InvalidArgument(f"timeout={timeout!r} is not allowed: a number of seconds above 0")
@@ -156,14 +156,10 @@ class Program:
         return self.start(self.resolve(backend), sampling), own
 
     def start(self, backend: Backend, sampling: Sampling) -> Run:
-        """A run that is ready to be performed.
-
-        Raises:
-            BackendCapabilityError: the backend cannot run such a program at all.
-        """
-        if self.num_api_spec_tokens is not None:
-            raise BackendCapabilityError(f"num_api_spec_tokens={self.num_api_spec_tokens}", backend.name)
-        run = Run(self.name, backend, loop(), sampling, is_async=self.is_async)
+        """A run that is ready to be performed."""
+        run = Run(
+            self.name, backend, loop(), sampling, is_async=self.is_async, num_api_spec_tokens=self.num_api_spec_tokens
+        )  # fmt: skip
         outer = current_run()
         if outer is not None:
             outer.adopt(run)

@@ -8,7 +8,7 @@ from typing import Any
 from runtime.handle import Handle
 from sgdsl.awaited import Awaited
 from sgdsl.events import Constant, Event, Generated, GeneratedEnd, RoleClosed, RoleOpened, RolledBack
-from sgdsl.ir import Checkpoint, Gen, RoleBegin, RoleEnd, Rollback, Select
+from sgdsl.ir import Checkpoint, Gen, Image, RoleBegin, RoleEnd, Rollback, Select
 from sgdsl.outcome import Outcome
 from sgdsl.step import Step
 
@@ -20,9 +20,12 @@ def text(steps: Sequence[Step]) -> str:
     return "".join(step.final_text() for step in steps)
 
 
-def messages(steps: Sequence[Step]) -> list[dict[str, str]]:
-    """The chat messages of steps that have ended, the one still open included; text outside roles is in none."""
-    found: list[dict[str, str]] = []
+def messages(steps: Sequence[Step]) -> list[dict[str, Any]]:
+    """The chat messages of steps that have ended, the one still open included; text outside roles is in none.
+
+    The content of a message is a string, and where there is an image in it the OpenAI API's list of parts.
+    """
+    found: list[dict[str, Any]] = []
     is_open = False
     for step in steps:
         if isinstance(step.node, RoleBegin):
@@ -31,8 +34,21 @@ def messages(steps: Sequence[Step]) -> list[dict[str, str]]:
         elif isinstance(step.node, RoleEnd):
             is_open = False
         elif is_open:
-            found[-1]["content"] += step.final_text()
+            found[-1]["content"] = _longer(found[-1]["content"], step)
     return found
+
+
+def _longer(content: Any, step: Step) -> Any:
+    """A message's content with what a step stands for behind it."""
+    if isinstance(content, str) and not isinstance(step.node, Image):
+        return content + step.final_text()
+    parts = [{"type": "text", "text": content}] if isinstance(content, str) and content else list(content)
+    if isinstance(step.node, Image):
+        return [*parts, {"type": "image_url", "image_url": {"url": step.node.source}}]
+    text = step.final_text()
+    if text and parts[-1]["type"] == "text":
+        return [*parts[:-1], {"type": "text", "text": parts[-1]["text"] + text}]
+    return [*parts, {"type": "text", "text": text}] if text else parts
 
 
 def _constant(step: Step, before: list[Step]) -> Event | None:

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from runtime.handle import Handle
 from sgdsl.chat import CHATML, Conversation
@@ -21,7 +21,7 @@ from sgdsl.usage import Usage
 from sgdsl.waiting import wait_for
 
 if TYPE_CHECKING:
-    from sgdsl.backends.base import Backend, BackendSession
+    from sgdsl.backends.base import Backend, BackendSession, SpeculativeSession
     from sgdsl.loop import Loop
     from sgdsl.program import Program
     from sgdsl.state import ProgramState
@@ -43,6 +43,7 @@ class Run:
     Attributes:
         name: the program's.
         is_async: reads may not block, because the program runs on somebody's event loop.
+        num_api_spec_tokens: tokens to write ahead on backends that are asked for text.
         on_worker: one of the process's worker threads executes this run or waits for it, so what it calls may not
             wait for another one.
         streams: by index; dropped forks that have nothing left to do are let go.
@@ -61,6 +62,7 @@ class Run:
     loop: Loop
     sampling: Sampling = field(default_factory=Sampling)
     is_async: bool = False
+    num_api_spec_tokens: int | None = None
     lock: threading.RLock = field(default_factory=threading.RLock)
     on_worker: bool = False
     streams: dict[int, Stream] = field(default_factory=dict)
@@ -101,7 +103,10 @@ class Run:
 
     def open_session(self) -> BackendSession:
         """The main stream's session."""
-        return self.backend.open(program=self.name)
+        session = self.backend.open(program=self.name)
+        if self.num_api_spec_tokens is not None and self.backend.capabilities.speculation:
+            cast("SpeculativeSession", session).speculate(self.num_api_spec_tokens)
+        return session
 
     def add(self, streams: Sequence[Stream]) -> None:
         """More streams, with the indices from `num_streams` on."""

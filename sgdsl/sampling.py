@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import lru_cache
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from runtime.errors import InvalidParameter
@@ -17,6 +18,16 @@ if TYPE_CHECKING:
 __all__ = ["Sampling"]
 
 _RENAMED = {"max_tokens": "max_new_tokens", "min_tokens": "min_new_tokens"}
+_NEUTRAL: Mapping[str, object] = MappingProxyType(
+    {
+        **dict.fromkeys(("min_tokens", "min_p", "frequency_penalty", "presence_penalty", "top_logprobs_num"), 0),
+        **dict.fromkeys(("n", "temperature", "top_p", "repetition_penalty"), 1),
+        **dict.fromkeys(("stop", "stop_token_ids", "logit_bias"), ()),
+        **dict.fromkeys(("ignore_eos", "return_logprob", "return_text_in_logprobs"), False),
+        **dict.fromkeys(("top_k", "logprob_start_len"), -1),
+    }
+)
+"""Values that ask for nothing."""
 _LOGPROBS = ("return_logprob", "logprob_start_len", "top_logprobs_num", "return_text_in_logprobs")
 
 
@@ -80,6 +91,11 @@ class Sampling:
     def over(self, defaults: Sampling) -> Sampling:
         """This, with what it leaves unset taken from `defaults`."""
         return _merged(self, defaults)
+
+    def asked(self) -> dict[str, Any]:
+        """The fields that ask for something, with their values."""
+        given = {f.name: getattr(self, f.name) for f in fields(self)}
+        return {name: value for name, value in given.items() if value is not None and value != _NEUTRAL.get(name)}
 
     def params(self, constraint: Spec | None) -> SamplingParams:
         """What the runtime is asked for.

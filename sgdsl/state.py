@@ -212,8 +212,11 @@ class ProgramState:
         self._stream.require_text("s.text()")
         return reading.text(self._whole_trail(timeout))
 
-    def messages(self, timeout: float | None = None) -> list[dict[str, str]]:
-        """The chat messages as {role, content}, when they are whole."""
+    def messages(self, timeout: float | None = None) -> list[dict[str, Any]]:
+        """The chat messages as {role, content}, when they are whole.
+
+        `content` is a string; with an image in it, the OpenAI API's list of `text` and `image_url` parts.
+        """
         self._stream.require_text("s.messages()")
         return reading.messages(self._whole_trail(timeout))
 

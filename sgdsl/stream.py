@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from runtime.handle import Handle
-from sgdsl import interpreter
+from sgdsl import capability, interpreter
 from sgdsl.awaited import Awaited
 from sgdsl.chat import Conversation
 from sgdsl.errors import InvalidArgument, ProgramEnded, ProgramError
@@ -107,7 +107,7 @@ class Stream:
             self.check()
             if self.run.is_over:
                 raise ProgramEnded(f"{self.run.name} is over: nothing can be appended to its state")
-            conversation, steps = self._prepare(nodes, source)
+            conversation, steps = self._prepare((node, source) for node in nodes)
             self.conversation = conversation
             if steps:
                 steps[0].hint = hint
@@ -122,18 +122,22 @@ class Stream:
             raise self.error
 
     def _prepare(
-        self, nodes: Sequence[Node | Awaited], source: Source | None
+        self, nodes: Iterable[tuple[Node | Awaited, Source | None]]
     ) -> tuple[Conversation, list[Step]]:  # fmt: skip
-        conversation, steps = self.conversation, []
-        for node in nodes:
+        conversation = self.conversation
+        steps: list[Step] = []
+        for node, source in nodes:
+            interpreter.check_capability(node, self.run.backend)
+            capability.check_options(node, self.run)
+            capability.check_place(node, conversation, (self.trail, steps), self.run)
             conversation, step = self._step(conversation, node, source)
             steps.append(step)
         return conversation, steps
 
+    @staticmethod
     def _step(
-        self, conversation: Conversation, node: Node | Awaited, source: Source | None
+        conversation: Conversation, node: Node | Awaited, source: Source | None
     ) -> tuple[Conversation, Step]:  # fmt: skip
-        interpreter.check_capability(node, self.run.backend)
         step = Step(node, source)
         if isinstance(node, RoleBegin):
             conversation, text = conversation.begin(node.role)
@@ -259,10 +263,7 @@ class Stream:
     def anticipate(self, nodes: Sequence[tuple[Node, Source | None]]) -> None:
         """Executes what the program is going to say, before it has said it."""
         with self.run.lock:
-            conversation, steps = self.conversation, []
-            for node, source in nodes:
-                conversation, step = self._step(conversation, node, source)
-                steps.append(step)
+            _, steps = self._prepare(nodes)
             self.lead = Lead(steps)
             self.queue.extend(steps)
             self.run.note_recorded(self)

@@ -18,6 +18,7 @@ class Usage:
         gens: finished generate calls, samples counted; selects: finished selects.
         prompt_tokens: before those calls; cached_tokens of them needed no computing.
         generated_tokens: sampled.
+        saved_calls: gens that needed no call of their own, because an earlier one had written ahead.
     """
 
     gens: int = 0
@@ -25,6 +26,7 @@ class Usage:
     prompt_tokens: int = 0
     cached_tokens: int = 0
     generated_tokens: int = 0
+    saved_calls: int = 0
 
     @classmethod
     def of(cls, results: Sequence[Generation]) -> Usage:
@@ -34,6 +36,7 @@ class Usage:
             prompt_tokens=sum(result.prompt_tokens for result in results),
             cached_tokens=sum(result.cached_tokens for result in results),
             generated_tokens=sum(result.num_generated for result in results),
+            saved_calls=sum(result.written_ahead for result in results),
         )
 
     def __add__(self, other: Usage) -> Usage:
@@ -43,4 +46,5 @@ class Usage:
             prompt_tokens=self.prompt_tokens + other.prompt_tokens,
             cached_tokens=self.cached_tokens + other.cached_tokens,
             generated_tokens=self.generated_tokens + other.generated_tokens,
+            saved_calls=self.saved_calls + other.saved_calls,
         )

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Protocol
 from runtime.handle import Generation, Handle, Scores
 from runtime.hint import Hint
 from sgdsl.chat import ChatTemplate
+from sgdsl.sampling import Sampling
 
 if TYPE_CHECKING:
     from grammars.spec import Spec
     from runtime.sampling.params import SamplingParams
 
 __all__ = [
+    "GEN_OPTIONS",
     "Backend",
     "BackendSession",
     "Capabilities",
@@ -24,7 +26,9 @@ __all__ = [
     "HintedSession",
     "ImageSession",
     "LabelledSession",
+    "RoleSession",
     "ScoringSession",
+    "SpeculativeSession",
     "TokenizingBackend",
 ]
 
@@ -38,6 +42,9 @@ _EVERY_SPEC = frozenset(
     )
 )
 
+GEN_OPTIONS = Sampling.names() | {"token_healing", "separate_reasoning"}
+"""What a gen can ask for besides its constraint; `separate_reasoning` stands for a constraint behind reasoning."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capabilities:
@@ -45,9 +52,11 @@ class Capabilities:
 
     Attributes:
         constraints: names of the spec classes its gens can be held to.
-        score: it has token log probabilities of given texts.
+        gen_options: names out of `GEN_OPTIONS` that its gens honour.
+        score: it has token log probabilities of given texts. Without them a select is made by a gen held to a `Choice`.
         unconditional: also without the prompt; its sessions are `ScoringSession`s.
-        tokens: it has token ids, checkpoints and rollbacks.
+        tokens: it has token ids.
+        checkpoints: its sessions can be marked and truncated.
         priority: its requests have priorities; its sessions are `ScoringSession`s.
         labels: its sessions are `LabelledSession`s.
         images: its sessions are `ImageSession`s.
@@ -55,14 +64,19 @@ class Capabilities:
         hints: its sessions are `HintedSession`s.
         tokenizes: it is a `TokenizingBackend`.
         compiles_ahead: it is a `GrammarBackend`.
+        roles: its sessions are `RoleSession`s, and the model writes nothing but assistant messages.
+        prefill: the model can go on with an assistant message that has begun already.
+        speculation: its sessions are `SpeculativeSession`s.
         concurrency: requests it serves at once; more wait.
         context_length: tokens of the longest sequence; None where that is not known.
     """
 
     constraints: frozenset[str] = _EVERY_SPEC
+    gen_options: frozenset[str] = GEN_OPTIONS
     score: bool = True
     unconditional: bool = False
     tokens: bool = True
+    checkpoints: bool = True
     priority: bool = False
     labels: bool = False
     images: bool = False
@@ -70,6 +84,9 @@ class Capabilities:
     hints: bool = False
     tokenizes: bool = False
     compiles_ahead: bool = False
+    roles: bool = False
+    prefill: bool = True
+    speculation: bool = False
     concurrency: int = 64
     context_length: int | None = None
 
@@ -150,6 +167,23 @@ class HintedSession(BackendSession, Protocol):
 
     def hint(self, hint: Hint) -> None:
         """What is known at this point of the script."""
+
+
+class RoleSession(BackendSession, Protocol):
+    """A session of chat messages instead of one text: it is told where they begin and end, not how that is written."""
+
+    def begin_role(self, role: str) -> None:
+        """A message of this role begins."""
+
+    def end_role(self, role: str) -> None:
+        """It ends."""
+
+
+class SpeculativeSession(BackendSession, Protocol):
+    """A session that can take several gens out of one call."""
+
+    def speculate(self, num_tokens: int) -> None:
+        """From here on, calls write at least so many tokens, and what they write too much is kept for later gens."""
 
 
 class Backend(Protocol):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, Union
 from sgdsl.backends.base import Capabilities
 from sgdsl.backends.mock_session import MockSession, pieces
 from sgdsl.backends.worker import Worker
-from sgdsl.chat import ChatTemplate
+from sgdsl.chat import ChatTemplate, chat_template_of
 from sgdsl.errors import InvalidArgument
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ class MockCall:
         name: the variable it was for. prompt: all text before it.
         params: of a gen; of a select, its choices as a constraint.
         answer: what it was given.
+        images: the pictures before it, as URLs.
     """
 
     kind: str
@@ -41,6 +42,7 @@ class MockCall:
     prompt: str
     params: SamplingParams
     answer: Answer
+    images: tuple[str, ...] = ()
 
 
 class Mock:
@@ -55,7 +57,8 @@ class Mock:
             choices are the constraint); or None. Where it has no answer: the shortest text the constraint allows,
             the first choice, or "mock".
         latency: seconds each call takes, spread over its chunks.
-        chat_template: as a model's; ChatML otherwise.
+        chat_template: a name, a file or Jinja text as for `sgdsl.chat.chat_template`, or an object that renders
+            messages; ChatML otherwise.
         concurrency: what `run_batch(num_threads="auto")` goes by.
         context_length: tokens its sequences may be told to have at most; nothing is cut at it.
 
@@ -71,16 +74,17 @@ class Mock:
         script: Script | None = None,
         *,
         latency: float = 0.0,
-        chat_template: ChatTemplate | None = None,
+        chat_template: ChatTemplate | str | None = None,
         concurrency: int = 64,
         context_length: int | None = None,
     ) -> None:
         if isinstance(script, str | bytes):
             raise InvalidArgument(f"script={script!r} is not allowed: a list, a dict or a function")
         self.capabilities = Capabilities(
-            labels=True, unconditional=True, tokenizes=True, concurrency=concurrency, context_length=context_length
+            labels=True, images=True, unconditional=True, tokenizes=True, concurrency=concurrency,
+            context_length=context_length,
         )  # fmt: skip
-        self.chat_template = chat_template
+        self.chat_template = chat_template_of(chat_template)
         self.latency = latency
         self.calls: list[MockCall] = []
         self.num_open = 0
@@ -128,14 +132,17 @@ class Mock:
     def remember(self, texts: Iterable[str]) -> None:
         """Nothing to remember: cutting text into pieces costs nothing."""
 
-    def answer(self, kind: str, name: str | None, prompt: str, params: SamplingParams) -> Answer:
+    def answer(
+        self, kind: str, name: str | None, prompt: str, params: SamplingParams, images: tuple[str, ...] = ()
+    ) -> Answer:
         """The script's answer to one call, recorded."""
         if params.max_new_tokens == 0:  # only the prompt is wanted, as by `Program.cache`
             return ""
         answer = self._scripted(name, prompt, params)
         if answer is None:
             answer = _default(params)
-        self.calls.append(MockCall(kind=kind, name=name, prompt=prompt, params=params, answer=answer))
+        call = MockCall(kind=kind, name=name, prompt=prompt, params=params, answer=answer, images=images)
+        self.calls.append(call)
         return answer
 
     def _scripted(self, name: str | None, prompt: str, params: SamplingParams) -> Answer | None:

@@ -36,6 +36,7 @@ class MockSession:
         self._mock = mock
         self._tokens = list(tokens)
         self._computed = computed
+        self._images: list[tuple[int, str]] = []  # each with the number of tokens before it
         self._label: str | None = None
         self._recorded: list[Callable[[], float | None]] = []
         self._ready: deque[Callable[[], float | None]] = deque()
@@ -56,6 +57,10 @@ class MockSession:
     def append(self, content: str | Sequence[int]) -> None:
         """More text."""
         self._recorded.append(partial(self._append, content))
+
+    def append_image(self, source: str) -> None:
+        """A picture, which the calls after it show."""
+        self._recorded.append(lambda: self._images.append((len(self._tokens), source)))
 
     def generate(
         self, params: SamplingParams, *, top_logprobs: int | None = None, logprob_start: int | None = None
@@ -145,9 +150,10 @@ class MockSession:
             self._scheduled = False
             self._schedule()
 
-    def _start(self, tokens: Sequence[tuple[int, str]], computed: int) -> None:
+    def _start(self, parent: MockSession) -> None:
         with self._lock:
-            self._tokens, self._computed, self._started = list(tokens), computed, True
+            self._tokens, self._images, self._computed = list(parent._tokens), list(parent._images), parent._computed
+            self._started = True
             self._schedule()
 
     def _fail(self, error: BaseException) -> None:
@@ -176,18 +182,22 @@ class MockSession:
 
     def _truncate(self, num_tokens: int) -> None:
         del self._tokens[num_tokens:]
+        self._images = [one for one in self._images if one[0] <= num_tokens]
         self._computed = min(self._computed, num_tokens)
 
     def _fork(self, children: Sequence[MockSession]) -> None:
         self._computed = len(self._tokens)  # a fork's common prefix is computed once
         for child in children:
-            child._start(self._tokens, self._computed)
+            child._start(self)
 
     def _prompt_ids(self) -> list[int]:
         return [token for token, _ in self._tokens]
 
     def _prompt(self) -> str:
         return "".join(self._mock.token_text(token) for token, _ in self._tokens)
+
+    def _sources(self) -> tuple[str, ...]:
+        return tuple(source for _, source in self._images)
 
     def _generate(
         self,
@@ -198,7 +208,7 @@ class MockSession:
         logprob_start: int | None,
     ) -> float | None:
         try:
-            answer = self._mock.answer("gen", name, self._prompt(), params)
+            answer = self._mock.answer("gen", name, self._prompt(), params, self._sources())
             if isinstance(answer, BaseException):
                 raise answer
             written, reason, matched = _cut(answer, params)
@@ -242,7 +252,8 @@ class MockSession:
         from runtime.sampling.params import SamplingParams
 
         try:
-            answer = self._mock.answer("select", name, self._prompt(), SamplingParams(constraint=Choice(choices)))
+            params = SamplingParams(constraint=Choice(choices))
+            answer = self._mock.answer("select", name, self._prompt(), params, self._sources())
             rows = _rows(answer, choices)
             index = choose(rows)
         except Exception as error:

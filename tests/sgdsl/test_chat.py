@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import sgdsl as sg
+from runtime.chat_formats import FORMATS
 from runtime.chat_template import ChatTemplate
-from sgdsl.chat import CHATML, Conversation
+from sgdsl.chat import CHATML, Conversation, chat_template
 
 SMOL = """{% for m in messages %}{% if loop.first and m['role'] != 'system' %}{{ '<|im_start|>system
 You are SmolLM<|im_end|>
@@ -106,3 +107,18 @@ def test_begin_and_end_are_the_same_as_a_message(mock: sg.Mock) -> None:
         parts.run(backend=mock).text() + CHATML.render([{"role": "user", "content": ""}])
         == whole.run(backend=mock).text()
     )
+
+
+@pytest.mark.parametrize("name", sorted(FORMATS))
+def test_formats_by_name_write_programs_as_they_write_conversations(name: str) -> None:
+    made = chat_template(name)
+    state = said(name, ["system", "user", "assistant", "user"])
+    assert state.text() == made.render(state.messages())
+
+
+def test_a_template_as_text_and_what_is_none() -> None:
+    assert said("{% for m in messages %}[{{ m.role }}]{{ m.content }}{% endfor %}", ["user"]).text() == "[user]words 0"
+    with pytest.raises(sg.InvalidArgument, match="chat_template='nonsense' is not allowed: one of chatml, gemma"):
+        sg.Mock(chat_template="nonsense")
+    with pytest.raises(sg.InvalidArgument, match="line 1"):
+        chat_template("{% for %}")

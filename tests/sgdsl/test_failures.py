@@ -300,7 +300,7 @@ def test_a_backend_that_cannot_open(mock: sg.Mock, monkeypatch: pytest.MonkeyPat
 
 
 def test_what_the_backend_cannot_do_is_refused_where_it_is_asked(mock: sg.Mock) -> None:
-    mock.capabilities = sg.Capabilities(constraints=frozenset({"Regex"}), score=False, tokens=False)
+    mock.capabilities = sg.Capabilities(constraints=frozenset({"Regex"}), score=False, tokens=False, checkpoints=False)
 
     @sg.function
     def program(s: sg.ProgramState) -> None:
@@ -314,11 +314,35 @@ def test_what_the_backend_cannot_do_is_refused_where_it_is_asked(mock: sg.Mock) 
 
     assert program.run(backend=mock)["a"] == "a"
 
-    @sg.function(num_api_spec_tokens=8)
-    def speculative(s: sg.ProgramState) -> None: ...
 
-    with pytest.raises(sg.BackendCapabilityError, match="num_api_spec_tokens=8"):
-        speculative.run(backend=mock)
+def test_writing_ahead_means_nothing_where_tokens_are_at_hand(mock: sg.Mock) -> None:
+    @sg.function(num_api_spec_tokens=8)
+    def speculative(s: sg.ProgramState) -> None:
+        s += "x" + sg.gen("a", stop=".")
+
+    state = speculative.run(backend=mock)
+    assert state["a"] == "mock"
+    assert (state.usage().gens, state.usage().saved_calls) == (1, 0)
+
+
+def test_options_and_pictures_the_backend_does_not_take(mock: sg.Mock) -> None:
+    mock.capabilities = sg.Capabilities(gen_options=frozenset({"max_tokens", "temperature"}))
+
+    @sg.function
+    def program(s: sg.ProgramState) -> None:
+        s += sg.gen("a", 5, temperature=0, top_p=1.0, top_k=-1, min_p=0)
+        for expr, what in (
+            (sg.gen("b", top_k=3), "top_k=3"),
+            (sg.gen("b", token_healing=True), "token_healing=True"),
+            (sg.separate_reasoning(sg.gen("b", regex="a"), "qwen3"), "behind separated reasoning"),
+            (sg.image("https://example.org/a.png"), "image"),
+        ):
+            with pytest.raises(sg.BackendCapabilityError, match=f"{what}.* mock backend"):
+                s += expr
+
+    program.run(backend=mock)
+    with pytest.raises(sg.BackendCapabilityError, match="seed=7"):
+        program.run(backend=mock, seed=7)
 
 
 def test_a_refused_expression_leaves_nothing_behind(mock: sg.Mock) -> None:

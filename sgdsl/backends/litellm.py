@@ -1,0 +1,91 @@
+"""LiteLLM: whatever provider the `litellm` package knows, asked for text."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sgdsl.backends.base import Capabilities
+from sgdsl.backends.openai_chat import ChatModel
+from sgdsl.backends.openai_fields import Dialect
+from sgdsl.backends.text.adapter import TextAdapter
+from sgdsl.backends.text.client_package import client_package
+from sgdsl.backends.text.session import TextSession
+from sgdsl.chat import ChatTemplate, chat_template_of
+from sgdsl.errors import InvalidArgument
+
+__all__ = ["LiteLLM"]
+
+
+class LiteLLM:
+    """Runs programs on any provider's chat models through `litellm.acompletion`.
+
+        backend = sg.LiteLLM("groq/llama-3.3-70b-versatile")
+        state = program.run(backend=backend)
+
+    What a gen asks for is passed on in the fields of the OpenAI API; where a provider lacks one, litellm refuses the
+    call. Selects are made by an answer held to the choices, which their meta calls `constrained_greedy`.
+
+    Args:
+        model: provider and name, as litellm writes them.
+        response_format: the model can be held to a JSON schema.
+        prefill: the model goes on with an assistant message that has begun.
+        max_tokens_field: the name of that field.
+        chat_template: how `s.text()` shows messages: see `Mock`.
+        concurrency: requests at once; more wait.
+        context_length: tokens of the longest prompt with its answer, where it is known.
+        settings: of every call, such as `api_key`, `api_base`, `timeout` (seconds) and `num_retries`.
+
+    Raises:
+        NotSupported: the package `litellm` is not installed.
+        InvalidArgument: a value that is not allowed.
+    """
+
+    name = "LiteLLM"
+
+    def __init__(
+        self,
+        model: str,
+        *,
+        response_format: bool = True,
+        prefill: bool = False,
+        max_tokens_field: str = "max_tokens",
+        chat_template: ChatTemplate | str | None = None,
+        concurrency: int = 64,
+        context_length: int | None = None,
+        **settings: Any,
+    ) -> None:
+        if not isinstance(model, str) or not model:
+            raise InvalidArgument(f"model={model!r} is not allowed: the name of a model")
+        dialect = Dialect(is_chat=True, max_tokens=max_tokens_field, response_format=response_format, prefill=prefill)
+        litellm = client_package("litellm", "litellm")
+        text_model = ChatModel(litellm.acompletion, dialect, _no_client, model=model, **settings)
+        self._adapter = TextAdapter(self.name, text_model, concurrency=concurrency)
+        self.model = model
+        self.chat_template = chat_template_of(chat_template)
+        self.capabilities = Capabilities(
+            constraints=dialect.constraints(), gen_options=dialect.gen_options(), score=False, tokens=False,
+            images=True, roles=True, prefill=prefill, speculation=True, concurrency=concurrency,
+            context_length=context_length,
+        )  # fmt: skip
+
+    def open(self, *, namespace: str = "", program: str = "") -> TextSession:
+        """A new, empty session."""
+        return self._adapter.open()
+
+    def token_text(self, token: int) -> str:
+        """The text of a token that log probabilities named."""
+        return self._adapter.token_texts.text_of(token)
+
+    def close(self) -> None:
+        """Ends whatever is under way."""
+        self._adapter.close()
+
+    def __enter__(self) -> LiteLLM:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+async def _no_client() -> None:
+    """litellm keeps its own."""

@@ -1,0 +1,1 @@
+"""What all backends share whose models are asked for text."""

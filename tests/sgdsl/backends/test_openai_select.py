@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+import sgdsl as sg
+
+Make = Callable[..., sg.OpenAI]
+
+
+@sg.function
+def ask(s: sg.ProgramState, expr: sg.Expr, question: str = "What?") -> None:
+    s += sg.system("Be brief.") + sg.user(question) + sg.assistant(expr)
+
+
+@sg.function
+def complete(s: sg.ProgramState, expr: sg.Expr) -> None:
+    s += "Once upon" + expr
+
+
+def test_a_select_in_a_chat_is_held_to_the_choices_and_says_so(server: Any, reply: Any, openai: Make) -> None:
+    server.replies = [reply(['{"ans', 'wer": "sales"}'])]
+    state = ask.run(sg.select("team", ["billing", "sales"]), backend=openai())
+    assert state["team"] == "sales"
+    schema = server.request["response_format"]["json_schema"]["schema"]
+    assert schema["properties"] == {"answer": {"type": "string", "enum": ["billing", "sales"]}}
+    assert server.request["temperature"] == 0
+    meta = state.get_meta_info("team")
+    assert (meta["choices_method"], meta["index"]) == ("constrained_greedy", 1)
+    assert "scores" not in meta
+    assert list(state.text_iter("team")) == ["sales"]
+
+
+@pytest.mark.parametrize("answer", ["sales", '{"answer": 3}', '{"other": "sales"}', '{"answer": "marketing"}', "[]"])
+def test_a_select_that_is_answered_with_something_else(server: Any, reply: Any, openai: Make, answer: str) -> None:
+    server.replies = [reply(answer)]
+    with pytest.raises(sg.ProgramError, match="answer"):
+        ask.run(sg.select("team", ["billing", "sales"]), backend=openai())
+
+
+def test_selects_that_are_refused(openai: Make) -> None:
+    for select, backend, named in (
+        (sg.select("x", ["a"], choices_method=sg.joint_likelihood), openai(), "joint_likelihood"),
+        (sg.select("x", ["a"], temperature=0.5), openai(), "temperature=0.5"),
+        (sg.select("x", ["a"]), openai(response_format=False), "token_length_normalized"),
+        (sg.select("x", ["a"], choices_method=sg.constrained_greedy), openai(response_format=False), "constrained_gr"),
+    ):
+        with pytest.raises(sg.BackendCapabilityError, match=f"a select by {named}|{named}"):
+            ask.run(select, backend=backend)
+    with pytest.raises(sg.BackendCapabilityError, match="a select by token_length_normalized"):
+        complete.run(sg.select("x", ["a"]), backend=openai(is_chat_model=False))
+
+
+def echo(index: int, tokens: list[str], logprobs: list[float | None]) -> dict[str, Any]:
+    found = {"tokens": tokens, "token_logprobs": logprobs, "top_logprobs": None, "text_offset": [-1] * len(tokens)}
+    return {"index": index, "text": "".join(tokens), "finish_reason": "length", "logprobs": found}
+
+
+def test_a_select_by_echoed_log_probabilities(server: Any, reply: Any, openai: Make) -> None:
+    choices = [
+        echo(1, ["<s>", "Once", " up", "on time"], [None, -9.0, -8.0, -0.5]),  # a token reaches across the boundary
+        echo(0, ["<s>", "Once", " up", "on", " a"], [None, -9.0, -8.0, -2.0, -2.0]),
+    ]
+    whole = {"id": "x", "object": "c", "created": 0, "model": "m", "choices": choices, "usage": {
+        "prompt_tokens": 20, "completion_tokens": 0, "total_tokens": 20}}  # fmt: skip
+    server.replies = [reply(whole=whole), reply(" ago")]
+    state = complete.run(
+        sg.select("x", [" a", " time"]) + sg.gen("y"), backend=openai(is_chat_model=False, echo=True)
+    )  # fmt: skip
+    first, second = server.requests
+    assert first == {
+        "path": "/v1/completions", "model": "m", "prompt": ["Once upon a", "Once upon time"], "max_tokens": 0,
+        "echo": True, "logprobs": 0, "temperature": 0,
+    }  # fmt: skip
+    assert second["prompt"] == "Once upon time"
+    assert (state["x"], state["y"]) == (" time", " ago")
+    meta = state.get_meta_info("x")
+    assert meta["token_logprobs"] == [[-2.0, -2.0], [-0.5]]
+    assert (meta["choices_method"], meta["prompt_tokens"]) == ("token_length_normalized", 20)
+
+
+@pytest.mark.parametrize(
+    "choices",
+    [[], [echo(0, ["Once", " upon", " b"], [None, -1, -1])], [{"index": 0, "text": "", "finish_reason": "length"}],
+     [echo(7, ["Once upon a"], [-1.0])]],
+)  # fmt: skip
+def test_an_echo_that_is_none(server: Any, reply: Any, openai: Make, choices: Any) -> None:
+    server.replies = [reply(whole={"id": "x", "object": "c", "created": 0, "model": "m", "choices": choices})]
+    with pytest.raises(sg.ProgramError, match="echo"):
+        complete.run(sg.select("x", [" a"]), backend=openai(is_chat_model=False, echo=True))
+
+
+def test_a_select_before_any_text(openai: Make) -> None:
+    @sg.function
+    def program(s: sg.ProgramState) -> None:
+        s += sg.select("x", ["a", "b"])
+
+    with pytest.raises(sg.ProgramError, match="needs some text before it"):
+        program.run(backend=openai(is_chat_model=False, echo=True))
