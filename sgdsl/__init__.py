@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import os
-from typing import Any
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 
 def _refuse_shadows() -> None:
@@ -36,6 +39,7 @@ from sgdsl.errors import (  # noqa: E402
     BackendCapabilityError,
     BatchInterrupted,
     CheckFailed,
+    EndpointError,
     InvalidArgument,
     NotSupported,
     ProgramCancelled,
@@ -65,6 +69,17 @@ from sgdsl.separation import separate_reasoning  # noqa: E402
 from sgdsl.state import Checkpoint, ProgramState  # noqa: E402
 from sgdsl.usage import Usage  # noqa: E402
 
+if TYPE_CHECKING:
+    from runtime.engine import Engine
+    from sgdsl.backends.endpoint import RuntimeEndpoint
+
+_LAZY: Mapping[str, str] = MappingProxyType(
+    {
+        "Engine": "runtime.engine",
+        "RuntimeEndpoint": "sgdsl.backends.endpoint",
+    }
+)
+
 __all__ = [
     "Backend",
     "BackendCapabilityError",
@@ -74,6 +89,7 @@ __all__ = [
     "CheckFailed",
     "Checkpoint",
     "ChoicesMethod",
+    "EndpointError",
     "Engine",
     "Expr",
     "InvalidArgument",
@@ -87,6 +103,7 @@ __all__ = [
     "ProgramState",
     "ProgramStateGroup",
     "ProgramTimeout",
+    "RuntimeEndpoint",
     "SgdslError",
     "TraceError",
     "Usage",
@@ -118,9 +135,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """`Engine` loads torch, so it is imported by whoever asks for it."""
-    if name == "Engine":
-        from runtime.engine import Engine
-
-        return Engine
+    """What loads torch or a client of servers is imported by whoever asks for it."""
+    if name in _LAZY:
+        return getattr(importlib.import_module(_LAZY[name]), name)
     raise AttributeError(f"module 'sgdsl' has no attribute {name!r}")
