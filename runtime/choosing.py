@@ -1,4 +1,4 @@
-"""Choosing: which of several scored texts to take. Arithmetic alone, so that a client can name it and a server do it."""
+"""Choosing: which of several scored texts to take. Arithmetic that a client can name and a server do."""
 
 from __future__ import annotations
 

@@ -11,13 +11,11 @@ import types
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, fields, is_dataclass
 from functools import lru_cache
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from runtime.wire.errors import ProtocolError
 
 __all__ = ["read", "write"]
-
-T = TypeVar("T")
 
 _NUMBERS = {"inf": math.inf, "-inf": -math.inf, "nan": math.nan}
 _SIMPLE: Mapping[type, tuple[type, ...]] = {str: (str,), int: (int,), bool: (bool,), float: (float, int)}
@@ -47,7 +45,7 @@ def write(value: object) -> Any:
     raise TypeError(f"{type(value).__name__} {value!r} cannot be written as JSON")
 
 
-def read(kind: type[T] | Any, data: Any, where: str) -> T | Any:
+def read(kind: Any, data: Any, where: str) -> Any:
     """The value of type `kind` that `write` made `data` of.
 
     Args:
@@ -85,7 +83,7 @@ def _is_simple(kind: Any, data: Any) -> bool:
 
 
 def _read_union(kinds: tuple[Any, ...], data: Any, where: str) -> Any:
-    named = {kind.__name__: kind for kind in kinds if is_dataclass(kind)}
+    named = {kind.__name__: kind for kind in kinds if isinstance(kind, type) and is_dataclass(kind)}
     if isinstance(data, dict) and named:
         tag = data.get("type")
         if isinstance(tag, str) and tag in named:

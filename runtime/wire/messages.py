@@ -1,13 +1,13 @@
 """Messages: what the two ends of a connection for sessions say to each other.
 
-The connection is a websocket at `PATH`, opened with the key as `Authorization: Bearer …`; a wrong key is HTTP 401 there.
+The connection is a websocket at `PATH`, opened with the key as `Authorization: Bearer …`; a wrong key is HTTP 401.
 Every text frame is a JSON array of messages, each an object with its class below as `type` (see `runtime.wire.codec`);
 what is ready at the same time goes into one frame. There are no binary frames.
 
     server → client   Hello, once and first
     client → server   Script, Cancel, Chosen, Tokenize, Texts
-    server → client   Streamed …, then Generated | Scored | Counted | Listed | Tokenized | TokenTexts | Failed, per call;
-                      Rows, before Scored, where the client chooses; Refused, as the last word
+    server → client   per call: Streamed …, then Generated; Rows, where the client chooses, then Scored; or
+                      Counted | Listed | Tokenized | TokenTexts; or Failed. Refused, as the last word
 
 One connection carries any number of sessions. The client numbers sessions and calls itself, each number used once on a
 connection, so nothing waits for an answer: a script may fork sessions 7 and 8 and the next message may be their script.

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import aiohttp
 
@@ -23,9 +22,8 @@ from sgdsl.errors import EndpointError
 
 __all__ = ["Address", "Call", "EndpointConnection"]
 
-T = TypeVar("T")
-
-_log = logging.getLogger("sgdsl.endpoint")
+CLOSE_SECONDS = 1.0
+"""How long a server may take to say goodbye."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,57 +143,64 @@ class EndpointConnection:
             self._task.add_done_callback(lambda _: then())
 
     async def _run(self) -> None:
+        socket = None
         try:
-            await self._talk()
-            self._fall(EndpointError(f"{self._address.url}: the server ended the connection"))
-        except asyncio.CancelledError:
-            self._fall(EndpointError(f"{self._address.url}: the connection was given up"))
-        except EndpointError as error:
-            self._fall(error)
-        except Exception as error:
-            failure = EndpointError(f"{self._address.url}: the connection failed: {error or type(error).__name__}")
-            failure.__cause__ = error
-            self._fall(failure)
+            async with aiohttp.ClientSession() as client:
+                try:
+                    async with asyncio.timeout(self._address.connect_timeout):
+                        socket = await self._connect(client)
+                        self._greet(self._understood(await socket.receive()))
+                    await self._talk(socket)
+                except (Exception, asyncio.CancelledError) as error:
+                    self._fall(self._reason(error))  # first of all: closing takes as long as the server likes
+                if socket is not None:
+                    await socket.close()
         finally:
+            self._fall(EndpointError(f"{self._address.url}: the server ended the connection"))
             self.ended.set()
 
-    async def _talk(self) -> None:
-        limit = self._address.connect_timeout
-        async with aiohttp.ClientSession() as client:
-            try:
-                async with asyncio.timeout(limit):
-                    socket = await self._connect(client)
-            except TimeoutError:
-                raise EndpointError(f"{self._address.url}: no answer within connect_timeout={limit:g} s") from None
-            both = [self._loop.create_task(work(socket)) for work in (self._read, self._write)]
-            try:
-                await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
-                for task in both:
-                    if task.done():
-                        task.result()
-            finally:
-                for task in both:
-                    task.cancel()
-                await asyncio.gather(*both, return_exceptions=True)
-                await socket.close()
+    def _reason(self, error: BaseException) -> EndpointError:
+        url, limit = self._address.url, self._address.connect_timeout
+        if isinstance(error, EndpointError):
+            return error
+        if isinstance(error, TimeoutError) and not self.hello.done():
+            return EndpointError(f"{url}: no answer within connect_timeout={limit:g} s")
+        if isinstance(error, asyncio.CancelledError):
+            return EndpointError(f"{url}: the connection was given up")
+        failure = EndpointError(f"{url}: the connection failed: {str(error) or type(error).__name__}")
+        failure.__cause__ = error
+        return failure
+
+    async def _talk(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        both = [self._loop.create_task(work(socket)) for work in (self._read, self._write)]
+        try:
+            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+            for task in both:
+                if task.done():
+                    task.result()
+            raise EndpointError(f"{self._address.url}: the server ended the connection")
+        finally:
+            for task in both:
+                task.cancel()
+            await asyncio.gather(*both, return_exceptions=True)
 
     async def _connect(self, client: aiohttp.ClientSession) -> aiohttp.ClientWebSocketResponse:
         url, key = self._address.url, self._address.api_key
         try:
-            socket = await client.ws_connect(
+            return await client.ws_connect(
                 url.rstrip("/") + wire.PATH,
                 headers={} if key is None else {"Authorization": f"Bearer {key}"},
                 heartbeat=self._address.heartbeat,
+                timeout=aiohttp.ClientWSTimeout(ws_close=CLOSE_SECONDS),
                 max_msg_size=wire.MAX_FRAME_BYTES,
             )
         except aiohttp.WSServerHandshakeError as error:
             hint = ": api_key is missing or wrong" if error.status == 401 else ""
             raise EndpointError(f"{url}: the server refuses the connection (HTTP {error.status}){hint}") from error
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise EndpointError(f"{url}: cannot connect: {error or type(error).__name__}") from error
-        frame = await socket.receive()
-        self._greet(self._understood(frame))
-        return socket
+            if isinstance(error, TimeoutError):
+                raise
+            raise EndpointError(f"{url}: cannot connect: {str(error) or type(error).__name__}") from error
 
     def _greet(self, messages: tuple[wire.FromServer, ...]) -> None:
         hello = messages[0] if messages else None

@@ -1,4 +1,4 @@
-"""EndpointSession: a session on a server, as the language holds it. Calls are recorded; a flush sends the script."""
+"""EndpointSession: a session on a server, as the language holds it. A flush, or a fork, sends what was recorded."""
 
 from __future__ import annotations
 
@@ -28,7 +28,6 @@ class EndpointSession:
         owner: the backend, which lives as long as its sessions.
         connection: what the session lives and dies with.
         begins: how it begins; None for a fork.
-        parent: the session this one is forked from; its script, with the fork in it, is sent first.
     """
 
     def __init__(
@@ -36,12 +35,10 @@ class EndpointSession:
         owner: object,
         connection: EndpointConnection,
         begins: wire.Open | None,
-        parent: EndpointSession | None = None,
     ) -> None:
         self._owner = owner
         self._connection = connection
         self._number = connection.number()
-        self._parent = parent
         self._ops: list[wire.Op] = [] if begins is None else [begins]
         self._calls: list[Call] = []
         self._label: str | None = None
@@ -76,7 +73,7 @@ class EndpointSession:
 
         call = self._call(wire.Generated, _result)
         op = wire.Generate(call.number, write_params(params), top_logprobs, logprob_start, self._label)
-        return self._record(op, call)
+        return self._ask(call, op)
 
     def score(self, choices: Sequence[str], choose: Choose) -> Handle[Scores]:
         """Scores texts as continuations.
@@ -92,7 +89,7 @@ class EndpointSession:
         known = choose if isinstance(choose, Choosing) else None
         call = self._call(wire.Scored, _result)
         call.choose = None if known is not None else choose
-        return self._record(wire.Score(call.number, tuple(choices), known, self._label), call)
+        return self._ask(call, wire.Score(call.number, tuple(choices), known, self._label))
 
     def fork(self, n: int) -> list[BackendSession]:
         """Sessions that begin with everything this one holds at this point of the script.
@@ -102,8 +99,9 @@ class EndpointSession:
         """
         if isinstance(n, bool) or not isinstance(n, int) or n < 1:
             raise InvalidParameter("n", n, "an integer of at least 1")
-        children = [EndpointSession(self._owner, self._connection, None, self) for _ in range(n)]
+        children = [EndpointSession(self._owner, self._connection, None) for _ in range(n)]
         self._record(wire.Fork(tuple(child._number for child in children)))
+        self.flush()  # before anything that the forks send, their end included
         return list(children)
 
     def concat(self, sessions: Sequence[BackendSession]) -> Handle[int]:
@@ -119,17 +117,17 @@ class EndpointSession:
             session.flush()
             numbers.append(session._number)
         call = self._call(wire.Counted, _num_tokens)
-        return self._record(wire.Concat(call.number, tuple(numbers)), call)
+        return self._ask(call, wire.Concat(call.number, tuple(numbers)))
 
     def tokens(self) -> Handle[list[tuple[int, str]]]:
         """Token ids with their origin."""
         call = self._call(wire.Listed, _listed)
-        return self._record(wire.Tokens(call.number), call)
+        return self._ask(call, wire.Tokens(call.number))
 
     def mark(self) -> Handle[int]:
         """Number of tokens here."""
         call = self._call(wire.Counted, _num_tokens)
-        return self._record(wire.Mark(call.number), call)
+        return self._ask(call, wire.Mark(call.number))
 
     def truncate(self, num_tokens: int) -> None:
         """Back to that many tokens."""
@@ -142,9 +140,6 @@ class EndpointSession:
     def flush(self) -> None:
         """Sends what was recorded."""
         with self._lock:
-            parent, self._parent = self._parent, None
-            if parent is not None:
-                parent.flush()
             if not self._ops:
                 return
             ops, self._ops = tuple(self._ops), []
@@ -167,16 +162,19 @@ class EndpointSession:
         handle: Handle[Any] = Handle(_flush=self.flush)
         return Call(self._connection.number(), self._number, handle, answer, read)
 
-    def _record(self, op: wire.Op, call: Call | None = None) -> Any:
-        """Records an operation; returns the handle of its call."""
-        if self._cancelled and call is not None:
+    def _ask(self, call: Call, op: wire.Op) -> Handle[Any]:
+        """Records an operation that is answered."""
+        if self._cancelled:
             call.handle.fail(RequestCancelled("the session was cancelled"))
-            return call.handle
+        else:
+            with self._lock:
+                self._ops.append(op)
+                self._calls.append(call)
+        return call.handle
+
+    def _record(self, op: wire.Op) -> None:
         with self._lock:
             self._ops.append(op)
-            if call is not None:
-                self._calls.append(call)
-        return None if call is None else call.handle
 
 
 def _result(message: wire.Generated | wire.Scored) -> Generation | Scores:

@@ -32,28 +32,30 @@ VOCAB_SIZE = 384
 class Served:
     """A session of a client: what it asked for, in order, on a session of the engine."""
 
-    def __init__(self, peer: Peer, session: Any = None) -> None:
+    def __init__(self, peer: Peer, number: int, session: Any = None) -> None:
         self.peer = peer
+        self.number = number
         self.session = session
         self.queue: deque[wire.Op] = deque()
         self.undecided: wire.Score | None = None
         self.error: BaseException | None = None
+        self.never_begins = False
 
     def extend(self, ops: Sequence[wire.Op]) -> None:
         self.queue.extend(ops)
         for op in ops:
             if isinstance(op, wire.Fork):
                 for number in op.sessions:
-                    self.peer.sessions[number] = Served(self.peer)
+                    self.peer.sessions.setdefault(number, Served(self.peer, number))
         self.advance()
 
     def advance(self) -> None:
         while self.queue and self.undecided is None:
-            if self.session is None and self.error is None and not isinstance(self.queue[0], wire.Open):
+            if self.session is None and not self.never_begins and not isinstance(self.queue[0], wire.Open):
                 return  # a fork that has not begun
             op = self.queue.popleft()
             try:
-                if self.error is not None:
+                if self.error is not None and not isinstance(op, wire.Close):
                     raise self.error
                 DO[type(op)](self, op)
             except Exception as error:
@@ -65,8 +67,9 @@ class Served:
         self.error = self.error or error
         if isinstance(op, wire.Fork):
             for number in op.sessions:
-                self.peer.sessions[number].error = error
-                self.peer.sessions[number].advance()
+                child = self.peer.sessions[number]
+                child.error, child.never_begins = child.error or error, True
+                child.advance()
         call = getattr(op, "call", None)
         if call is not None:
             self.peer.say(wire.Failed(call, problem_of(error)))
@@ -78,7 +81,7 @@ class Served:
             self.undecided = None
         if self.session is not None:
             self.session.cancel()
-        self.advance()
+            self.advance()
 
     def give_up(self) -> None:
         if self.session is not None:
@@ -129,9 +132,11 @@ class Served:
 
     def fork(self, op: wire.Fork) -> None:
         for number, session in zip(op.sessions, self.session.fork(len(op.sessions)), strict=True):
-            self.peer.sessions[number].session = session
-        for number in op.sessions:
-            self.peer.sessions[number].advance()
+            child = self.peer.sessions[number]
+            child.session = session
+            if child.error is not None:
+                session.cancel()
+            child.advance()
 
     def concat(self, op: wire.Concat) -> None:
         handle = self.session.concat([self.peer.sessions[number].session for number in op.sessions])
@@ -152,9 +157,10 @@ class Served:
             self.session.hint(op)
 
     def close(self, op: wire.Close) -> None:
-        self.session.close()
-        self.session = None
-        self.error = RequestCancelled("the session is closed")
+        session, self.session = self.session, None
+        if session is not None:
+            session.close()
+        self.peer.closed(self)
 
     def follow(self, handle: Handle[Any], call: int, answer: Callable[[Any], wire.FromServer]) -> None:
         def arrived(chunk: Chunk | None) -> None:
@@ -197,6 +203,9 @@ class Peer:
     def say(self, message: wire.FromServer) -> None:
         self.outbox.put_nowait(message)
 
+    def closed(self, served: Served) -> None:
+        self.sessions.pop(served.number, None)
+
     async def write(self) -> None:
         while True:
             messages = [await self.outbox.get()]
@@ -227,9 +236,10 @@ class Peer:
     def take(self, message: wire.FromClient) -> None:
         source = self.server.source
         if isinstance(message, wire.Script):
-            self.sessions.setdefault(message.session, Served(self)).extend(message.ops)
+            self.sessions.setdefault(message.session, Served(self, message.session)).extend(message.ops)
         elif isinstance(message, wire.Cancel):
-            self.sessions.setdefault(message.session, Served(self)).cancel()
+            if message.session in self.sessions:
+                self.sessions[message.session].cancel()
         elif isinstance(message, wire.Chosen):
             self.undecided.pop(message.call).decide(message.index)
         elif isinstance(message, wire.Tokenize):
