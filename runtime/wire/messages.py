@@ -5,7 +5,7 @@ Every text frame is a JSON array of messages, each an object with its class belo
 what is ready at the same time goes into one frame. There are no binary frames.
 
     server → client   Hello, once and first
-    client → server   Script, Cancel, Chosen, Tokenize, Texts
+    client → server   Script, Cancel, Chosen, Tokenize, Texts, CompileAhead
     server → client   per call: Streamed …, then Generated; Rows, where the client chooses, then Scored; or
                       Counted | Listed | Tokenized | TokenTexts; or Failed. Refused, as the last word
 
@@ -43,6 +43,7 @@ __all__ = [
     "Cancel",
     "Chosen",
     "Close",
+    "CompileAhead",
     "Concat",
     "Counted",
     "Failed",
@@ -198,10 +199,10 @@ class Chosen:
 
 @dataclass(frozen=True, slots=True)
 class Tokenize:
-    """Asks for the tokens of a text; answered by `Tokenized`."""
+    """Asks for the tokens of texts, each by itself; answered by `Tokenized`. Sessions will append these very texts."""
 
     call: int
-    text: str
+    texts: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +214,14 @@ class Texts:
     count: int
 
 
-FromClient: TypeAlias = Script | Cancel | Chosen | Tokenize | Texts
+@dataclass(frozen=True, slots=True)
+class CompileAhead:
+    """Constraints, as `runtime.wire.params` writes them, that gens will be held to. There is no answer."""
+
+    constraints: tuple[dict[str, Any], ...]
+
+
+FromClient: TypeAlias = Script | Cancel | Chosen | Tokenize | Texts | CompileAhead
 
 
 # server → client
@@ -235,7 +243,7 @@ class Hello:
         version: of this protocol; another one ends the connection.
         model: its name. fingerprint: differs where the model, its weights' format or its tokenizer do.
         constraints: names of the spec classes that gens can be held to.
-        score, tokens, priority, labels, images, concat, hints: as `sgdsl.backends.base.Capabilities`.
+        score, tokens, labels, concat, hints, tokenizes, compiles_ahead: as `sgdsl.backends.base.Capabilities`.
         concurrency: requests it serves at once.
         context_length: tokens of the longest sequence.
     """
@@ -249,6 +257,8 @@ class Hello:
     labels: bool = False
     concat: bool = False
     hints: bool = False
+    tokenizes: bool = True
+    compiles_ahead: bool = False
     concurrency: int = 64
     context_length: int | None = None
     chat_template: Template | None = None
@@ -304,10 +314,10 @@ class Listed:
 
 @dataclass(frozen=True, slots=True)
 class Tokenized:
-    """The tokens of a text."""
+    """The tokens of each text."""
 
     call: int
-    tokens: tuple[int, ...]
+    tokens: tuple[tuple[int, ...], ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import math
 import threading
 import weakref
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -21,6 +21,7 @@ from sgdsl.errors import EndpointError, InvalidArgument
 from sgdsl.process import network
 
 if TYPE_CHECKING:
+    from grammars.spec import Spec
     from sgdsl.chat import ChatTemplate
 
 __all__ = ["RuntimeEndpoint"]
@@ -81,12 +82,13 @@ class RuntimeEndpoint:
         hello = connection.hello.result()
         self._greeter = connection
         self._texts: dict[int, tuple[str, ...]] = {}
-        self._tokens: OrderedDict[str, list[int]] = OrderedDict()
+        self._tokens: OrderedDict[str, tuple[int, ...]] = OrderedDict()
         self.model = hello.model
         self.fingerprint = hello.fingerprint or f"{self.url} {hello.model}"
         self.capabilities = Capabilities(
             constraints=frozenset(hello.constraints), score=hello.score, tokens=hello.tokens, labels=hello.labels,
-            concat=hello.concat, hints=hello.hints, concurrency=hello.concurrency, context_length=hello.context_length,
+            concat=hello.concat, hints=hello.hints, tokenizes=hello.tokenizes, compiles_ahead=hello.compiles_ahead,
+            concurrency=hello.concurrency, context_length=hello.context_length,
         )  # fmt: skip
         self.chat_template = _template(hello.chat_template)
 
@@ -118,9 +120,8 @@ class RuntimeEndpoint:
         texts = self._texts.get(first)
         if texts is None:
             connection = self._connected()
-            texts = self._ask(
-                connection, lambda call: wire.Texts(call, first, TEXTS_AT_ONCE), wire.TokenTexts, lambda m: m.texts
-            )
+            question = partial(wire.Texts, first=first, count=TEXTS_AT_ONCE)
+            texts = self._ask(connection, question, wire.TokenTexts, lambda message: message.texts)
             self._texts[first] = texts
         if not 0 <= token - first < len(texts):
             raise EndpointError(f"{self.url}: the model has no token {token}")
@@ -132,17 +133,41 @@ class RuntimeEndpoint:
         Raises:
             EndpointError: no answer in time, or the connection ended.
         """
+        return list(self._tokenized([text])[text])
+
+    def count_tokens(self, text: str) -> int:
+        """How many tokens `tokenize` makes of a text."""
+        return len(self._tokenized([text])[text])
+
+    def remember(self, texts: Iterable[str]) -> None:
+        """Tokenizes texts that many programs append, in one round trip; the server need not do it again."""
+        self._tokenized(list(dict.fromkeys(texts)))
+
+    def _tokenized(self, texts: Sequence[str]) -> dict[str, tuple[int, ...]]:
         with self._lock:
-            if text in self._tokens:
+            found = {text: self._tokens[text] for text in texts if text in self._tokens}
+            for text in found:
                 self._tokens.move_to_end(text)
-                return list(self._tokens[text])
+        missing = tuple(text for text in texts if text not in found)
+        if not missing:
+            return found
         connection = self._connected()
-        tokens = self._ask(connection, lambda call: wire.Tokenize(call, text), wire.Tokenized, lambda m: list(m.tokens))
+        question = partial(wire.Tokenize, texts=missing)
+        tokens = self._ask(connection, question, wire.Tokenized, lambda message: message.tokens)
+        if len(tokens) != len(missing):
+            raise EndpointError(f"{self.url}: tokens of {len(tokens)} texts where {len(missing)} were asked for")
+        fresh = dict(zip(missing, tokens, strict=True))
         with self._lock:
-            self._tokens[text] = tokens
-            if len(self._tokens) > MOST_TEXTS_CACHED:
+            self._tokens.update(fresh)
+            while len(self._tokens) > MOST_TEXTS_CACHED:
                 self._tokens.popitem(last=False)
-        return list(tokens)
+        return found | fresh
+
+    def compile_ahead(self, constraints: Iterable[Spec]) -> None:
+        """Has the server begin to compile; does not wait."""
+        from runtime.wire.params import write_spec
+
+        self._connected().send([wire.CompileAhead(tuple(write_spec(spec) for spec in constraints))])
 
     def _ask(
         self,

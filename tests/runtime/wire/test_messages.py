@@ -30,8 +30,9 @@ FROM_CLIENT: tuple[wire.FromClient, ...] = (
     wire.Script(1, OPS),
     wire.Cancel(1),
     wire.Chosen(2, 0),
-    wire.Tokenize(9, "text"),
+    wire.Tokenize(9, ("text", "é")),
     wire.Texts(10, 0, 4096),
+    wire.CompileAhead(({"type": "Regex", "pattern": "a"},)),
 )
 FROM_SERVER: tuple[wire.FromServer, ...] = (
     wire.Hello(
@@ -46,7 +47,7 @@ FROM_SERVER: tuple[wire.FromServer, ...] = (
     wire.Scored(2, Scores(index=1, logprobs=((-1.0,), (-2.0,)), token_ids=((1,), (2,)), total_seconds=0.5)),
     wire.Counted(3, 12),
     wire.Listed(4, ((1, "prompt"), (2, "forced"))),
-    wire.Tokenized(9, (1, 2)),
+    wire.Tokenized(9, ((1, 2), ())),
     wire.TokenTexts(10, ("a", "é")),
     wire.Failed(5, Problem("InvalidParameter", "no", "top_p", 7)),
     wire.Refused(Problem("ProtocolError", "no")),

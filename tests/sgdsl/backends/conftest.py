@@ -6,7 +6,6 @@ import asyncio
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
 from typing import Any
 
 import pytest
@@ -23,8 +22,8 @@ from runtime.model.loader import random_model, tiny_config
 from runtime.startup import assemble
 from runtime.wire import messages as wire
 from runtime.wire.errors import ProtocolError, problem_of
-from runtime.wire.params import read_params
-from sgdsl.backends.base import Capabilities
+from runtime.wire.params import read_params, read_spec
+from sgdsl.process import as_backend
 
 VOCAB_SIZE = 384
 
@@ -243,11 +242,13 @@ class Peer:
         elif isinstance(message, wire.Chosen):
             self.undecided.pop(message.call).decide(message.index)
         elif isinstance(message, wire.Tokenize):
-            self.say(wire.Tokenized(message.call, tuple(source.tokenizer.encode(message.text))))
+            self.say(wire.Tokenized(message.call, tuple(tuple(source.tokenize(text)) for text in message.texts)))
+        elif isinstance(message, wire.CompileAhead):
+            source.compile_ahead(read_spec(one) for one in message.constraints)
         else:
-            last = min(message.first + message.count, source.tokenizer.vocab_size)
-            decode = partial(source.tokenizer.decode, skip_special_tokens=False)
-            self.say(wire.TokenTexts(message.call, tuple(decode([one]) for one in range(message.first, last))))
+            last = min(message.first + message.count, source.engine.tokenizer.vocab_size)
+            texts = tuple(source.token_text(token) for token in range(message.first, last))
+            self.say(wire.TokenTexts(message.call, texts))
 
 
 class EndpointServer:
@@ -261,7 +262,7 @@ class EndpointServer:
     """
 
     def __init__(self, source: Any, key: str | None = None) -> None:
-        self.source = source
+        self.source: Any = as_backend(source)
         self.key = key
         self.delay = 0.0
         self.deaf = False
@@ -280,12 +281,14 @@ class EndpointServer:
         return f"http://127.0.0.1:{self.port}"
 
     def hello(self) -> wire.Hello:
-        able = getattr(self.source, "capabilities", None) or Capabilities()
-        template = None if isinstance(self.source, sg.Mock) else self.source.tokenizer.chat_template
+        able = self.source.capabilities
+        template = None
+        if self.source.chat_template is not None:
+            template = wire.Template(self.source.chat_template.source, self.source.engine.tokenizer.token_names)
         return wire.Hello(
-            model="tiny", constraints=tuple(sorted(able.constraints)), labels=able.labels,
-            hints=True, context_length=getattr(self.source, "context_length", None),
-            chat_template=None if template is None else wire.Template(template, self.source.tokenizer.token_names),
+            model="tiny", constraints=tuple(sorted(able.constraints)), labels=able.labels, concat=able.concat,
+            hints=True, tokenizes=able.tokenizes, compiles_ahead=able.compiles_ahead,
+            context_length=able.context_length, chat_template=template,
         )  # fmt: skip
 
     def start(self) -> EndpointServer:
@@ -377,3 +380,13 @@ def connect() -> Iterator[Callable[..., sg.RuntimeEndpoint]]:
     yield made
     for endpoint in endpoints:
         endpoint.close()
+
+
+@pytest.fixture
+def server(tiny_engine: Engine, serve: Callable[..., EndpointServer]) -> EndpointServer:
+    return serve(tiny_engine)
+
+
+@pytest.fixture
+def endpoint(server: EndpointServer, connect: Callable[..., sg.RuntimeEndpoint]) -> sg.RuntimeEndpoint:
+    return connect(server)

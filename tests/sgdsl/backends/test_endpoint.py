@@ -3,9 +3,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
-import socket
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal
 
@@ -20,36 +18,15 @@ from sgdsl.choices import ChoicesMethod
 
 Serve = Callable[..., Any]
 Connect = Callable[..., sg.RuntimeEndpoint]
+Settles = Callable[..., bool]
 GREEDY = SamplingParams(max_new_tokens=4, temperature=0.0)
 LONG = SamplingParams(max_new_tokens=900, temperature=0.0, ignore_eos=True)
 
 
-@pytest.fixture
-def server(tiny_engine: Engine, serve: Serve) -> Any:
-    return serve(tiny_engine)
-
-
-@pytest.fixture
-def endpoint(server: Any, connect: Connect) -> sg.RuntimeEndpoint:
-    return connect(server)
-
-
 @pytest.fixture(autouse=True)
-def _nothing_is_left(tiny_engine: Engine) -> Iterator[None]:
+def _nothing_is_left(tiny_engine: Engine, settles: Settles, is_idle: Callable[[Engine], bool]) -> Iterator[None]:
     yield
-    assert settles(lambda: idle(tiny_engine))
-
-
-def idle(engine: Engine) -> bool:
-    ledger = engine.stats()["ledger"]
-    return bool(ledger["session"] == 0 and ledger["request"] == 0)
-
-
-def settles(check: Callable[[], bool], seconds: float = 10) -> bool:
-    deadline = time.monotonic() + seconds
-    while not check() and time.monotonic() < deadline:
-        time.sleep(0.01)
-    return check()
+    assert settles(lambda: is_idle(tiny_engine))
 
 
 def writing(expr: Any) -> sg.Program:
@@ -157,7 +134,9 @@ def test_a_script_needs_no_answer_to_go_on(endpoint: sg.RuntimeEndpoint, server:
         one.close()
 
 
-def test_a_batch_shares_one_connection(tiny_engine: Engine, endpoint: sg.RuntimeEndpoint, server: Any) -> None:
+def test_a_batch_shares_one_connection(
+    settles: Settles, tiny_engine: Engine, endpoint: sg.RuntimeEndpoint, server: Any
+) -> None:
     @sg.function
     def short(s: sg.ProgramState, number: int) -> Any:
         s += f"Item {number}: " + sg.gen("x", 6) + sg.select("y", ["a", "b"])
@@ -191,7 +170,9 @@ def test_a_plain_stream_comes_in_pieces(endpoint: sg.RuntimeEndpoint) -> None:
     assert "".join(pieces) == state["y"]
 
 
-def test_a_timeout_and_a_cancellation_free_the_server(tiny_engine: Engine, endpoint: sg.RuntimeEndpoint) -> None:
+def test_a_timeout_and_a_cancellation_free_the_server(
+    is_idle: Callable[[Engine], bool], settles: Settles, tiny_engine: Engine, endpoint: sg.RuntimeEndpoint
+) -> None:
     program = writing("x" + sg.gen("y", 900, ignore_eos=True))
     with pytest.raises(sg.ProgramTimeout):
         program.run(backend=endpoint, timeout=0.1)
@@ -200,7 +181,7 @@ def test_a_timeout_and_a_cancellation_free_the_server(tiny_engine: Engine, endpo
     state.cancel()
     with pytest.raises(sg.ProgramCancelled):
         state.text()
-    assert settles(lambda: idle(tiny_engine), 2)
+    assert settles(lambda: is_idle(tiny_engine), 2)
 
 
 def test_cancelling_ends_what_waits_at_once(endpoint: sg.RuntimeEndpoint) -> None:
@@ -216,14 +197,16 @@ def test_cancelling_ends_what_waits_at_once(endpoint: sg.RuntimeEndpoint) -> Non
     session.close()
 
 
-def test_a_session_nobody_holds_is_given_up(tiny_engine: Engine, endpoint: sg.RuntimeEndpoint, server: Any) -> None:
+def test_a_session_nobody_holds_is_given_up(
+    is_idle: Callable[[Engine], bool], settles: Settles, tiny_engine: Engine, endpoint: sg.RuntimeEndpoint, server: Any
+) -> None:
     session = endpoint.open()
     session.append("x")
     assert session.generate(GREEDY).result(10).finish_reason == "length"
     (fork,) = session.fork(1)
     del session, fork
     gc.collect()
-    assert settles(lambda: idle(tiny_engine))
+    assert settles(lambda: is_idle(tiny_engine))
     assert settles(lambda: not server.peers[0].sessions)
 
 
@@ -269,12 +252,27 @@ def test_what_can_be_refused_here_is(endpoint: sg.RuntimeEndpoint) -> None:
 def test_tokens_and_their_texts(tiny_engine: Engine, endpoint: sg.RuntimeEndpoint, server: Any) -> None:
     tokens = endpoint.tokenize("añb")
     assert tokens == tiny_engine.tokenizer.encode("añb")
+    endpoint.remember(["añb", "x", "yy", "x"])
     assert endpoint.tokenize("añb") == tokens
+    assert endpoint.count_tokens("yy") == 2
     assert endpoint.token_text(tokens[0]) == "a"
     assert endpoint.token_text(2) == "</s>"
-    assert len(server.frames) == 2
+    assert len(server.frames) == 3
     with pytest.raises(sg.EndpointError, match="no token 99999"):
         endpoint.token_text(99999)
+
+
+def test_a_compiled_program_compiles_and_tokenizes_ahead(
+    tiny_engine: Engine, endpoint: sg.RuntimeEndpoint, server: Any
+) -> None:
+    @sg.function
+    def program(s: sg.ProgramState, word: str) -> None:
+        s += word + sg.gen("x", 8, regex="[a-c]{2}d", temperature=0) + "Constant text. " + sg.gen("y", 1)
+
+    remote, direct = (program.compile().run_batch([("a",)], backend=one) for one in (endpoint, tiny_engine))
+    assert remote[0]["x"] == direct[0]["x"]
+    assert any('"CompileAhead"' in frame and "[a-c]{2}d" in frame for frame in server.frames)
+    assert any('"Tokenize"' in frame and "Constant text. " in frame for frame in server.frames)
 
 
 def test_what_the_server_is(endpoint: sg.RuntimeEndpoint, server: Any) -> None:
@@ -285,7 +283,7 @@ def test_what_the_server_is(endpoint: sg.RuntimeEndpoint, server: Any) -> None:
     assert server.url in endpoint.fingerprint
 
 
-def test_a_mock_behind_the_server_knows_names(serve: Serve, connect: Connect) -> None:
+def test_a_mock_behind_the_server_knows_names(settles: Settles, serve: Serve, connect: Connect) -> None:
     mock = sg.Mock({"colour": "blue", "team": "infra"}, latency=0.01)
     endpoint = connect(serve(mock))
 
@@ -299,181 +297,3 @@ def test_a_mock_behind_the_server_knows_names(serve: Serve, connect: Connect) ->
     assert state.ret_value == ("blue", "infra")
     assert state.text() == program.run(backend=sg.Mock({"colour": "blue", "team": "infra"})).text()
     assert settles(lambda: mock.num_open == 0)
-
-
-# what goes wrong
-
-
-def test_a_server_that_dies_ends_everything_and_a_new_session_connects_anew(
-    endpoint: sg.RuntimeEndpoint, server: Any
-) -> None:
-    sessions = [endpoint.open() for _ in range(3)]
-    for session in sessions:
-        session.append("x")
-    running = [session.generate(LONG) for session in sessions]
-    recorded = sessions[0].generate(LONG)
-    for session in sessions:
-        session.flush()
-    assert next(iter(running[0])).token_ids
-    server.crash()
-    started = time.monotonic()
-    for handle in (*running, recorded):
-        with pytest.raises(sg.EndpointError, match=r"127\.0\.0\.1"):
-            handle.result(5)
-    assert time.monotonic() - started < 1
-    with pytest.raises(sg.EndpointError):
-        sessions[0].mark().result(1)
-    for session in sessions:
-        session.cancel()
-        session.close()
-    fresh = endpoint.open()
-    fresh.append("y")
-    assert fresh.generate(GREEDY).result(10).token_ids
-    assert len(server.peers) == 2
-    fresh.close()
-
-
-def test_a_program_on_a_server_that_dies_fails(endpoint: sg.RuntimeEndpoint, server: Any) -> None:
-    program = writing("x" + sg.gen("y", 900, ignore_eos=True))
-    state = program.run(backend=endpoint, stream=True)
-    next(state.text_iter("y"))
-    server.crash()
-    with pytest.raises(sg.ProgramError) as caught:
-        state.text()
-    assert isinstance(caught.value.__cause__, sg.EndpointError)
-
-
-def test_a_server_that_was_stopped_is_an_error_for_new_sessions_too(endpoint: sg.RuntimeEndpoint, server: Any) -> None:
-    server.stop()
-    assert settles(lambda: endpoint._connection.error is not None, 2)
-    session = endpoint.open()
-    with pytest.raises(sg.EndpointError, match="cannot connect"):
-        session.generate(GREEDY).result(5)
-    session.close()
-
-
-def test_a_wrong_key_is_said(tiny_engine: Engine, serve: Serve, connect: Connect) -> None:
-    server = serve(tiny_engine, "secret")
-    for keys in ((), ("wrong",)):
-        with pytest.raises(sg.EndpointError, match=r"HTTP 401.*api_key"):
-            connect(server, *keys)
-    assert connect(server, "secret").model == "tiny"
-
-
-def test_nobody_is_there() -> None:
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        port = unused.getsockname()[1]
-    with pytest.raises(sg.EndpointError, match="cannot connect"):
-        sg.RuntimeEndpoint(f"http://127.0.0.1:{port}")
-
-
-def test_a_server_that_never_says_hello() -> None:
-    with socket.socket() as silent:
-        silent.bind(("127.0.0.1", 0))
-        silent.listen()
-        with pytest.raises(sg.EndpointError, match=r"connect_timeout=0\.2"):
-            sg.RuntimeEndpoint(f"http://127.0.0.1:{silent.getsockname()[1]}", connect_timeout=0.2)
-
-
-def test_a_server_that_gives_no_sign_of_life_is_dead(serve: Serve, connect: Connect, gate: Any) -> None:
-    endpoint = connect(serve(sg.Mock(gate), deaf=True), heartbeat=0.2)
-    session = endpoint.open()
-    session.append("x")
-    started = time.monotonic()
-    with pytest.raises(sg.EndpointError, match="PONG"):
-        session.generate(GREEDY).result(5)
-    assert time.monotonic() - started < 2
-    session.close()
-
-
-def test_a_slow_server_is_waited_for(serve: Serve, connect: Connect) -> None:
-    endpoint = connect(serve(sg.Mock(["late"]), delay=0.5), heartbeat=0.1)
-    session = endpoint.open()
-    with pytest.raises(TimeoutError):
-        session.generate(GREEDY).result(0.05)
-    assert session.generate(GREEDY).result(5).text == "mock"
-    session.close()
-
-
-@pytest.mark.parametrize(
-    ("greeting", "message"),
-    [
-        ("{", "not understood"),
-        ("[]", "did not say hello"),
-        ('[{"type":"Counted","call":1,"num_tokens":2}]', "did not say hello"),
-        ('[{"type":"Hello","model":"x","version":99}]', "version 99"),
-        ('[{"type":"Hello","model":7}]', "frame.*model: 7 is not str"),
-    ],
-)
-def test_a_greeting_that_is_none(serve: Serve, connect: Connect, greeting: str, message: str) -> None:
-    with pytest.raises(sg.EndpointError, match=message):
-        connect(serve(sg.Mock(), greeting=greeting))
-
-
-@pytest.mark.parametrize(
-    "answer",
-    [
-        "nonsense",
-        "[" * 100_000,
-        '[{"type":"Strange"}]',
-        '[{"type":"Generated","call":2}]',
-        '[{"type":"Counted","call":2,"num_tokens":1}]',
-        '[{"type":"Rows","call":2,"logprobs":[]}]',
-        '[{"type":"Hello","model":"again"}]',
-        '[{"type":"Refused","problem":{"type":"Problem","kind":"ProtocolError","message":"go away"}}]',
-    ],
-)
-def test_an_answer_that_is_none_ends_the_connection(serve: Serve, connect: Connect, answer: str) -> None:
-    endpoint = connect(serve(sg.Mock(), answer_all=answer))
-    session = endpoint.open()
-    handles = [session.generate(GREEDY), session.generate(GREEDY)]
-    for handle in handles:
-        with pytest.raises(sg.EndpointError):
-            handle.result(5)
-    session.close()
-
-
-def test_a_client_that_makes_no_sense_is_refused(endpoint: sg.RuntimeEndpoint) -> None:
-    session = endpoint.open()
-    session.hint("no hint")  # type: ignore[attr-defined]
-    with pytest.raises(sg.EndpointError, match="ended the connection: frame"):
-        session.generate(GREEDY).result(5)
-    session.close()
-
-
-def test_closing_ends_what_runs_and_the_thread(server: Any, connect: Connect) -> None:
-    endpoint = connect(server)
-    session = endpoint.open()
-    session.append("x")
-    handle = session.generate(LONG)
-    session.flush()
-    endpoint.close()
-    endpoint.close()
-    with pytest.raises(sg.EndpointError, match="closed"):
-        handle.result(1)
-    with pytest.raises(sg.EndpointError, match="closed"):
-        endpoint.open()
-    session.close()
-    assert settles(lambda: "sgdsl-network" not in [thread.name for thread in threading.enumerate()], 2)
-
-
-def test_an_endpoint_nobody_holds_is_closed(server: Any) -> None:
-    endpoint = sg.RuntimeEndpoint(server.url)
-    assert "sgdsl-network" in [thread.name for thread in threading.enumerate()]
-    del endpoint
-    gc.collect()
-    assert settles(lambda: "sgdsl-network" not in [thread.name for thread in threading.enumerate()], 2)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"url": "localhost:1"}, "url="),
-        ({"url": "http://x", "heartbeat": 0}, "heartbeat=0"),
-        ({"url": "http://x", "connect_timeout": float("inf")}, "connect_timeout=inf"),
-    ],
-)
-def test_arguments_are_checked(arguments: dict[str, Any], message: str) -> None:
-    with pytest.raises(sg.InvalidArgument, match=message):
-        sg.RuntimeEndpoint(**arguments)
