@@ -71,10 +71,12 @@ from sgdsl.usage import Usage  # noqa: E402
 
 if TYPE_CHECKING:
     from runtime.engine import Engine
+    from sgdsl.backends.cached import Cached
     from sgdsl.backends.endpoint import RuntimeEndpoint
 
 _LAZY: Mapping[str, str] = MappingProxyType(
     {
+        "Cached": "sgdsl.backends.cached",
         "Engine": "runtime.engine",
         "RuntimeEndpoint": "sgdsl.backends.endpoint",
     }
@@ -85,6 +87,7 @@ __all__ = [
     "BackendCapabilityError",
     "BackendSession",
     "BatchInterrupted",
+    "Cached",
     "Capabilities",
     "CheckFailed",
     "Checkpoint",

@@ -9,7 +9,7 @@ import pytest
 import sgdsl as sg
 
 ROOT = Path(sg.__file__).parent.parent
-HEAVY = ("torch", "numpy", "pydantic", "jinja2", "transformers", "tqdm", "tokenizers", "aiohttp", "runtime.engine")
+HEAVY = ("torch", "numpy", "pydantic", "jinja2", "transformers", "tqdm", "tokenizers", "aiohttp", "sqlite3", "runtime.engine")
 
 
 def python(code: str, cwd: Path) -> subprocess.CompletedProcess[str]:
