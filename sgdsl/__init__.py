@@ -5,7 +5,9 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import os
-from typing import Any
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 
 def _refuse_shadows() -> None:
@@ -37,6 +39,7 @@ from sgdsl.errors import (  # noqa: E402
     BackendCapabilityError,
     BatchInterrupted,
     CheckFailed,
+    EndpointError,
     InvalidArgument,
     NotSupported,
     ProgramCancelled,
@@ -67,16 +70,37 @@ from sgdsl.separation import separate_reasoning  # noqa: E402
 from sgdsl.state import Checkpoint, ProgramState  # noqa: E402
 from sgdsl.usage import Usage  # noqa: E402
 
+if TYPE_CHECKING:
+    from runtime.engine import Engine
+    from sgdsl.backends.anthropic import Anthropic
+    from sgdsl.backends.cached import Cached
+    from sgdsl.backends.endpoint import RuntimeEndpoint
+    from sgdsl.backends.litellm import LiteLLM
+    from sgdsl.backends.openai import OpenAI
+
+_LAZY: Mapping[str, str] = MappingProxyType(
+    {
+        "Anthropic": "sgdsl.backends.anthropic",
+        "Cached": "sgdsl.backends.cached",
+        "Engine": "runtime.engine",
+        "LiteLLM": "sgdsl.backends.litellm",
+        "OpenAI": "sgdsl.backends.openai",
+        "RuntimeEndpoint": "sgdsl.backends.endpoint",
+    }
+)
+
 __all__ = [
     "Anthropic",
     "Backend",
     "BackendCapabilityError",
     "BackendSession",
     "BatchInterrupted",
+    "Cached",
     "Capabilities",
     "CheckFailed",
     "Checkpoint",
     "ChoicesMethod",
+    "EndpointError",
     "Engine",
     "Expr",
     "InvalidArgument",
@@ -92,6 +116,7 @@ __all__ = [
     "ProgramState",
     "ProgramStateGroup",
     "ProgramTimeout",
+    "RuntimeEndpoint",
     "SgdslError",
     "TraceError",
     "Usage",
@@ -123,16 +148,8 @@ __all__ = [
 ]
 
 
-_LAZY = {
-    "Anthropic": "sgdsl.backends.anthropic",
-    "Engine": "runtime.engine",
-    "LiteLLM": "sgdsl.backends.litellm",
-    "OpenAI": "sgdsl.backends.openai",
-}
-
-
 def __getattr__(name: str) -> Any:
-    """`Engine` loads torch and the others client packages, so they are imported by whoever asks for them."""
+    """What loads torch or a client of servers is imported by whoever asks for it."""
     if name in _LAZY:
         return getattr(importlib.import_module(_LAZY[name]), name)
     raise AttributeError(f"module 'sgdsl' has no attribute {name!r}")

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
-import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeAlias
+
+from runtime.choosing import Logprobs, best, draw, means, sums, survivals
 
 __all__ = [
     "ChoicesMethod",
@@ -18,13 +17,6 @@ __all__ = [
     "token_length_normalized",
     "unconditional_likelihood_normalized",
 ]
-
-Logprobs: TypeAlias = Sequence[Sequence[float]]
-"""Per choice, the log probability of each of its tokens given the prompt and the tokens before.
-
-Of a method that needs "unconditional", less that of the same tokens without the prompt; of the first nothing is taken
-off.
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,62 +35,20 @@ class ChoicesMethod:
 
     def choose(self, logprobs: Logprobs) -> int:
         """The choice with the highest score; of equals, the first."""
-        scores = self.scores(logprobs)
-        return max(range(len(scores)), key=lambda index: (scores[index], -index))
+        return best(self.scores(logprobs))
 
 
-def draw(scores: Sequence[float], temperature: float, generator: random.Random) -> int:
-    """One choice, drawn with probability softmax(scores / temperature)."""
-    best = max(scores)
-    weights = [math.exp((score - best) / temperature) if score > -math.inf else 0.0 for score in scores]
-    if best == -math.inf:
-        weights = [1.0] * len(scores)
-    return generator.choices(range(len(scores)), weights)[0]
-
-
-def _mean(row: Sequence[float]) -> float:
-    if not row:
-        return 0.0
-    return -math.inf if -math.inf in row else math.fsum(row) / len(row)
-
-
-def _means(logprobs: Logprobs) -> list[float]:
-    return [_mean(row) for row in logprobs]
-
-
-def _sums(logprobs: Logprobs) -> list[float]:
-    return [-math.inf if -math.inf in row else math.fsum(row) for row in logprobs]
-
-
-def _greedy(logprobs: Logprobs) -> list[float]:
-    """How many columns each row survives, so that the last one standing scores highest."""
-    width = max((len(row) for row in logprobs), default=0)
-    rows = [[*row, *[_mean(row)] * (width - len(row))] for row in logprobs]
-    survived = [0.0] * len(rows)
-    alive = list(range(len(rows)))
-    for column in range(width):
-        best = max(rows[index][column] for index in alive)
-        alive = [index for index in alive if rows[index][column] == best]
-        for index in alive:
-            survived[index] += 1.0
-        if len(alive) == 1:
-            break
-    return survived
-
-
-token_length_normalized = ChoicesMethod("token_length_normalized", _means)
+token_length_normalized = ChoicesMethod("token_length_normalized", means)
 """The highest mean log probability per token."""
 
-greedy_token_selection = ChoicesMethod("greedy_token_selection", _greedy)
+greedy_token_selection = ChoicesMethod("greedy_token_selection", survivals)
 """Column by column, the rows whose token is likeliest stay; short rows are padded with their own mean."""
 
-joint_likelihood = ChoicesMethod("joint_likelihood", _sums)
+joint_likelihood = ChoicesMethod("joint_likelihood", sums)
 """The likeliest text as a whole: the highest sum of log probabilities."""
 
-unconditional_likelihood_normalized = ChoicesMethod(
-    "unconditional_likelihood_normalized", _means, needs="unconditional"
-)
+unconditional_likelihood_normalized = ChoicesMethod("unconditional_likelihood_normalized", means, needs="unconditional")
 """The highest mean of what the prompt adds to each token's log probability."""
 
-constrained_greedy = ChoicesMethod("constrained_greedy", _sums, needs="generate")
+constrained_greedy = ChoicesMethod("constrained_greedy", sums, needs="generate")
 """Greedy decoding that may only write one of the choices: one pass, no scoring."""

@@ -6,6 +6,7 @@ SgdslError
 │   └── BackendCapabilityError  this backend cannot do it; names node and backend
 ├── TraceError                a program cannot be made a graph of; names the line
 ├── CheckFailed               a graph would fail whatever the model says; names every place
+├── EndpointError             a server cannot be reached, refuses us, or went away (also a ConnectionError)
 ├── WouldBlock                an `async def` program read a value before it was there; the hint says how to await it
 ├── ProgramEnded              something was appended to a state whose program is over
 └── ProgramError              a program failed; `__cause__` is the original error, the message names file and line
@@ -30,6 +31,7 @@ __all__ = [
     "BackendCapabilityError",
     "BatchInterrupted",
     "CheckFailed",
+    "EndpointError",
     "InvalidArgument",
     "NotSupported",
     "ProgramCancelled",
@@ -97,6 +99,13 @@ class CheckFailed(SgdslError):
     def __init__(self, findings: Sequence[Finding]) -> None:
         super().__init__("\n".join(str(finding) for finding in findings))
         self.findings = tuple(findings)
+
+
+class EndpointError(SgdslError, ConnectionError):
+    """A server cannot be reached, refuses the connection, says what makes no sense, or went away.
+
+    Sessions end with their connection; a new session connects anew.
+    """
 
 
 class WouldBlock(SgdslError, RuntimeError):

@@ -12,12 +12,13 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
+from runtime.choosing import METHODS, Choosing, draw
 from runtime.handle import Chunk, Generation, Handle, Scores
 from runtime.hint import Hint
 from sgdsl import ir
 from sgdsl.awaited import Awaited
 from sgdsl.capability import check_select, generates
-from sgdsl.choices import constrained_greedy, draw
+from sgdsl.choices import constrained_greedy
 from sgdsl.errors import BackendCapabilityError, ProgramTimeout
 from sgdsl.outcome import Outcome, of_generations, of_scores
 from sgdsl.usage import Usage
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from sgdsl.backends.base import (
         Backend,
         BackendSession,
+        Choose,
         HintedSession,
         ImageSession,
         LabelledSession,
@@ -147,7 +149,7 @@ def _select(stream: Stream, step: Step) -> None:
 
 
 def _score(session: BackendSession, node: ir.Select) -> Handle[Scores]:
-    choose, unconditional = partial(_choose, node), node.method.needs == "unconditional"
+    choose, unconditional = _chooser(node), node.method.needs == "unconditional"
     if node.priority is None and not unconditional:
         return session.score(node.choices, choose)
     scoring = cast("ScoringSession", session)
@@ -159,6 +161,13 @@ def _scored(stream: Stream, node: ir.Select, results: Sequence[Scores]) -> Outco
     usage = Usage(selects=1, prompt_tokens=scores.prompt_tokens, cached_tokens=scores.cached_tokens)
     stream.run.count(usage)
     return of_scores(node, scores)
+
+
+def _chooser(node: ir.Select) -> Choose:
+    """How to choose, by name where the method is one that every backend knows, wherever its scores are computed."""
+    if METHODS.get(node.method.name) is node.method.scores:
+        return Choosing(node.method.name, node.temperature, node.seed)
+    return partial(_choose, node)
 
 
 def _choose(node: ir.Select, logprobs: Sequence[Sequence[float]]) -> int:

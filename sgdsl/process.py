@@ -14,9 +14,10 @@ from typing import Any, TypeVar, cast
 from sgdsl.backends.base import Backend
 from sgdsl.errors import InvalidArgument
 from sgdsl.loop import Loop
+from sgdsl.network import Network
 from sgdsl.workers import Workers
 
-__all__ = ["as_backend", "default_backend", "loop", "set_default_backend", "submit"]
+__all__ = ["as_backend", "default_backend", "loop", "network", "set_default_backend", "submit"]
 
 T = TypeVar("T")
 NUM_WORKERS = 32
@@ -29,6 +30,7 @@ class _Process:
         self.backend: Backend | None = None
         self.loop: Loop | None = None
         self.workers: Workers | None = None
+        self.network = Network()
 
 
 _process = _Process()
@@ -73,6 +75,11 @@ def loop() -> Loop:
         if _process.loop is None:
             _process.loop = Loop()
         return _process.loop
+
+
+def network() -> Network:
+    """Where this process talks to servers."""
+    return _process.network
 
 
 def submit(work: Callable[[], T], *, apart: bool = False) -> Future[T]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterable
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
 from sgdsl.backends.base import BackendSession, Capabilities
@@ -15,6 +18,8 @@ __all__ = ["EngineBackend"]
 
 MOST_THREADS = 64
 """A batch of programs that fork fills the engine with fewer threads than it runs requests."""
+
+PROBE = "The quick brown fox jumps over the lazy dog; 7 * 8 = 56, été, 日本."
 
 
 class EngineBackend:
@@ -38,6 +43,21 @@ class EngineBackend:
             hints=True,
         )
         self.chat_template = cast("ChatTemplate | None", engine.chat_template)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Differs where the model, its weights or its tokenizer do: it goes by what the model makes of a short text."""
+        from runtime.sampling.params import SamplingParams
+
+        described = self.engine.describe()
+        session = self.engine.open(namespace="fingerprint")
+        session.append(PROBE)
+        params = SamplingParams(max_new_tokens=8, temperature=0.0, ignore_eos=True)
+        found = session.generate(params, top_logprobs=8, logprob_start=0).result()
+        session.close()
+        likeliest = [[token for _, token in one.top] for one in (*found.prompt_logprobs, *found.logprobs)]
+        told = [described["model"], described["weight_format"], likeliest]
+        return hashlib.sha256(json.dumps(told).encode()).hexdigest()
 
     @classmethod
     def of(cls, engine: Any) -> EngineBackend:

@@ -14,9 +14,14 @@ IDLE_SECONDS = 0.2
 
 
 class Worker:
-    """Runs tasks one after the other, earliest first. Its thread exists while `is_running`."""
+    """Runs tasks one after the other, earliest first. Its thread exists while `is_running`.
 
-    def __init__(self) -> None:
+    Args:
+        name: the thread's.
+    """
+
+    def __init__(self, name: str = "sgdsl-mock") -> None:
+        self._name = name
         self._condition = threading.Condition()
         self._tasks: list[tuple[float, int, Callable[[], None]]] = []
         self._order = itertools.count()
@@ -29,7 +34,7 @@ class Worker:
             heapq.heappush(self._tasks, (due, next(self._order), task))
             if not self.is_running:
                 self.is_running = True
-                threading.Thread(target=self._run, name="sgdsl-mock", daemon=True).start()
+                threading.Thread(target=self._run, name=self._name, daemon=True).start()
             else:
                 self._condition.notify()
 

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -38,3 +40,27 @@ def gate() -> Iterator[Gate]:
     made = Gate()
     yield made
     made.opened.set()
+
+
+@pytest.fixture(scope="session")
+def settles() -> Callable[..., bool]:
+    """Whether something becomes so within a few seconds."""
+
+    def check(condition: Callable[[], bool], seconds: float = 10) -> bool:
+        deadline = time.monotonic() + seconds
+        while not condition() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        return condition()
+
+    return check
+
+
+@pytest.fixture(scope="session")
+def is_idle() -> Callable[[Any], bool]:
+    """Whether an engine has no session and runs no request."""
+
+    def check(engine: Any) -> bool:
+        ledger = engine.stats()["ledger"]
+        return bool(ledger["session"] == 0 and ledger["request"] == 0)
+
+    return check

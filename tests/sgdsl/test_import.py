@@ -10,6 +10,8 @@ import sgdsl as sg
 
 ROOT = Path(sg.__file__).parent.parent
 HEAVY = (
+    "aiohttp",
+    "sqlite3",
     "openai",
     "anthropic",
     "torch",

@@ -11,6 +11,13 @@ import pytest
 from aiohttp import web
 
 import sgdsl as sg
+from runtime.byte_tokenizer import byte_tokenizer
+from runtime.config import EngineConfig
+from runtime.engine import Engine
+from runtime.model.loader import random_model, tiny_config
+from runtime.startup import assemble
+
+VOCAB_SIZE = 384
 
 
 @dataclass
@@ -198,3 +205,14 @@ def openai(server: Server) -> Iterator[Callable[..., sg.OpenAI]]:
     yield make
     for backend in made:
         backend.close()
+
+
+@pytest.fixture(scope="module")
+def tiny_engine() -> Iterator[Engine]:
+    """An engine on random weights, one token per byte."""
+    shape = tiny_config(vocab_size=VOCAB_SIZE, max_position_embeddings=1024)
+    config = EngineConfig.of({"max_total_tokens": 16384, "attention": "torch"})
+    model = random_model(shape, seed=3, weight_format="float32")
+    assembled = assemble(config, model, shape, byte_tokenizer(VOCAB_SIZE), free_bytes=1 << 30, name="tiny")
+    with Engine.of(config, assembled) as engine:
+        yield engine

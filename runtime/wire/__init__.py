@@ -1,0 +1,1 @@
+"""What clients and servers of native sessions say to each other. Light: no torch, no sockets."""

@@ -1,0 +1,379 @@
+"""Messages: what the two ends of a connection for sessions say to each other.
+
+The connection is a websocket at `PATH`, opened with the key as `Authorization: Bearer …`; a wrong key is HTTP 401.
+Every text frame is a JSON array of messages, each an object with its class below as `type` (see `runtime.wire.codec`);
+what is ready at the same time goes into one frame. There are no binary frames.
+
+    server → client   Hello, once and first
+    client → server   Script, Cancel, Chosen, Tokenize, Texts, CompileAhead
+    server → client   per call: Streamed …, then Generated; Rows, where the client chooses, then Scored; or
+                      Counted | Listed | Tokenized | TokenTexts; or Failed. Refused, as the last word
+
+One connection carries any number of sessions. The client numbers sessions and calls itself, each number used once on a
+connection, so nothing waits for an answer: a script may fork sessions 7 and 8 and the next message may be their script.
+A session's operations run in the order in which they come; those of different sessions run side by side.
+
+The first failure of a session answers its call, and every later call of it, with `Failed`, and so do its forks that
+have not begun. An operation without a call (an append of a token that does not exist) fails the calls behind it.
+A message that breaks the protocol ends the connection with `Refused`. When the connection ends, so do its sessions.
+
+A `Score` without `choosing` is one whose method only the client knows: the server sends `Rows` and waits for `Chosen`
+before it goes on with that session. Cancelling answers what has not ended with `Failed`; only `Close` may follow.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from runtime.choosing import Choosing
+from runtime.handle import Chunk, Generation, Scores
+from runtime.hint import Hint
+from runtime.wire.codec import read, write
+from runtime.wire.errors import Problem, ProtocolError
+
+__all__ = [
+    "MAX_FRAME_BYTES",
+    "PATH",
+    "VERSION",
+    "Answer",
+    "Append",
+    "Cancel",
+    "Chosen",
+    "Close",
+    "CompileAhead",
+    "Concat",
+    "Counted",
+    "Failed",
+    "Fork",
+    "FromClient",
+    "FromServer",
+    "Generate",
+    "Generated",
+    "Hello",
+    "Listed",
+    "Mark",
+    "Op",
+    "Open",
+    "Refused",
+    "Rows",
+    "Score",
+    "Scored",
+    "Script",
+    "Streamed",
+    "Template",
+    "Texts",
+    "TokenTexts",
+    "Tokenize",
+    "Tokenized",
+    "Tokens",
+    "Truncate",
+    "read_from_client",
+    "read_from_server",
+    "write_frame",
+]
+
+VERSION = 1
+PATH = "/sessions/socket"
+MAX_FRAME_BYTES = 64 << 20
+
+
+# operations of a script
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """The session begins, empty. First in its script, unless it is a fork."""
+
+    namespace: str = ""
+    program: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Append:
+    """More text, tokenized as one unit, or token ids."""
+
+    content: str | tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Generate:
+    """Lets the model write.
+
+    Attributes:
+        params: as `runtime.wire.params` writes them; read by whoever answers, so that a mistake in them is this call's.
+        top_logprobs, logprob_start: as `runtime.session.Session.generate`.
+        name: the variable it is for, for logs.
+    """
+
+    call: int
+    params: dict[str, Any]
+    top_logprobs: int | None = None
+    logprob_start: int | None = None
+    name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """Scores texts as continuations and goes on with one of them; without `choosing`, with the client's choice."""
+
+    call: int
+    choices: tuple[str, ...]
+    choosing: Choosing | None = None
+    name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Fork:
+    """These sessions, which are new, begin here."""
+
+    sessions: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Concat:
+    """Appends what these sessions, forks of this one, hold beyond the fork; answered by `Counted`."""
+
+    call: int
+    sessions: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """Asks for the tokens here and their origins; answered by `Listed`."""
+
+    call: int
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Asks for the number of tokens here, to return to; answered by `Counted`."""
+
+    call: int
+
+
+@dataclass(frozen=True, slots=True)
+class Truncate:
+    """Back to that many tokens."""
+
+    num_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """The session ends when everything before this has."""
+
+
+Op: TypeAlias = (
+    Open | Append | Generate | Score | Fork | Concat | Tokens | Mark | Truncate | Hint | Close
+)  # fmt: skip
+
+
+# client → server
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """More operations for a session."""
+
+    session: int
+    ops: tuple[Op, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """Ends everything unfinished of a session, at once."""
+
+    session: int
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """Answers `Rows`: the choice to go on with, or None where choosing failed."""
+
+    call: int
+    index: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Tokenize:
+    """Asks for the tokens of texts, each by itself; answered by `Tokenized`. Sessions will append these very texts."""
+
+    call: int
+    texts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """Asks for the texts of the tokens from `first` on, at most `count` of them; answered by `TokenTexts`."""
+
+    call: int
+    first: int
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class CompileAhead:
+    """Constraints, as `runtime.wire.params` writes them, that gens will be held to. There is no answer."""
+
+    constraints: tuple[dict[str, Any], ...]
+
+
+FromClient: TypeAlias = Script | Cancel | Chosen | Tokenize | Texts | CompileAhead
+
+
+# server → client
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A chat template's Jinja source, and the special tokens it may name."""
+
+    source: str
+    special_tokens: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hello:
+    """What the server is and can do.
+
+    Attributes:
+        version: of this protocol; another one ends the connection.
+        model: its name. fingerprint: differs where the model, its weights' format or its tokenizer do.
+        constraints: names of the spec classes that gens can be held to.
+        score, tokens, labels, concat, hints, tokenizes, compiles_ahead: as `sgdsl.backends.base.Capabilities`.
+        concurrency: requests it serves at once.
+        context_length: tokens of the longest sequence.
+    """
+
+    model: str
+    version: int = VERSION
+    fingerprint: str = ""
+    constraints: tuple[str, ...] = ()
+    score: bool = True
+    tokens: bool = True
+    labels: bool = False
+    concat: bool = False
+    hints: bool = False
+    tokenizes: bool = True
+    compiles_ahead: bool = False
+    concurrency: int = 64
+    context_length: int | None = None
+    chat_template: Template | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Streamed:
+    """One step of a generate."""
+
+    call: int
+    chunk: Chunk
+
+
+@dataclass(frozen=True, slots=True)
+class Generated:
+    """A generate has ended."""
+
+    call: int
+    result: Generation
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Log probabilities per choice, for the client to choose by."""
+
+    call: int
+    logprobs: tuple[tuple[float, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """A score has ended."""
+
+    call: int
+    result: Scores
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """A number of tokens."""
+
+    call: int
+    num_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """Tokens with their origin: "prompt", "generated" or "forced"."""
+
+    call: int
+    tokens: tuple[tuple[int, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Tokenized:
+    """The tokens of each text."""
+
+    call: int
+    tokens: tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TokenTexts:
+    """The texts of a run of tokens; fewer than asked for where the vocabulary ends."""
+
+    call: int
+    texts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A call has failed."""
+
+    call: int
+    problem: Problem
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The server ends the connection, and says why."""
+
+    problem: Problem
+
+
+Answer: TypeAlias = Generated | Scored | Counted | Listed | Tokenized | TokenTexts
+FromServer: TypeAlias = Hello | Streamed | Rows | Answer | Failed | Refused
+
+
+def write_frame(messages: Sequence[FromClient] | Sequence[FromServer]) -> str:
+    """The text of a frame."""
+    return json.dumps(write(tuple(messages)), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
+
+def read_from_client(frame: str) -> tuple[FromClient, ...]:
+    """What a frame from a client says.
+
+    Raises:
+        ProtocolError: it is no JSON, or no array of these messages.
+    """
+    messages: tuple[FromClient, ...] = _read_frame(tuple[FromClient, ...], frame)
+    return messages
+
+
+def read_from_server(frame: str) -> tuple[FromServer, ...]:
+    """What a frame from a server says.
+
+    Raises:
+        ProtocolError: it is no JSON, or no array of these messages.
+    """
+    messages: tuple[FromServer, ...] = _read_frame(tuple[FromServer, ...], frame)
+    return messages
+
+
+def _read_frame(kind: Any, frame: str) -> Any:
+    try:
+        return read(kind, json.loads(frame), "frame")
+    except (ValueError, RecursionError) as error:  # a class's own check included: nothing else is at fault here
+        raise ProtocolError(f"a frame that is not understood: {error}") from error

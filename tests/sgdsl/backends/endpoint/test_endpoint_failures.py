@@ -1,0 +1,197 @@
+from __future__ import annotations
+
+import gc
+import socket
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+import sgdsl as sg
+from runtime.engine import Engine
+from runtime.sampling.params import SamplingParams
+
+Serve = Callable[..., Any]
+Connect = Callable[..., sg.RuntimeEndpoint]
+Settles = Callable[..., bool]
+GREEDY = SamplingParams(max_new_tokens=4, temperature=0.0)
+LONG = SamplingParams(max_new_tokens=900, temperature=0.0, ignore_eos=True)
+
+
+def test_a_server_that_dies_ends_everything_and_a_new_session_connects_anew(
+    endpoint: sg.RuntimeEndpoint, server: Any
+) -> None:
+    sessions = [endpoint.open() for _ in range(3)]
+    for session in sessions:
+        session.append("x")
+    running = [session.generate(LONG) for session in sessions]
+    recorded = sessions[0].generate(LONG)
+    for session in sessions:
+        session.flush()
+    assert next(iter(running[0])).token_ids
+    server.crash()
+    started = time.monotonic()
+    for handle in (*running, recorded):
+        with pytest.raises(sg.EndpointError, match=r"127\.0\.0\.1"):
+            handle.result(5)
+    assert time.monotonic() - started < 1
+    with pytest.raises(sg.EndpointError):
+        sessions[0].mark().result(1)
+    for session in sessions:
+        session.cancel()
+        session.close()
+    fresh = endpoint.open()
+    fresh.append("y")
+    assert fresh.generate(GREEDY).result(10).token_ids
+    assert len(server.peers) == 2
+    fresh.close()
+
+
+def test_a_program_on_a_server_that_dies_fails(endpoint: sg.RuntimeEndpoint, server: Any) -> None:
+    program = sg.function(lambda s: s.__iadd__("x" + sg.gen("y", 900, ignore_eos=True)))
+    state = program.run(backend=endpoint, stream=True)
+    next(state.text_iter("y"))
+    server.crash()
+    with pytest.raises(sg.ProgramError) as caught:
+        state.text()
+    assert isinstance(caught.value.__cause__, sg.EndpointError)
+
+
+def test_a_server_that_was_stopped_is_an_error_for_new_sessions_too(
+    settles: Settles, endpoint: sg.RuntimeEndpoint, server: Any
+) -> None:
+    server.stop()
+    assert settles(lambda: endpoint._connection.error is not None, 2)
+    session = endpoint.open()
+    with pytest.raises(sg.EndpointError, match="cannot connect"):
+        session.generate(GREEDY).result(5)
+    session.close()
+
+
+def test_a_wrong_key_is_said(tiny_engine: Engine, serve: Serve, connect: Connect) -> None:
+    server = serve(tiny_engine, "secret")
+    for keys in ((), ("wrong",)):
+        with pytest.raises(sg.EndpointError, match=r"HTTP 401.*api_key"):
+            connect(server, *keys)
+    assert connect(server, "secret").model == "tiny"
+
+
+def test_nobody_is_there() -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        port = unused.getsockname()[1]
+    with pytest.raises(sg.EndpointError, match="cannot connect"):
+        sg.RuntimeEndpoint(f"http://127.0.0.1:{port}")
+
+
+def test_a_server_that_never_says_hello() -> None:
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        with pytest.raises(sg.EndpointError, match=r"connect_timeout=0\.2"):
+            sg.RuntimeEndpoint(f"http://127.0.0.1:{silent.getsockname()[1]}", connect_timeout=0.2)
+
+
+def test_a_server_that_gives_no_sign_of_life_is_dead(serve: Serve, connect: Connect, gate: Any) -> None:
+    endpoint = connect(serve(sg.Mock(gate), deaf=True), heartbeat=0.2)
+    session = endpoint.open()
+    session.append("x")
+    started = time.monotonic()
+    with pytest.raises(sg.EndpointError, match="PONG"):
+        session.generate(GREEDY).result(5)
+    assert time.monotonic() - started < 2
+    session.close()
+
+
+def test_a_slow_server_is_waited_for(serve: Serve, connect: Connect) -> None:
+    endpoint = connect(serve(sg.Mock(["late"]), delay=0.5), heartbeat=0.1)
+    session = endpoint.open()
+    with pytest.raises(TimeoutError):
+        session.generate(GREEDY).result(0.05)
+    assert session.generate(GREEDY).result(5).text == "mock"
+    session.close()
+
+
+@pytest.mark.parametrize(
+    ("greeting", "message"),
+    [
+        ("{", "not understood"),
+        ("[]", "did not say hello"),
+        ('[{"type":"Counted","call":1,"num_tokens":2}]', "did not say hello"),
+        ('[{"type":"Hello","model":"x","version":99}]', "version 99"),
+        ('[{"type":"Hello","model":7}]', "frame.*model: 7 is not str"),
+    ],
+)
+def test_a_greeting_that_is_none(serve: Serve, connect: Connect, greeting: str, message: str) -> None:
+    with pytest.raises(sg.EndpointError, match=message):
+        connect(serve(sg.Mock(), greeting=greeting))
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "nonsense",
+        "[" * 100_000,
+        '[{"type":"Strange"}]',
+        '[{"type":"Generated","call":2}]',
+        '[{"type":"Counted","call":2,"num_tokens":1}]',
+        '[{"type":"Rows","call":2,"logprobs":[]}]',
+        '[{"type":"Hello","model":"again"}]',
+        '[{"type":"Refused","problem":{"type":"Problem","kind":"ProtocolError","message":"go away"}}]',
+    ],
+)
+def test_an_answer_that_is_none_ends_the_connection(serve: Serve, connect: Connect, answer: str) -> None:
+    endpoint = connect(serve(sg.Mock(), answer_all=answer))
+    session = endpoint.open()
+    handles = [session.generate(GREEDY), session.generate(GREEDY)]
+    for handle in handles:
+        with pytest.raises(sg.EndpointError):
+            handle.result(5)
+    session.close()
+
+
+def test_a_client_that_makes_no_sense_is_refused(endpoint: sg.RuntimeEndpoint) -> None:
+    session = endpoint.open()
+    session.hint("no hint")  # type: ignore[attr-defined]
+    with pytest.raises(sg.EndpointError, match="ended the connection: frame"):
+        session.generate(GREEDY).result(5)
+    session.close()
+
+
+def test_closing_ends_what_runs_and_the_thread(settles: Settles, server: Any, connect: Connect) -> None:
+    endpoint = connect(server)
+    session = endpoint.open()
+    session.append("x")
+    handle = session.generate(LONG)
+    session.flush()
+    endpoint.close()
+    endpoint.close()
+    with pytest.raises(sg.EndpointError, match="closed"):
+        handle.result(1)
+    with pytest.raises(sg.EndpointError, match="closed"):
+        endpoint.open()
+    session.close()
+    assert settles(lambda: "sgdsl-network" not in [thread.name for thread in threading.enumerate()], 2)
+
+
+def test_an_endpoint_nobody_holds_is_closed(settles: Settles, server: Any) -> None:
+    endpoint = sg.RuntimeEndpoint(server.url)
+    assert "sgdsl-network" in [thread.name for thread in threading.enumerate()]
+    del endpoint
+    gc.collect()
+    assert settles(lambda: "sgdsl-network" not in [thread.name for thread in threading.enumerate()], 2)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"url": "localhost:1"}, "url="),
+        ({"url": "http://x", "heartbeat": 0}, "heartbeat=0"),
+        ({"url": "http://x", "connect_timeout": float("inf")}, "connect_timeout=inf"),
+    ],
+)
+def test_arguments_are_checked(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(sg.InvalidArgument, match=message):
+        sg.RuntimeEndpoint(**arguments)
