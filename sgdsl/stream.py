@@ -179,6 +179,8 @@ class Stream:
         if not isinstance(node, Rollback | Fork | Join | CheckpointNode | Tokens):
             self.trail.append(step)
         self.log.append(step)
+        if self.run.recording is not None:
+            self.run.recording.recorded(self, step)
 
     def _bind_outcome(self, node: Node | Awaited, outcome: Handle[Outcome]) -> None:
         if isinstance(node, Gen) and node.reasoning is not None:
@@ -280,6 +282,8 @@ class Stream:
                     self.take(self.run.open_session())
                 if self.session is None:  # a fork that its parent has not handed over yet
                     return
+                if self.run.recording is not None:
+                    self.run.recording.handing_over(self, step)
                 interpreter.execute(self, self.queue.popleft())
                 if not self.queue or self.waiting:
                     self.session.flush()
@@ -310,8 +314,10 @@ class Stream:
             raise RuntimeError("a stream executes before its session is open")
         return self.session
 
-    def settle(self, step: Step, outcome: Outcome) -> None:
-        """A step came to its end."""
+    def settle(self, step: Step, outcome: Outcome, results: Sequence[Any] = ()) -> None:
+        """A step came to its end; `results` are the backend's."""
+        if self.run.recording is not None:
+            self.run.recording.ended(self, step, results, outcome)
         if step.outcome is not None:
             step.outcome.finish(outcome)
         with self.run.lock:
@@ -329,9 +335,9 @@ class Stream:
         reason = str(error) or type(error).__name__
         failure = ProgramError(f"{step.what()}: {reason}", step.source)
         failure.__cause__ = error
-        self.fail(failure)
+        self.fail(failure, step)
 
-    def fail(self, error: ProgramError) -> None:
+    def fail(self, error: ProgramError, cause: Step | None = None) -> None:
         """The stream ends here, and with it whatever forked from it or has joined it. The first failure counts."""
         waiting: list[Step] = []
         failed: list[Stream] = []
@@ -343,6 +349,8 @@ class Stream:
                     failed.append(stream)
                     waiting.extend(stream.unfinished)
                     failing.extend(stream._mark_failed(error))
+        if self.run.recording is not None:
+            self.run.recording.failed(waiting, error, cause)
         for step in waiting:
             if step.outcome is not None:
                 step.outcome.fail(error)

@@ -39,6 +39,11 @@ class EngineBackend:
         )
         self.chat_template = cast("ChatTemplate | None", engine.chat_template)
 
+    @property
+    def model(self) -> str:
+        """The model's name."""
+        return str(self.engine.describe()["model"])
+
     @classmethod
     def of(cls, engine: Any) -> EngineBackend:
         """The backend of a started engine."""
