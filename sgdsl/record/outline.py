@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 __all__ = ["outline"]
 
 SHOWN = 60
+DEEPEST = 40
+"""Forks of forks below this are only counted: no terminal is that wide."""
 STYLES = {"gen": "green", "select": "yellow", "role_begin": "cyan", "role_end": "cyan", "fork": "magenta"}
 STATUS = {"completed": "green", "failed": "red", "cancelled": "red", "timeout": "red"}
 
@@ -54,8 +56,8 @@ def _add_run(tree: Tree, run: PastRun) -> None:
         branch.add(Text(f"{failure.type}: {where}{_plain(failure.message)}", style="red"))
 
 
-def _add_instructions(tree: Tree, run: PastRun, stream: PastStream) -> None:
-    """The stream's instructions; below a fork, the streams it made. Not deeper than forks of forks are written."""
+def _add_instructions(tree: Tree, run: PastRun, stream: PastStream, depth: int = 0) -> None:
+    """The stream's instructions; below a fork, the streams it made."""
     for past in stream.instructions:
         if past.instruction.kind in ("role_end", "scope_end"):
             continue
@@ -63,10 +65,14 @@ def _add_instructions(tree: Tree, run: PastRun, stream: PastStream) -> None:
         if past.instruction.kind != "fork":
             continue
         for index in past.instruction.streams:
-            if index in run.streams:
-                child = run.streams[index]
-                length = _time(child.over - child.begun.seconds)
-                _add_instructions(branch.add(_dim(f"stream {index}  {length}")), run, child)
+            if index not in run.streams:
+                continue
+            child = run.streams[index]
+            twig = branch.add(_dim(f"stream {index}  {_time(child.over - child.begun.seconds)}"))
+            if depth < DEEPEST:
+                _add_instructions(twig, run, child, depth + 1)
+            else:
+                twig.add(_dim(f"… {len(child.instructions)} instructions"))
 
 
 def _line(past: PastInstruction) -> Text:
