@@ -96,7 +96,7 @@ def _add_trace(commands: argparse._SubParsersAction[_Parser]) -> None:
     shape.add_argument("--json", action="store_true", help="only the totals of a record, as one JSON object")
     shape.add_argument("--html", metavar="FILE", help="write a record as one page that needs no network")
     shape.add_argument("--perfetto", metavar="FILE", help="write a record as a trace for ui.perfetto.dev")
-    shape.add_argument("--graph", metavar="FORMAT", help="of a program: the format its graph is printed in")
+    shape.add_argument("--graph", metavar="FILE", help="write a program's graph: .dot, .svg, .mmd, .json or .txt")
     trace.set_defaults(command=_trace)
 
 

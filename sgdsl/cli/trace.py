@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import json
 import sys
 from pathlib import Path
@@ -22,7 +21,7 @@ PIPED_WIDTH = 160
 
 
 def trace(options: argparse.Namespace) -> int:
-    """Shows a record, or hands a program over to what draws its graph; returns the exit code.
+    """Shows a record, or a program's graph; returns the exit code.
 
     Raises:
         CommandError: the file is no record, or cannot be read or written.
@@ -56,10 +55,9 @@ def _trace_program(options: argparse.Namespace) -> int:
     for name in ("html", "perfetto", "json"):
         if getattr(options, name):
             raise UsageError(f"--{name} shows a record, whose name ends in .jsonl, not {options.program}")
-    if importlib.util.find_spec("sgdsl.cli.graph") is None:
-        raise UsageError(f"{options.program}: only records can be shown yet, whose names end in .jsonl")
-    module = importlib.import_module("sgdsl.cli.graph")
-    return int(module.trace_program(options))
+    from sgdsl.cli.graph import trace_program
+
+    return trace_program(options)
 
 
 def _read(path: str) -> Record:

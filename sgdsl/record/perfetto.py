@@ -25,8 +25,9 @@ def perfetto(history: History) -> dict[str, Any]:
 
 def _run_events(run: PastRun) -> list[dict[str, Any]]:
     number = run.begun.run
+    title = f"{run.begun.program} #{number}"
     events = [
-        {"ph": "M", "name": "process_name", "pid": number, "tid": 0, "args": {"name": f"{run.begun.program} #{number}"}},
+        {"ph": "M", "name": "process_name", "pid": number, "tid": 0, "args": {"name": title}},
         {"ph": "M", "name": "process_sort_index", "pid": number, "tid": 0, "args": {"sort_index": number}},
     ]  # fmt: skip
     for index, stream in run.streams.items():

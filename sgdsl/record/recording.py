@@ -38,7 +38,8 @@ if TYPE_CHECKING:
     from sgdsl.program import Program
     from sgdsl.record.sink import Sink
     from sgdsl.run import Run
-    from sgdsl.stream import Step, Stream
+    from sgdsl.step import Step
+    from sgdsl.stream import Stream
 
 __all__ = ["Recording"]
 

@@ -49,8 +49,9 @@ class Summary:
 
     def as_dict(self) -> dict[str, object]:
         """For JSON, usage and all."""
-        figures = asdict(self)
-        usage = figures.pop("usage")
+        figures: dict[str, object] = asdict(self)
+        del figures["usage"]
+        usage: dict[str, object] = asdict(self.usage)
         rounded = {"seconds": round(self.seconds, 6), "tokens_per_second": round(self.tokens_per_second, 3)}
         return figures | usage | rounded
 

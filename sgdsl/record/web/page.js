@@ -23,7 +23,7 @@ function time(ms) {
 const count = (number) => number.toLocaleString("en");
 const plural = (number, noun) => count(number) + " " + noun + (number === 1 ? "" : "s");
 const short = (text, length) => (text.length > length ? text.slice(0, length - 1) + "…" : text);
-const isWaited = (one) => one.k === "gen" || one.k === "select" || one.k === "tokens";
+const isWaited = (one) => ["gen", "select", "tokens", "awaited", "call"].includes(one.k);
 const end = (one) => (one.e === undefined ? one.b : one.e);
 const named = (one) => one.k + (one.n !== undefined ? " " + one.n : "");
 const generated = (one) => (one.samples || []).reduce((sum, sample) => sum + sample.g, 0);
