@@ -187,6 +187,11 @@ class Handle(Generic[T]):
         if flush is not None:
             flush()
 
+    @property
+    def chunks(self) -> tuple[Chunk, ...]:
+        """Those so far."""
+        return tuple(self._chunks)
+
     def done(self) -> bool:
         """Whether it ended, well or badly."""
         return self._ended

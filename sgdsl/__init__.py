@@ -25,6 +25,7 @@ def _refuse_shadows() -> None:
 
 _refuse_shadows()
 
+from sgdsl.account import usage  # noqa: E402
 from sgdsl.backends.base import Backend, BackendSession, Capabilities  # noqa: E402
 from sgdsl.backends.mock import Mock, MockCall  # noqa: E402
 from sgdsl.choices import (  # noqa: E402
@@ -55,6 +56,7 @@ from sgdsl.images import image  # noqa: E402
 from sgdsl.primitives import Expr, gen, gen_bool, gen_float, gen_int, gen_string, select  # noqa: E402
 from sgdsl.process import set_default_backend  # noqa: E402
 from sgdsl.program import Program, function  # noqa: E402
+from sgdsl.record import Recorder  # noqa: E402
 from sgdsl.roles import (  # noqa: E402
     assistant,
     assistant_begin,
@@ -116,6 +118,7 @@ __all__ = [
     "ProgramState",
     "ProgramStateGroup",
     "ProgramTimeout",
+    "Recorder",
     "RuntimeEndpoint",
     "SgdslError",
     "TraceError",
@@ -142,6 +145,7 @@ __all__ = [
     "system_end",
     "token_length_normalized",
     "unconditional_likelihood_normalized",
+    "usage",
     "user",
     "user_begin",
     "user_end",

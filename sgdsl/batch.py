@@ -6,6 +6,8 @@ import threading
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from sgdsl.backends.base import Backend
@@ -17,6 +19,7 @@ from sgdsl.waiting import wait_for_future
 
 if TYPE_CHECKING:
     from sgdsl.program import Program
+    from sgdsl.record.sink import Sink
     from sgdsl.run import Run
     from sgdsl.state import ProgramState
 
@@ -44,6 +47,7 @@ class Batch:
         return_exceptions: bool,
         timeout: float | None,
         sampling: Sampling,
+        sink: Sink | None = None,
     ) -> None:
         self._program = program
         self._items = items
@@ -53,11 +57,13 @@ class Batch:
         self._return_exceptions = return_exceptions
         self._timeout = timeout
         self._sampling = sampling
+        self._sink = sink
         self._live: set[Run] = set()
         self._lock = threading.Lock()
         self._stopped = False
         self._first_failure: BaseException | None = None
         self._outer = current_run()
+        self._context = copy_context()
 
     def collect(self) -> list[Any]:
         """Every result, in order."""
@@ -111,7 +117,7 @@ class Batch:
                 return
             if self._outer is not None and (ending := self._outer.ending()) is not None:
                 raise ending
-            future = executor.submit(self._one, *item)
+            future = executor.submit(self._context.copy().run, partial(self._one, *item))
             future.add_done_callback(progress.step)
             if not self._return_exceptions:
                 future.add_done_callback(self._stop_on_failure)
@@ -136,11 +142,9 @@ class Batch:
         with self._lock:
             if self._stopped:
                 raise ProgramCancelled(f"{self._program.name} was not started: the batch has ended")
-            run = self._program.start(self._backend, self._sampling)
+            run = self._program.start(self._backend, self._sampling, self._sink)
             self._live.add(run)
         try:
-            if self._outer is not None:
-                self._outer.adopt(run)
             return perform(self._program, run, args, kwargs, self._timeout)
         finally:
             with self._lock:

@@ -32,6 +32,8 @@ def perform(
     state = ProgramState(run.main)
     with _lifetime(run, timeout):
         run.main.check()  # it may have been ended before it could start
+        if run.recording is not None:
+            run.recording.begin(program, args, kwargs)
         with run.entered():
             run.value = program.func(state, *args, **{**program.bound, **kwargs})
         run.settle()
@@ -48,6 +50,8 @@ async def perform_async(
     state = ProgramState(run.main)
     with _lifetime(run, timeout):
         run.main.check()
+        if run.recording is not None:
+            run.recording.begin(program, args, kwargs)
         with run.entered():
             run.value = await _or_expired(program.func(state, *args, **{**program.bound, **kwargs}), run, timeout)
         await run.settled()
@@ -76,6 +80,8 @@ def _lifetime(run: Run, timeout: float | None) -> Iterator[None]:
         raise
     finally:
         run.close()
+        if run.recording is not None:
+            run.recording.end()
         if timer is not None:
             timer.cancel()
 

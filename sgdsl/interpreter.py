@@ -352,11 +352,12 @@ def _settle(
         stream.fail_at(step, error)
         return
     try:
-        outcome = settle([cast("Handle[Generation | Scores]", handle).result() for handle in handles])
+        results = [cast("Handle[Generation | Scores]", handle).result() for handle in handles]
+        outcome = settle(results)
     except Exception as failure:
         stream.fail_at(step, failure)
         return
-    stream.settle(step, outcome)
+    stream.settle(step, outcome, results)
 
 
 def _limit(stream: Stream, step: Step, timeout: float | None) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import functools
 import inspect
 import math
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, overload
 
@@ -13,6 +14,8 @@ from sgdsl.backends.base import Backend
 from sgdsl.errors import InvalidArgument
 from sgdsl.execution import in_thread, perform, perform_async, perform_quietly
 from sgdsl.process import as_backend, default_backend, loop
+from sgdsl.record.recording import Recording
+from sgdsl.record.sink import Recorder, Sink, sink_of
 from sgdsl.run import Run, current_run
 from sgdsl.running import RunningState
 from sgdsl.sampling import Sampling
@@ -106,7 +109,13 @@ class Program:
     # running
 
     def run(
-        self, *args: Any, backend: Any = None, stream: bool = False, timeout: float | None = None, **kwargs: Any
+        self,
+        *args: Any,
+        backend: Any = None,
+        stream: bool = False,
+        timeout: float | None = None,
+        record: str | os.PathLike[str] | Recorder | None = None,
+        **kwargs: Any,
     ) -> ProgramState:
         """Runs the program and returns its state; with `stream`, returns at once and runs beside the caller.
 
@@ -114,11 +123,13 @@ class Program:
             args, kwargs: the function's own, and sampling defaults for its gens (`temperature=…`, `max_tokens=…`).
             backend: where it runs; otherwise the default backend.
             timeout: seconds for all of it.
+            record: where what happens is recorded: a path (JSON lines) or a `Recorder`; a program that has a
+                parameter of that name gets it instead.
 
         Raises:
             ProgramError: a gen, a select or a fork failed; what the function itself raises comes out as it is.
         """
-        run, kwargs = self.prepare(args, kwargs, backend, timeout)
+        run, kwargs = self.prepare(args, kwargs, backend, timeout, record)
         if stream:
             state = RunningState(run)
             in_thread(run, functools.partial(perform_quietly, self, run, args, kwargs, timeout))
@@ -126,13 +137,19 @@ class Program:
         return perform(self, run, args, kwargs, timeout)
 
     async def arun(
-        self, *args: Any, backend: Any = None, stream: bool = False, timeout: float | None = None, **kwargs: Any
+        self,
+        *args: Any,
+        backend: Any = None,
+        stream: bool = False,
+        timeout: float | None = None,
+        record: str | os.PathLike[str] | Recorder | None = None,
+        **kwargs: Any,
     ) -> ProgramState:
         """As `run`, awaited. An `async def` program runs on the caller's loop, a plain one in a thread."""
         current = asyncio.get_running_loop()
         if backend is None and current_run() is None:
             backend = await current.run_in_executor(None, default_backend)  # starting an engine takes seconds
-        run, kwargs = self.prepare(args, kwargs, backend, timeout)
+        run, kwargs = self.prepare(args, kwargs, backend, timeout, record)
         state = RunningState(run, awaited=True) if stream else None
         work = asyncio.ensure_future(perform_async(self, run, args, kwargs, timeout))
         if state is not None:
@@ -142,7 +159,12 @@ class Program:
         return await work
 
     def prepare(
-        self, args: Sequence[Any], kwargs: Mapping[str, Any], backend: Any = None, timeout: float | None = None
+        self,
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any],
+        backend: Any = None,
+        timeout: float | None = None,
+        record: Any = None,
     ) -> tuple[Run, dict[str, Any]]:
         """A run that is ready to start, and the function's keyword arguments with the sampling defaults taken out.
 
@@ -151,15 +173,19 @@ class Program:
         """
         if timeout is not None and not (isinstance(timeout, int | float) and 0 < timeout < math.inf):
             raise InvalidArgument(f"timeout={timeout!r} is not allowed: a number of seconds above 0")
+        if record is not None and "record" in self.signature.parameters:  # as with sampling, its own come first
+            kwargs, record = {**kwargs, "record": record}, None
         own, sampling = self._split(kwargs)
         self.check_arguments(args, own)
-        return self.start(self.resolve(backend), sampling), own
+        return self.start(self.resolve(backend), sampling, sink_of(record)), own
 
-    def start(self, backend: Backend, sampling: Sampling) -> Run:
-        """A run that is ready to be performed."""
+    def start(self, backend: Backend, sampling: Sampling, sink: Sink | None = None) -> Run:
+        """A run that is ready to be performed, recorded where a sink is given."""
         run = Run(
             self.name, backend, loop(), sampling, is_async=self.is_async, num_api_spec_tokens=self.num_api_spec_tokens
         )  # fmt: skip
+        if sink is not None:
+            run.recording = Recording(sink, run)
         outer = current_run()
         if outer is not None:
             outer.adopt(run)
@@ -238,6 +264,7 @@ class Program:
         generator_style: bool = False,
         return_exceptions: bool = False,
         timeout: float | None = None,
+        record: str | os.PathLike[str] | Recorder | None = None,
         **sampling: Any,
     ) -> list[Any] | Iterator[Any]:
         """Runs the program once per item and returns the states in the items' order.
@@ -250,6 +277,7 @@ class Program:
             generator_style: yield states as they are ready, in order, instead of returning the list.
             return_exceptions: put an item's error in its place instead of raising it and ending the others.
             timeout: seconds per program.
+            record: where all of them are recorded together: a path (JSON lines) or a `Recorder`.
             sampling: defaults for all gens.
 
         Raises:
@@ -264,7 +292,7 @@ class Program:
             raise InvalidArgument(f"{min(unknown)}: is neither an option of run_batch nor a sampling default")
         made = Batch(
             self, items, self.resolve(backend), num_threads=num_threads, progress_bar=progress_bar,
-            return_exceptions=return_exceptions, timeout=timeout, sampling=Sampling.of(options),
+            return_exceptions=return_exceptions, timeout=timeout, sampling=Sampling.of(options), sink=sink_of(record),
         )  # fmt: skip
         return made.iterate() if generator_style else made.collect()
 

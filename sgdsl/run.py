@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
 from runtime.handle import Handle
+from sgdsl.account import Account, accounts
 from sgdsl.chat import CHATML, Conversation
 from sgdsl.errors import ProgramCancelled, ProgramError, ProgramTimeout
 from sgdsl.outcome import Outcome
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from sgdsl.backends.base import Backend, BackendSession, SpeculativeSession
     from sgdsl.loop import Loop
     from sgdsl.program import Program
+    from sgdsl.record.recording import Recording
     from sgdsl.state import ProgramState
 
 __all__ = ["Run", "current_run"]
@@ -55,6 +57,8 @@ class Run:
         task: what a streamed `async` program runs in; an event loop keeps only weak references to its tasks.
         outer: the run this one was called from, as long as it is one of its `nested`.
         nested: runs of programs called from this one that are not over; they end with it.
+        recording: its part of a record, where one is kept.
+        accounts: those that what it costs is added to.
     """
 
     name: str
@@ -78,6 +82,8 @@ class Run:
     error: ProgramError | None = None
     own_usage: Usage = field(default_factory=Usage)
     task: object = None
+    recording: Recording | None = None
+    accounts: frozenset[Account] = field(default_factory=accounts)
 
     def __post_init__(self) -> None:
         conversation = Conversation(self.backend.chat_template or CHATML)
@@ -139,6 +145,8 @@ class Run:
         """Adds finished calls to the usage."""
         with self.lock:
             self.own_usage += usage
+        for account in self.accounts:
+            account.add(self.name, usage)
 
     def usage(self) -> Usage:
         """The run's own usage and that of the programs it called."""
@@ -162,6 +170,9 @@ class Run:
             if ending is None:
                 self.nested[run] = None
                 run.outer, run.on_worker = self, self.on_worker
+                run.accounts |= self.accounts
+                if self.recording is not None and run.recording is None:
+                    run.recording = self.recording.nested(run)
         if ending is not None:
             run.fail(ending)
 

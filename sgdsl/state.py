@@ -329,6 +329,12 @@ class ProgramState:
         names = ", ".join(self._stream.variables) or "no variables"
         return f"<state of {self._stream.run.name}: {names}>"
 
+    def _repr_html_(self) -> str:
+        """The text so far in colours, for notebooks."""
+        from sgdsl.notebook import state_html
+
+        return state_html(self._stream)
+
     def _steps(self) -> Iterator[Step]:
         return iter(self._stream.log.snapshot())
 

@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING
 from runtime.handle import Handle
 from sgdsl.awaited import Awaited
 from sgdsl.chat import Conversation
-from sgdsl.ir import Node
+from sgdsl.ir import Call, Gen, Node, RoleBegin, RoleEnd, Select, Text, Tokens
 from sgdsl.outcome import Outcome
 from sgdsl.source import Source
 
 if TYPE_CHECKING:
     from runtime.hint import Hint
 
-__all__ = ["Mark", "Step"]
+__all__ = ["Mark", "Step", "begun"]
+
+_AWAITED = (Gen, Select, Tokens, Call, Awaited)
 
 
 @dataclass(slots=True, eq=False)
@@ -64,3 +66,25 @@ class Mark:
     scopes: tuple[tuple[str, int], ...]
     is_good: bool = True
     tokens: Handle[int] | None = None
+
+
+def begun(
+    conversation: Conversation, node: Node | Awaited, source: Source | None
+) -> tuple[Conversation, Step]:  # fmt: skip
+    """An instruction as a step, and the conversation behind it.
+
+    Raises:
+        InvalidArgument: a role begins or ends where it cannot.
+    """
+    step = Step(node, source)
+    if isinstance(node, RoleBegin):
+        conversation, text = conversation.begin(node.role)
+        step.text = text if node.text is None else node.text
+    elif isinstance(node, RoleEnd):
+        conversation, text = conversation.end(node.role)
+        step.text = text if node.text is None else node.text
+    elif isinstance(node, Text):
+        step.text = node.text
+    elif isinstance(node, _AWAITED):
+        step.outcome = Handle()
+    return conversation, step

@@ -12,14 +12,12 @@ from sgdsl import capability, interpreter
 from sgdsl.awaited import Awaited
 from sgdsl.chat import Conversation
 from sgdsl.errors import InvalidArgument, ProgramEnded, ProgramError
+from sgdsl.ir import Checkpoint as CheckpointNode
 from sgdsl.ir import (
-    Call,
     Fork,
     Gen,
     Join,
     Node,
-    RoleBegin,
-    RoleEnd,
     Rollback,
     ScopeBegin,
     ScopeEnd,
@@ -27,13 +25,12 @@ from sgdsl.ir import (
     Text,
     Tokens,
 )
-from sgdsl.ir import Checkpoint as CheckpointNode
 from sgdsl.lead import Lead
 from sgdsl.log import Log
 from sgdsl.outcome import Outcome, gathered, ready
 from sgdsl.separation import separated
 from sgdsl.source import Source
-from sgdsl.step import Mark, Step
+from sgdsl.step import Mark, Step, begun
 
 if TYPE_CHECKING:
     from runtime.hint import Hint
@@ -41,8 +38,6 @@ if TYPE_CHECKING:
     from sgdsl.run import Run
 
 __all__ = ["Stream"]
-
-_AWAITED = (Gen, Select, Tokens, Call, Awaited)
 
 
 @dataclass(eq=False)
@@ -130,26 +125,9 @@ class Stream:
             interpreter.check_capability(node, self.run.backend)
             capability.check_options(node, self.run)
             capability.check_place(node, conversation, (self.trail, steps), self.run)
-            conversation, step = self._step(conversation, node, source)
+            conversation, step = begun(conversation, node, source)
             steps.append(step)
         return conversation, steps
-
-    @staticmethod
-    def _step(
-        conversation: Conversation, node: Node | Awaited, source: Source | None
-    ) -> tuple[Conversation, Step]:  # fmt: skip
-        step = Step(node, source)
-        if isinstance(node, RoleBegin):
-            conversation, text = conversation.begin(node.role)
-            step.text = text if node.text is None else node.text
-        elif isinstance(node, RoleEnd):
-            conversation, text = conversation.end(node.role)
-            step.text = text if node.text is None else node.text
-        elif isinstance(node, Text):
-            step.text = node.text
-        elif isinstance(node, _AWAITED):
-            step.outcome = Handle()
-        return conversation, step
 
     def _keep(self, step: Step) -> Step:
         """Takes a step up; what was foreseen is executed already."""
@@ -179,6 +157,8 @@ class Stream:
         if not isinstance(node, Rollback | Fork | Join | CheckpointNode | Tokens):
             self.trail.append(step)
         self.log.append(step)
+        if self.run.recording is not None:
+            self.run.recording.recorded(self, step)
 
     def _bind_outcome(self, node: Node | Awaited, outcome: Handle[Outcome]) -> None:
         if isinstance(node, Gen) and node.reasoning is not None:
@@ -280,6 +260,8 @@ class Stream:
                     self.take(self.run.open_session())
                 if self.session is None:  # a fork that its parent has not handed over yet
                     return
+                if self.run.recording is not None:
+                    self.run.recording.handing_over(self, step)
                 interpreter.execute(self, self.queue.popleft())
                 if not self.queue or self.waiting:
                     self.session.flush()
@@ -310,8 +292,10 @@ class Stream:
             raise RuntimeError("a stream executes before its session is open")
         return self.session
 
-    def settle(self, step: Step, outcome: Outcome) -> None:
-        """A step came to its end."""
+    def settle(self, step: Step, outcome: Outcome, results: Sequence[Any] = ()) -> None:
+        """A step came to its end; `results` are the backend's."""
+        if self.run.recording is not None:
+            self.run.recording.ended(self, step, results, outcome)
         if step.outcome is not None:
             step.outcome.finish(outcome)
         with self.run.lock:
@@ -329,9 +313,9 @@ class Stream:
         reason = str(error) or type(error).__name__
         failure = ProgramError(f"{step.what()}: {reason}", step.source)
         failure.__cause__ = error
-        self.fail(failure)
+        self.fail(failure, step)
 
-    def fail(self, error: ProgramError) -> None:
+    def fail(self, error: ProgramError, cause: Step | None = None) -> None:
         """The stream ends here, and with it whatever forked from it or has joined it. The first failure counts."""
         waiting: list[Step] = []
         failed: list[Stream] = []
@@ -343,6 +327,8 @@ class Stream:
                     failed.append(stream)
                     waiting.extend(stream.unfinished)
                     failing.extend(stream._mark_failed(error))
+        if self.run.recording is not None:
+            self.run.recording.failed(waiting, error, cause)
         for step in waiting:
             if step.outcome is not None:
                 step.outcome.fail(error)

@@ -17,7 +17,7 @@ class Usage:
     Attributes:
         gens: finished generate calls, samples counted; selects: finished selects.
         prompt_tokens: before those calls; cached_tokens of them needed no computing.
-        generated_tokens: sampled.
+        generated_tokens: new, the stopping one of each call included; forced_tokens of them needed no model.
         saved_calls: gens that needed no call of their own, because an earlier one had written ahead.
     """
 
@@ -26,6 +26,7 @@ class Usage:
     prompt_tokens: int = 0
     cached_tokens: int = 0
     generated_tokens: int = 0
+    forced_tokens: int = 0
     saved_calls: int = 0
 
     @classmethod
@@ -36,6 +37,7 @@ class Usage:
             prompt_tokens=sum(result.prompt_tokens for result in results),
             cached_tokens=sum(result.cached_tokens for result in results),
             generated_tokens=sum(result.num_generated for result in results),
+            forced_tokens=sum(result.num_forced for result in results),
             saved_calls=sum(result.written_ahead for result in results),
         )
 
@@ -46,5 +48,6 @@ class Usage:
             prompt_tokens=self.prompt_tokens + other.prompt_tokens,
             cached_tokens=self.cached_tokens + other.cached_tokens,
             generated_tokens=self.generated_tokens + other.generated_tokens,
+            forced_tokens=self.forced_tokens + other.forced_tokens,
             saved_calls=self.saved_calls + other.saved_calls,
         )

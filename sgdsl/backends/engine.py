@@ -59,6 +59,11 @@ class EngineBackend:
         told = [described["model"], described["weight_format"], likeliest]
         return hashlib.sha256(json.dumps(told).encode()).hexdigest()
 
+    @property
+    def model(self) -> str:
+        """The model's name."""
+        return str(self.engine.describe()["model"])
+
     @classmethod
     def of(cls, engine: Any) -> EngineBackend:
         """The backend of a started engine."""

@@ -1,4 +1,4 @@
-"""The command line: `sgdsl run`, `sgdsl info`. Results go to stdout, everything else to stderr.
+"""The command line: `sgdsl run`, `sgdsl trace` and others. Results go to stdout, everything else to stderr.
 
 Exit codes: 0 done, 1 failed, 2 asked wrongly, 130 interrupted; a program's own `sys.exit` is passed on.
 """

@@ -48,6 +48,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     _add_run(commands)
+    _add_trace(commands)
     _add_grammars(commands)
     _add_info(commands)
     return parser
@@ -73,6 +74,7 @@ def _add_run(commands: argparse._SubParsersAction[_Parser]) -> None:
         "--backend", choices=("engine", "mock"), default="engine",
         help="mock is a dry run without a model: gens get the shortest text that is allowed (default: engine)",
     )  # fmt: skip
+    run.add_argument("--record", metavar="FILE", help="write what happens to FILE, as JSON lines; see sgdsl trace")
     shape = run.add_mutually_exclusive_group()
     shape.add_argument("--json", action="store_true", help="print one JSON object when the program has ended")
     shape.add_argument("--events", action="store_true", help="print one JSON object a line for everything that happens")
@@ -80,6 +82,22 @@ def _add_run(commands: argparse._SubParsersAction[_Parser]) -> None:
     noise.add_argument("-q", "--quiet", action="store_true", help="nothing on stderr but errors")
     noise.add_argument("-v", "--verbose", action="store_true", help="the engine's log, and tracebacks, on stderr")
     run.set_defaults(command=_run)
+
+
+def _add_trace(commands: argparse._SubParsersAction[_Parser]) -> None:
+    trace = commands.add_parser(
+        "trace",
+        help="show what happened in a recorded run, or what a program would do",
+        usage="sgdsl trace [options] RECORD.jsonl | PROGRAM.py [-- ARGUMENTS]",
+        description="Shows a record, as `sgdsl run --record FILE` writes it, or the graph of a program.",
+    )
+    trace.add_argument("program", metavar="FILE", help="a record (.jsonl), or a Python file")
+    shape = trace.add_mutually_exclusive_group()
+    shape.add_argument("--json", action="store_true", help="only the totals of a record, as one JSON object")
+    shape.add_argument("--html", metavar="FILE", help="write a record as one page that needs no network")
+    shape.add_argument("--perfetto", metavar="FILE", help="write a record as a trace for ui.perfetto.dev")
+    shape.add_argument("--graph", metavar="FILE", help="write a program's graph: .dot, .svg, .mmd, .json or .txt")
+    trace.set_defaults(command=_trace)
 
 
 def _add_grammars(commands: argparse._SubParsersAction[_Parser]) -> None:
@@ -127,6 +145,12 @@ def _run(options: argparse.Namespace) -> int:
     from sgdsl.cli.run import run
 
     return run(options)
+
+
+def _trace(options: argparse.Namespace) -> int:
+    from sgdsl.cli.trace import trace
+
+    return trace(options)
 
 
 def _check_grammar(options: argparse.Namespace) -> int:

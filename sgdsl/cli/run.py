@@ -23,10 +23,11 @@ from sgdsl.cli.printer import EventPrinter, Printer, TextPrinter, Transcript, wa
 from sgdsl.cli.program_file import ProgramFile
 from sgdsl.cli.report import closing_line, result
 from sgdsl.cli.settings import engine_settings
-from sgdsl.errors import ProgramError
+from sgdsl.errors import InvalidArgument, ProgramError
 from sgdsl.execution import perform
 from sgdsl.process import set_default_backend
 from sgdsl.program import Program
+from sgdsl.record.sink import sink_of
 from sgdsl.run import Run
 from sgdsl.running import RunningState
 from sgdsl.sampling import Sampling
@@ -83,6 +84,8 @@ def _run_script(file: ProgramFile, settings: dict[str, Any], options: argparse.N
         raise UsageError(
             f"{file.path} is run as a script, which prints what it likes: --json and --events need a @function"
         )
+    if options.record is not None:
+        raise UsageError(f"{file.path} is run as a script: --record needs a @function")
     with started(options.backend, settings) as (backend, line):
         _say(options, line)
         set_default_backend(backend)
@@ -106,11 +109,15 @@ class _Execution:
         self._out = sys.stdout
         self._printer = _printer(options)
         self._trouble: Exception | None = None
+        try:
+            self._sink = sink_of(options.record)
+        except InvalidArgument as error:
+            raise CommandError(f"--record: {error}") from error
 
     def run(self, args: list[Any], kwargs: dict[str, Any]) -> int:
         """Runs it, prints what is left to print, and returns the exit code."""
         begun = time.monotonic()
-        run = self._program.start(self._backend, Sampling.of({}))
+        run = self._program.start(self._backend, Sampling.of({}), self._sink)
         state = RunningState(run)
         printing = threading.Thread(target=self._print, args=(state, run), name="sgdsl-printer", daemon=True)
         printing.start()
