@@ -16,7 +16,7 @@ from sgdsl.errors import InvalidArgument
 from sgdsl.loop import Loop
 from sgdsl.workers import Workers
 
-__all__ = ["as_backend", "default_backend", "loop", "set_default_backend", "submit"]
+__all__ = ["as_backend", "default_backend", "loop", "present_backend", "set_default_backend", "submit"]
 
 T = TypeVar("T")
 NUM_WORKERS = 32
@@ -65,6 +65,11 @@ def default_backend() -> Backend:
             _process.backend = started
             return started
         return _process.backend
+
+
+def present_backend() -> Backend | None:
+    """The default backend if there is one already; none is started."""
+    return _process.backend
 
 
 def loop() -> Loop:
