@@ -111,6 +111,23 @@ def test_7_an_int_with_a_stop() -> None:
     assert (state.ret_value, state.text()) == ("42", "6 * 7 = 42!")
 
 
+def test_8_tracing_goes_through_branches_over_arguments_and_loops_over_them() -> None:
+    @sg.function
+    def program(s: sg.ProgramState, question: str, polite: bool, rounds: int = 1) -> None:
+        if polite:
+            s += "Please: "
+        for _ in range(rounds):
+            s += question + sg.gen("x")
+
+    assert [type(one.node).__name__ for one in program.trace(polite=True, rounds=2).instructions] == [
+        "Text", "Arg", "Gen", "Arg", "Gen",
+    ]  # fmt: skip
+    compiled = program.compile(polite=False)
+    assert compiled.run("Why?", backend=sg.Mock({"x": " So."})).text() == "Why? So."
+    with pytest.raises(sg.TraceError, match=r"test_defects.py:\d+.*a branch on the argument 'polite'"):
+        program.trace()
+
+
 def test_9_forks_cost_no_threads(gate: Any) -> None:
     running: list[int] = []
 

@@ -278,6 +278,23 @@ def test_options_of_a_run_and_programs_in_programs() -> None:
     assert mock.calls[3].params.stop_regex == r"(?:\d)|(?:\n)"
 
 
+# 11. programs are traced and compiled, forks and arguments included
+
+
+def test_tracing_and_compiling() -> None:
+    answers = {"answer_1": "Paris.", "answer_2": "The Louvre."}
+    graph = multi_turn_question.trace()
+    assert "answer_2 = gen(max_tokens=16)" in str(graph)
+    compiled = multi_turn_question.compile()
+    recorded = multi_turn_question.run("a?", "b?", backend=sgl.Mock(answers))
+    replayed = compiled.run(question_1="a?", question_2="b?", backend=sgl.Mock(answers))
+    assert replayed.messages() == recorded.messages()
+    assert replayed["answer_2"] == "The Louvre."
+    mock = sgl.Mock({"detailed_tip": [" one", " two"], "summary": " three"})
+    state = tip_suggestion.compile(topic="health").run(backend=mock)
+    assert state.text().endswith("Tip 1: one\nTip 2: two\nIn summary, three")
+
+
 # What SGLang's frontend exposes, name by name
 
 TOP_LEVEL = (
@@ -286,7 +303,7 @@ TOP_LEVEL = (
     *("system_begin", "system_end", "user", "user_begin", "user_end", "video", "greedy_token_selection"),
     *("token_length_normalized", "unconditional_likelihood_normalized"),
 )
-OF_A_PROGRAM = ("run", "run_batch", "bind", "cache", "func", "num_api_spec_tokens")
+OF_A_PROGRAM = ("run", "run_batch", "bind", "cache", "trace", "compile", "func", "num_api_spec_tokens")
 OF_A_STATE = (
     *("system", "user", "assistant", "var_scope", "fork", "copy", "text", "messages", "sync", "error", "text_iter"),
     *("text_async_iter", "get_var", "set_var", "get_meta_info", "__contains__", "__getitem__", "__setitem__"),
