@@ -72,6 +72,9 @@ def _add_run(commands: argparse._SubParsersAction[_Parser]) -> None:
     )
     run.add_argument("program", metavar="PROGRAM", help="a Python file, or a graph in JSON")
     run.add_argument("--dry-run", action="store_true", help="print what it would do and about what that costs")
+    run.add_argument(
+        "--num-programs", metavar="N", type=int, help="run it N times at once, and print throughput and latencies"
+    )
     _add_backend(run)
     shape = run.add_mutually_exclusive_group()
     shape.add_argument("--json", action="store_true", help="print one JSON object when the program has ended")
