@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from runtime.call import Ask, Call, Params, parse_params, parse_prompts, sample_params
 from runtime.chat_template import ChatTemplate
 from runtime.config import EngineConfig
-from runtime.errors import EngineClosed, InvalidParameter
+from runtime.errors import ConfigError, EngineClosed, InvalidParameter
 from runtime.handle import Handle
 from runtime.session import Session
 from runtime.session_state import SessionState
@@ -32,15 +32,17 @@ class Engine:
     Use it as a context manager, or call `shutdown`.
 
     Args:
-        model: a built-in name (`smollm2`), a folder, a GGUF file or a hub id.
+        model: a built-in name (`smollm2`), a folder, a GGUF file or a hub id; also as `model_path`.
         settings: fields of `ModelSettings`, `MemoryConfig` and `SchedulerConfig` in `runtime.config`, flat.
 
     Raises:
         ConfigError, ModelLoadError: see there.
     """
 
-    def __init__(self, model: str = "smollm2", **settings: Any) -> None:
-        config = EngineConfig.of({"model": model, **settings})
+    def __init__(self, model: str | None = None, *, model_path: str | None = None, **settings: Any) -> None:
+        if model is not None and model_path is not None:
+            raise ConfigError(f"model={model!r} and model_path={model_path!r} are given together: one is allowed")
+        config = EngineConfig.of({"model": model or model_path or "smollm2", **settings})
         self._begin(config, start(config))
 
     @classmethod

@@ -36,6 +36,7 @@ from sgdsl.choices import (  # noqa: E402
     token_length_normalized,
     unconditional_likelihood_normalized,
 )
+from sgdsl.compatibility import Runtime, flush_cache, get_server_info, video  # noqa: E402
 from sgdsl.errors import (  # noqa: E402
     BackendCapabilityError,
     BatchInterrupted,
@@ -119,6 +120,7 @@ __all__ = [
     "ProgramStateGroup",
     "ProgramTimeout",
     "Recorder",
+    "Runtime",
     "RuntimeEndpoint",
     "SgdslError",
     "TraceError",
@@ -128,12 +130,14 @@ __all__ = [
     "assistant_begin",
     "assistant_end",
     "constrained_greedy",
+    "flush_cache",
     "function",
     "gen",
     "gen_bool",
     "gen_float",
     "gen_int",
     "gen_string",
+    "get_server_info",
     "greedy_token_selection",
     "image",
     "joint_likelihood",
@@ -149,6 +153,7 @@ __all__ = [
     "user",
     "user_begin",
     "user_end",
+    "video",
 ]
 
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ProgramStateGroup"]
 
+SGLANG_SPELLING = {"concate_and_append": "concat_and_append"}
 MODES = ("gather_variable", "concat_and_append", "none")
 
 
@@ -65,6 +66,7 @@ class ProgramStateGroup:
             InvalidArgument: an unknown mode.
             ProgramError: a fork has failed already.
         """
+        mode = SGLANG_SPELLING.get(mode, mode)
         if mode not in MODES:
             raise InvalidArgument(f"mode={mode!r} is not allowed: one of {', '.join(MODES)}")
         if mode == "concat_and_append":

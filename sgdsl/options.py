@@ -27,7 +27,7 @@ class SamplingOptions(TypedDict, total=False):
     n: int | None
     stop: str | Sequence[str] | None
     stop_token_ids: Sequence[int] | None
-    stop_regex: str | None
+    stop_regex: str | Sequence[str] | None
     temperature: float | None
     top_p: float | None
     top_k: int | None
@@ -59,7 +59,7 @@ class PlainOptions(SamplingOptions, total=False):
 class GenOptions(PlainOptions, total=False):
     """Everything a gen takes.
 
-    dtype: int, float, bool or str constrain the text; the value stays the text.
+    dtype: int, float, bool or str, or the name of one, constrains the text; the value stays the text.
     choices, choices_method: one of these strings, as `select`.
     regex: a pattern the whole text matches. json_schema: JSON text, Python objects or a pydantic model.
     grammar: GBNF (or EBNF as xgrammar writes it), or any spec of `grammars`. lark: a grammar in Lark's syntax.
@@ -67,7 +67,7 @@ class GenOptions(PlainOptions, total=False):
     type: a Python type; the text is constrained to it and the value is an object of it.
     """
 
-    dtype: builtins.type | None
+    dtype: builtins.type | str | None
     choices: Sequence[str] | None
     choices_method: ChoicesMethod | None
     regex: str | None

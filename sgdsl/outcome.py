@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from runtime.handle import Chunk, Generation, Handle, Scores, TokenLogprob
+from sgdsl.choices import token_length_normalized
 from sgdsl.ir import Gen, Select
 
 __all__ = ["Outcome", "gathered", "of_generations", "of_scores", "ready"]
@@ -92,6 +93,7 @@ def of_scores(node: Select, result: Scores) -> Outcome:
         "index": result.index,
         "choices_method": node.method.name,
         "scores": node.method.scores(result.basis),
+        "normalized_prompt_logprobs": token_length_normalized.scores(result.logprobs),
         "token_logprobs": [list(row) for row in result.logprobs],
         "token_ids": [list(row) for row in result.token_ids],
         "prompt_tokens": result.prompt_tokens,

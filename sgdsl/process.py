@@ -17,7 +17,7 @@ from sgdsl.loop import Loop
 from sgdsl.network import Network
 from sgdsl.workers import Workers
 
-__all__ = ["as_backend", "default_backend", "loop", "network", "set_default_backend", "submit"]
+__all__ = ["as_backend", "default_backend", "loop", "network", "present_backend", "set_default_backend", "submit"]
 
 T = TypeVar("T")
 NUM_WORKERS = 32
@@ -67,6 +67,11 @@ def default_backend() -> Backend:
             _process.backend = started
             return started
         return _process.backend
+
+
+def present_backend() -> Backend | None:
+    """The default backend if there is one already; none is started."""
+    return _process.backend
 
 
 def loop() -> Loop:

@@ -71,6 +71,8 @@ class Sampling:
             given["max_tokens"] = given.pop("max_new_tokens")
         if isinstance(given.get("stop"), str):
             given["stop"] = (given["stop"],)
+        if isinstance(given.get("stop_regex"), list | tuple):
+            given["stop_regex"] = _any_of("stop_regex", given["stop_regex"])
         for key in ("stop", "stop_token_ids"):
             if key in given:
                 given[key] = _as_tuple(key, given[key])
@@ -149,6 +151,12 @@ def _as_tuple(field: str, value: object) -> tuple[Any, ...]:
     if not isinstance(value, Sequence | set | frozenset) or isinstance(value, bytes):
         raise InvalidArgument(f"{field}={value!r} is not allowed: a list")
     return tuple(value)
+
+
+def _any_of(field: str, patterns: Sequence[object]) -> str | None:
+    if not all(isinstance(pattern, str) for pattern in patterns):
+        raise InvalidArgument(f"{field}={patterns!r} is not allowed: a pattern, or a list of patterns")
+    return "|".join(f"(?:{pattern})" for pattern in patterns) or None
 
 
 def _bias(value: object) -> tuple[tuple[int, float], ...]:

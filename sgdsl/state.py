@@ -298,8 +298,9 @@ class ProgramState:
         yield from reading.events(self._steps())
         self._stream.check()
 
-    def text_iter(self, name: str | None = None) -> Iterator[str]:
-        """Pieces of the text as they come: of one name, or without a name of everything, prompt included."""
+    def text_iter(self, name: str | None = None, *, var_name: str | None = None) -> Iterator[str]:
+        """Pieces of the text as they come: of one name (or `var_name`), or without one of everything."""
+        name = name or var_name
         if name is None:
             for event in self.events():
                 if text := reading.added(event):
@@ -312,8 +313,11 @@ class ProgramState:
         yield from reading.pieces(handle)
         self._stream.check()
 
-    async def text_async_iter(self, name: str | None = None, return_meta_data: bool = False) -> AsyncIterator[Any]:
+    async def text_async_iter(
+        self, name: str | None = None, return_meta_data: bool = False, *, var_name: str | None = None
+    ) -> AsyncIterator[Any]:
         """As `text_iter`, awaited; with `return_meta_data`, pairs of a piece and the meta it came with."""
+        name = name or var_name
         self._stream.require_text("the text")
         self._stream.run.flush()
         if name is None:

@@ -49,8 +49,10 @@ def dtype_pattern(dtype: object, stop: tuple[str, ...]) -> str:
     """The pattern of a `dtype`, after which any of the `stop` strings may end the text.
 
     Raises:
-        InvalidArgument: the dtype is none of int, float, bool, str.
+        InvalidArgument: the dtype is none of int, float, bool, str, nor the name of one.
     """
+    if isinstance(dtype, str):
+        dtype = {known.__name__: known for known in DTYPES}.get(dtype, dtype)
     if not isinstance(dtype, type) or dtype not in DTYPES:
         raise InvalidArgument(f"dtype={dtype!r} is not allowed: int, float, bool or str")
     return DTYPES[dtype] + (f"({'|'.join(_escaped(text) for text in stop)})?" if stop else "")

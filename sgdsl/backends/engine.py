@@ -100,6 +100,14 @@ class EngineBackend:
         """Begins to compile; does not wait."""
         self.engine.compile_ahead(constraints)
 
+    def flush_cache(self) -> None:
+        """Empties the prefix cache, what is in use aside."""
+        self.engine.flush_cache()
+
+    def get_server_info(self) -> dict[str, Any]:
+        """What was started, and what it has done since."""
+        return {**self.engine.describe(), **self.engine.stats()}
+
     def close(self) -> None:
         """Shuts the engine down."""
         self.engine.shutdown()

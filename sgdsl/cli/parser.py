@@ -19,6 +19,13 @@ by name or by position:
   sgdsl run triage.py -- --help
 """
 
+CHAT_NOTES = """\
+Lines that begin with / are commands, which /help lists:
+
+  sgdsl chat --system "You answer in one sentence."
+  echo "Why is the sky blue?" | sgdsl chat --temperature 0
+"""
+
 CHECK_NOTES = """\
 The kind is told by the name of the file: .json is a JSON schema or a structural tag, .lark a Lark grammar, .gbnf and
 .ebnf a GBNF grammar, .regex and .txt a regex. The exit code is 1 when TEXT is not accepted.
@@ -49,6 +56,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     _add_run(commands)
     _add_trace(commands)
+    _add_chat(commands)
     _add_grammars(commands)
     _add_info(commands)
     return parser
@@ -65,23 +73,54 @@ def _add_run(commands: argparse._SubParsersAction[_Parser]) -> None:
     )
     run.add_argument("program", metavar="PROGRAM", help="a Python file, or a graph in JSON")
     run.add_argument("--dry-run", action="store_true", help="print what it would do and about what that costs")
-    run.add_argument("--model", metavar="NAME", help="built-in name, folder, GGUF file or hub id (default: smollm2)")
     run.add_argument(
-        "--set", metavar="KEY=VALUE", action="append", default=[], dest="settings",
-        help="an engine setting, such as page_size=1 or weight_format=bfloat16; may be repeated",
-    )  # fmt: skip
-    run.add_argument(
-        "--backend", choices=("engine", "mock"), default="engine",
-        help="mock is a dry run without a model: gens get the shortest text that is allowed (default: engine)",
-    )  # fmt: skip
+        "--num-programs", metavar="N", type=int, help="run it N times at once, and print throughput and latencies"
+    )
     run.add_argument("--record", metavar="FILE", help="write what happens to FILE, as JSON lines; see sgdsl trace")
+    _add_backend(run)
     shape = run.add_mutually_exclusive_group()
     shape.add_argument("--json", action="store_true", help="print one JSON object when the program has ended")
     shape.add_argument("--events", action="store_true", help="print one JSON object a line for everything that happens")
-    noise = run.add_mutually_exclusive_group()
+    _add_noise(run)
+    run.set_defaults(command=_run)
+
+
+def _add_chat(commands: argparse._SubParsersAction[_Parser]) -> None:
+    chat = commands.add_parser(
+        "chat",
+        help="talk to a model",
+        usage="sgdsl chat [options]",
+        description="Talks to a model: a line in, an answer out, as it is written. Lines may come from a pipe.",
+        epilog=CHAT_NOTES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    _add_backend(chat)
+    chat.add_argument("--system", metavar="TEXT", help="the system message")
+    chat.add_argument("--max-tokens", metavar="N", type=int, default=512, help="of an answer (default: 512)")
+    chat.add_argument(
+        "--temperature", metavar="X", type=float, default=0.7, help="0 takes the likeliest token (default: 0.7)"
+    )
+    chat.add_argument("--seed", metavar="N", type=int, help="the same answers to the same lines")
+    _add_noise(chat)
+    chat.set_defaults(command=_chat)
+
+
+def _add_backend(parser: _Parser) -> None:
+    parser.add_argument("--model", metavar="NAME", help="built-in name, folder, GGUF file or hub id (default: smollm2)")
+    parser.add_argument(
+        "--set", metavar="KEY=VALUE", action="append", default=[], dest="settings",
+        help="an engine setting, such as page_size=1 or weight_format=bfloat16; may be repeated",
+    )  # fmt: skip
+    parser.add_argument(
+        "--backend", choices=("engine", "mock"), default="engine",
+        help="mock is a dry run without a model: gens get the shortest text that is allowed (default: engine)",
+    )  # fmt: skip
+
+
+def _add_noise(parser: _Parser) -> None:
+    noise = parser.add_mutually_exclusive_group()
     noise.add_argument("-q", "--quiet", action="store_true", help="nothing on stderr but errors")
     noise.add_argument("-v", "--verbose", action="store_true", help="the engine's log, and tracebacks, on stderr")
-    run.set_defaults(command=_run)
 
 
 def _add_trace(commands: argparse._SubParsersAction[_Parser]) -> None:
@@ -151,6 +190,12 @@ def _trace(options: argparse.Namespace) -> int:
     from sgdsl.cli.trace import trace
 
     return trace(options)
+
+
+def _chat(options: argparse.Namespace) -> int:
+    from sgdsl.cli.chat import chat
+
+    return chat(options)
 
 
 def _check_grammar(options: argparse.Namespace) -> int:

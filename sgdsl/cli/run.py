@@ -18,6 +18,7 @@ from sgdsl.cli.arguments import Arguments
 from sgdsl.cli.backend import started
 from sgdsl.cli.errors import CommandError, UsageError
 from sgdsl.cli.failure import one_line
+from sgdsl.cli.load import check_load, load
 from sgdsl.cli.meter import Meter
 from sgdsl.cli.printer import EventPrinter, Printer, TextPrinter, Transcript, wants_colour
 from sgdsl.cli.program_file import ProgramFile
@@ -44,6 +45,7 @@ def run(options: argparse.Namespace) -> int:
     Raises:
         CommandError: it cannot be run at all.
     """
+    check_load(options)
     settings = engine_settings(options.model, options.settings)
     logs.set_up(verbose=options.verbose, quiet=options.quiet)
     path = Path(options.program)
@@ -76,13 +78,16 @@ def _run_file(path: Path, settings: dict[str, Any], options: argparse.Namespace)
     with started(options.backend, settings) as (backend, line):
         _say(options, line)
         set_default_backend(backend)
+        if options.num_programs is not None:
+            return load(program, backend, args, kwargs, path, options)
         return _Execution(program, backend, path, options).run(args, kwargs)
 
 
 def _run_script(file: ProgramFile, settings: dict[str, Any], options: argparse.Namespace) -> int:
-    if options.json or options.events:
+    if options.json or options.events or options.num_programs is not None:
         raise UsageError(
-            f"{file.path} is run as a script, which prints what it likes: --json and --events need a @function"
+            f"{file.path} is run as a script, which prints what it likes: --json, --events and --num-programs need a "
+            "@function"
         )
     if options.record is not None:
         raise UsageError(f"{file.path} is run as a script: --record needs a @function")
