@@ -54,6 +54,7 @@ from sgdsl.errors import (  # noqa: E402
 )
 from sgdsl.group import ProgramStateGroup  # noqa: E402
 from sgdsl.images import image  # noqa: E402
+from sgdsl.ir import Graph  # noqa: E402
 from sgdsl.primitives import Expr, gen, gen_bool, gen_float, gen_int, gen_string, select  # noqa: E402
 from sgdsl.process import set_default_backend  # noqa: E402
 from sgdsl.program import Program, function  # noqa: E402
@@ -80,11 +81,13 @@ if TYPE_CHECKING:
     from sgdsl.backends.endpoint import RuntimeEndpoint
     from sgdsl.backends.litellm import LiteLLM
     from sgdsl.backends.openai import OpenAI
+    from sgdsl.compiled import CompiledProgram
 
 _LAZY: Mapping[str, str] = MappingProxyType(
     {
         "Anthropic": "sgdsl.backends.anthropic",
         "Cached": "sgdsl.backends.cached",
+        "CompiledProgram": "sgdsl.compiled",
         "Engine": "runtime.engine",
         "LiteLLM": "sgdsl.backends.litellm",
         "OpenAI": "sgdsl.backends.openai",
@@ -103,9 +106,11 @@ __all__ = [
     "CheckFailed",
     "Checkpoint",
     "ChoicesMethod",
+    "CompiledProgram",
     "EndpointError",
     "Engine",
     "Expr",
+    "Graph",
     "InvalidArgument",
     "LiteLLM",
     "Mock",
