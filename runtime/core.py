@@ -67,8 +67,9 @@ class EngineCore:
         self.unconditional = UnconditionalLogprobs()
         self.constants = ConstantTexts(tokenizer)
         self.cache = PrefixCache(budget.num_pages, budget.page_size)
-        self.sessions = SessionTable(self.cache, runner.copy_slots)
-        self.scheduler = Scheduler(self.cache, config.scheduler, self.sessions.reclaim)
+        self.runner = runner
+        self.sessions = SessionTable(self.cache, runner.copy_slots, runner.put_kv)
+        self.scheduler = Scheduler(self.cache, config.scheduler, self.sessions.reclaim, self.sessions.restore)
         self.stats = Stats()
         self.failure: BaseException | None = None
         self._markers: dict[str, Marker] = {}
@@ -215,8 +216,13 @@ class EngineCore:
     def ensure_begun(self, session: SessionState) -> None:
         """A model needs a token to start from: an empty session gets the begin token, or else the end token."""
         if not session.tokens:
-            begin = self.tokenizer.bos_token_id
-            session.extend([begin if begin is not None else self.tokenizer.eos_token_ids[0]])
+            session.extend([self.begin_token])
+
+    @property
+    def begin_token(self) -> int:
+        """What a text begins with where the model has to start from something."""
+        begin = self.tokenizer.bos_token_id
+        return begin if begin is not None else self.tokenizer.eos_token_ids[0]
 
     # ---- what operations ask for
 

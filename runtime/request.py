@@ -64,6 +64,12 @@ class Request:
         return len(self.tokens) - self.cursor
 
     @property
+    def num_computable(self) -> int:
+        """Of the pending ones, the tokens before the next graft, whose KV is put there and not computed."""
+        graft = self.sequence.next_graft
+        return self.num_pending if graft is None else min(self.num_pending, graft.start - self.cursor)
+
+    @property
     def num_output(self) -> int:
         """Tokens generated so far."""
         return len(self.tokens) - self.prompt_len
@@ -86,10 +92,12 @@ class Request:
         self.cursor = min(self.sequence.kv_len, last)
 
     def will_fill(self, tokens: Sequence[int], start: int, end: int, namespace: str) -> bool:
-        """Whether it is going to compute the page `tokens[start:end]`, after exactly the same tokens before it."""
-        return (
-            self.sequence.kv_len < end <= self.prompt_len
-            and self.sequence.namespace == namespace
-            and self.tokens[start:end] == tokens[start:end]
-            and self.tokens[:start] == tokens[:start]
-        )
+        """Whether it is going to compute the page `tokens[start:end]`, after exactly the same tokens before it.
+
+        Args:
+            tokens: as the tree knows them (see `SequenceKV.keyed`).
+        """
+        if not self.sequence.kv_len < end <= self.prompt_len or self.sequence.namespace != namespace:
+            return False
+        own = self.sequence.keyed(self.tokens)
+        return own[start:end] == tokens[start:end] and own[:start] == tokens[:start]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 
 from runtime.attention.base import AttentionBackend, KVPool
 from runtime.batch import ForwardBatch
 from runtime.model.llama import Llama
+from runtime.model.rotation import rotated
 
 __all__ = ["ModelRunner"]
 
@@ -38,6 +40,26 @@ class ModelRunner:
             with torch.inference_mode():
                 source, target = torch.tensor(pairs, dtype=torch.int64).unbind(1)
                 self._pool.copy(source, target)
+
+    def take_kv(self, slots: Sequence[int], start: int, moved_to: int) -> object:
+        """A copy of the KV of consecutive tokens, as if the first of them stood at position `moved_to`, not `start`.
+
+        Values know no position; keys are rotated on by the difference. What the tokens attended to stays as it was.
+
+        Args:
+            slots: where it is.
+        """
+        with torch.inference_mode():
+            keys, values = self._pool.take(torch.tensor(slots, dtype=torch.int64))
+            places = torch.arange(len(slots), dtype=torch.int64)
+            return rotated(keys, *self._model.rotary.between(places + start, places + moved_to)), values
+
+    def put_kv(self, slots: Sequence[int], kv: object, first: int) -> None:
+        """Puts what `take_kv` gave into slots, from its token `first` on."""
+        keys, values = cast("tuple[torch.Tensor, torch.Tensor]", kv)
+        end = first + len(slots)
+        with torch.inference_mode():
+            self._pool.put(torch.tensor(slots, dtype=torch.int64), keys[:, first:end], values[:, first:end])
 
     def warm_up(self) -> None:
         """Loads kernels and runs one tiny batch, on the padding page, so that the first request is not slow."""

@@ -7,6 +7,7 @@ import weakref
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from runtime.concat import Concat
 from runtime.errors import InvalidParameter
 from runtime.handle import Generation, Handle, Scores
 from runtime.hint import Hint
@@ -141,6 +142,7 @@ class Session:
         states = [SessionState(self._state.namespace, self._state.program) for _ in range(n)]
         for state in states:
             state.is_suspended = True
+            state.fork_of = weakref.ref(self._state)
         with self._lock:
             self._record_between(Fork(states, self))
             return [self._child(state) for state in states]
@@ -154,6 +156,40 @@ class Session:
         """The tokens at this point of the script with their origins (prompt, generated, forced)."""
         handle: Handle[list[tuple[int, str]]] = Handle(_flush=self.flush)
         self._record_between(Tokens(handle))
+        return handle
+
+    def concat(self, sessions: Sequence[Session]) -> Handle[int]:
+        """Appends what forks of this session hold beyond the fork, with its KV; gives the number of tokens.
+
+        It counts what they were given so far, and waits for that; a fork goes on when its part was taken. Nothing is
+        computed again: the parts' keys are turned on to their new positions, and what each part has attended to stays
+        as it was, the beginning it shares with this session and itself. Nobody else ever finds such KV, not even for
+        the same tokens; where memory runs short it is put back later as it is, and never computed from the tokens.
+        A failure of one of the forks is this session's own.
+
+        Args:
+            sessions: forks of this very session, each once, in the order in which they are appended. They stay open.
+
+        Raises:
+            InvalidParameter: one is no fork of this session, or is there twice.
+        """
+        for session in sessions:
+            origin = session._state.fork_of
+            if origin is None or origin() is not self._state:
+                raise InvalidParameter("sessions", session, "forks of the session that concatenates them")
+        if len(set(map(id, sessions))) < len(sessions):
+            raise InvalidParameter("sessions", sessions, "each fork once")
+        handle: Handle[int] = Handle(_flush=self.flush)
+        concat = Concat(handle, tuple(sessions))
+        with self._lock:
+            self._record(concat)
+            self._is_empty = self._is_empty and all(session._is_empty for session in sessions)
+        # Handed over first: whatever becomes of this session from now on, no fork waits for it in vain.
+        parts = concat.parts
+        self.flush()
+        for session, part in zip(sessions, parts, strict=True):
+            session._record_between(part)
+            session.flush()
         return handle
 
     def hint(self, hint: Hint) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections import deque
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -34,6 +35,8 @@ class SessionState:
         ticket: of that compilation.
         error: why it can do nothing more.
         hint: what is known of its future; None while nothing is.
+        fork_of: the session this one is a fork of.
+        base: tokens it began with as a fork; the first `shared` of them stand unchanged, `base_tail` are the others.
         marked: tokens before this place stay as they are: somebody may return to it.
         is_ending: it failed before its script came to the close in it, which is still due.
     """
@@ -52,6 +55,9 @@ class SessionState:
         self.is_closed = False
         self.is_suspended = False
         self.hint: Hint | None = None
+        self.fork_of: weakref.ref[SessionState] | None = None
+        self.base = self.shared = 0
+        self.base_tail: list[int] = []
         self.last_use = 0
         self.marked = 0
         self._origins = bytearray()
@@ -65,6 +71,11 @@ class SessionState:
         """Takes over another session's tokens."""
         self.tokens = list(tokens)
         self._origins = bytearray(origins)
+
+    def begin_here(self) -> None:
+        """What it holds now is what it began with."""
+        self.base = self.shared = len(self.tokens)
+        self.base_tail = []
 
     @property
     def origins(self) -> bytes:
@@ -85,8 +96,16 @@ class SessionState:
         self.tokens.extend(tokens)
         self._origins.extend(bytes(len(tokens)))
 
+    def take(self, tokens: Sequence[int], origins: bytes) -> None:
+        """Appends another session's tokens."""
+        self.tokens.extend(tokens)
+        self._origins.extend(origins)
+
     def cut(self, num_tokens: int) -> None:
         """Forgets all tokens from `num_tokens` on; their KV is cut by whoever settles the step."""
+        if num_tokens < self.shared:
+            self.base_tail = self.tokens[num_tokens : self.shared] + self.base_tail
+            self.shared = num_tokens
         self.marked = min(self.marked, num_tokens)
         del self.tokens[num_tokens:]
         del self._origins[num_tokens:]

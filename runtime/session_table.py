@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
+from runtime.errors import EngineError
 from runtime.ledger import Owner
 from runtime.memory.cache import PrefixCache
+from runtime.memory.graft import Graft
+from runtime.memory.sequence import SequenceKV
 from runtime.session_state import SessionState
 
 __all__ = ["SessionTable"]
 
 CopySlots = Callable[[Sequence[tuple[int, int]]], None]
+PutKV = Callable[[Sequence[int], object, int], None]
 
 
 class SessionTable:
@@ -19,11 +23,16 @@ class SessionTable:
     Args:
         cache: pages and prefixes.
         copy_slots: copies KV from slot to slot, for the tails of forks.
+        put_kv: puts KV that was taken elsewhere into slots, from one of its tokens on.
     """
 
-    def __init__(self, cache: PrefixCache, copy_slots: CopySlots) -> None:
+    def __init__(
+        self, cache: PrefixCache, copy_slots: CopySlots, put_kv: PutKV = lambda slots, kv, first: None
+    ) -> None:
         self._cache = cache
         self._copy_slots = copy_slots
+        self._put_kv = put_kv
+        self._next_key = -1
         self._sessions: set[SessionState] = set()
         self._ticks = 0
 
@@ -54,10 +63,33 @@ class SessionTable:
         if child.sequence is None:
             self.take_up(child)
         child.adopt(parent.tokens, parent.origins)
+        child.begin_here()
         if parent.sequence is not None:
             child.sequence, copies = self._cache.fork(parent.sequence, parent.tokens)
             self._copy_slots(copies)
         self.touch(child)
+
+    def graft(self, session: SessionState, tokens: Sequence[int], origins: bytes, kv: object) -> None:
+        """Appends tokens whose KV was computed elsewhere; it is put into the pool when the session runs next."""
+        if session.sequence is None:
+            raise EngineError("the session was never opened")
+        start = len(session.tokens)
+        graft = Graft(start, start + len(tokens), self._next_key, kv)
+        self._next_key -= len(tokens)
+        session.sequence.grafts += (graft,)
+        session.take(tokens, origins)
+
+    def restore(self, sequence: SequenceKV) -> bool:
+        """Puts the KV of grafts where it belongs, if everything before them is there; False where nothing was put.
+
+        The sequence has the pages for it.
+        """
+        before = sequence.kv_len
+        while (graft := sequence.next_graft) is not None and graft.start <= sequence.kv_len:
+            slots = sequence.slots(sequence.kv_len, graft.end, self._cache.page_size)
+            self._put_kv(slots, graft.kv, sequence.kv_len - graft.start)
+            sequence.kv_len = graft.end
+        return sequence.kv_len > before
 
     def take_over(self, session: SessionState, branch: SessionState) -> None:
         """The session goes on as its branch; the branch gets what the session was, to be dropped."""

@@ -47,6 +47,15 @@ class KVPool:
         self.keys[:, target] = self.keys[:, source]
         self.values[:, target] = self.values[:, source]
 
+    def take(self, slots: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Keys and values of slots (int64 [N]), a copy: [num_layers, N, num_kv_heads, head_dim] each."""
+        return self.keys[:, slots], self.values[:, slots]
+
+    def put(self, slots: torch.Tensor, keys: torch.Tensor, values: torch.Tensor) -> None:
+        """Writes what `take` gave into slots."""
+        self.keys[:, slots] = keys
+        self.values[:, slots] = values
+
     @property
     def num_bytes(self) -> int:
         """Bytes reserved for keys and values together."""

@@ -37,14 +37,14 @@ class PrefixCache:
     def match(self, sequence: SequenceKV, tokens: Sequence[int]) -> int:
         """How many leading tokens would need no computing if the sequence were to run `tokens` now."""
         held = min(sequence.kv_len, len(tokens) - 1)
-        return max(held, self.tree.match(tokens, len(tokens) - 1, sequence.namespace).length)
+        return max(held, self.tree.match(sequence.keyed(tokens), len(tokens) - 1, sequence.namespace).length)
 
     def attach(self, sequence: SequenceKV, tokens: Sequence[int]) -> None:
         """Gives the sequence the longest cached prefix of `tokens`, if that is more than it holds.
 
         The match is locked before anything else is decided: locking takes it out of what counts as available.
         """
-        match = self.tree.match(tokens, len(tokens) - 1, sequence.namespace)
+        match = self.tree.match(sequence.keyed(tokens), len(tokens) - 1, sequence.namespace)
         if match.length <= sequence.kv_len:
             return
         node = self.tree.take(match)
@@ -96,7 +96,9 @@ class PrefixCache:
         if full <= sequence.num_shared:
             return
         end = full * self.page_size
-        node = self.tree.insert(tokens[:end], sequence.pages[:full], sequence.holder, sequence.namespace)
+        node = self.tree.insert(
+            sequence.keyed(tokens[:end]), sequence.pages[:full], sequence.holder, sequence.namespace
+        )
         self.tree.lock(node)
         self.tree.unlock(sequence.node)
         sequence.node = node
@@ -120,7 +122,14 @@ class PrefixCache:
         self.commit(sequence, tokens)
         self.tree.lock(sequence.node)
         shared = sequence.num_shared
-        child = SequenceKV(sequence.namespace, sequence.node, sequence.pages[:shared], shared, shared * self.page_size)
+        child = SequenceKV(
+            sequence.namespace,
+            sequence.node,
+            sequence.pages[:shared],
+            shared,
+            shared * self.page_size,
+            grafts=sequence.grafts,
+        )
         tail = sequence.kv_len - child.kv_len
         if tail == 0 or not self.reserve(child, sequence.kv_len):
             return child, []
@@ -133,6 +142,7 @@ class PrefixCache:
 
         A cut inside a shared page gives up that page: nobody writes into what others may read.
         """
+        sequence.grafts = tuple(graft.cut(num_tokens) for graft in sequence.grafts if graft.start < num_tokens)
         if num_tokens >= sequence.kv_len:
             return
         kept = num_tokens // self.page_size

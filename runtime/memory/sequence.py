@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from runtime.ledger import Owner
+from runtime.memory.graft import Graft, keyed
 from runtime.memory.node import Node
 
 __all__ = ["SequenceKV"]
@@ -25,6 +27,7 @@ class SequenceKV:
         kv_len: tokens whose KV is in the pool; always within `pages`.
         node: the tree node the shared pages end with; locked once for this sequence.
         holder: REQUEST while a request runs on it, SESSION while it waits for its program.
+        grafts: runs of tokens whose KV was computed elsewhere, in order.
     """
 
     namespace: str
@@ -33,8 +36,22 @@ class SequenceKV:
     num_shared: int = 0
     kv_len: int = 0
     holder: Owner = Owner.SESSION
+    grafts: tuple[Graft, ...] = ()
 
     @property
     def private_pages(self) -> list[int]:
         """Pages that belong to this sequence alone."""
         return self.pages[self.num_shared :]
+
+    @property
+    def next_graft(self) -> Graft | None:
+        """The first graft whose KV is not wholly in the pool."""
+        return next((graft for graft in self.grafts if graft.end > self.kv_len), None)
+
+    def keyed(self, tokens: Sequence[int]) -> Sequence[int]:
+        """The numbers by which the tree knows this sequence's tokens."""
+        return keyed(tokens, self.grafts)
+
+    def slots(self, start: int, end: int, page_size: int) -> list[int]:
+        """The slots of positions `start`..`end`, which the pages reach."""
+        return [self.pages[place // page_size] * page_size + place % page_size for place in range(start, end)]

@@ -165,6 +165,16 @@ class Rotary:
             self._grow(max(last + 1, 2 * self._cos.shape[0]))
         return self._cos.index_select(0, positions), self._sin.index_select(0, positions)
 
+    def between(self, old: torch.Tensor, new: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Cosines and sines, [T, head_dim / 2] each, of what turns a vector at positions `old` into one at `new`.
+
+        They come of the two positions' own rows, whose angles are rounded: turned on, a key is the one that `place`
+        would have stored at the new position.
+        """
+        old_cos, old_sin = self.rows(old)
+        new_cos, new_sin = self.rows(new)
+        return new_cos * old_cos + new_sin * old_sin, new_sin * old_cos - new_cos * old_sin
+
     def _grow(self, num_positions: int) -> None:
         angles = torch.outer(torch.arange(num_positions, dtype=torch.float32), self._frequencies)
         self._cos, self._sin = angles.cos(), angles.sin()

@@ -60,7 +60,7 @@ class Llama:
         self._norm = norm
         self._head = head
         self._ops = ops
-        self._rotary = Rotary(config)
+        self.rotary = Rotary(config)
 
     def forward(self, batch: ForwardBatch, pool: KVPool, attention: AttentionBackend) -> torch.Tensor:
         """Runs the batch, writing its keys and values into the pool.
@@ -70,7 +70,7 @@ class Llama:
         """
         config = self.config
         hidden = self._embedding(batch.token_ids)
-        angles = self._rotary.rows(batch.positions)
+        angles = self.rotary.rows(batch.positions)
         attention.prepare(batch)
         last = len(self._layers) - 1
         for index, layer in enumerate(self._layers):

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from runtime.config import SchedulerConfig
 from runtime.ledger import Owner
 from runtime.memory.cache import PrefixCache
+from runtime.memory.sequence import SequenceKV
 from runtime.request import Phase, Request
 from runtime.scheduler.estimate import LengthEstimate
 from runtime.scheduler.plan import StepPlan
@@ -26,9 +27,16 @@ class Scheduler:
         cache: pages and prefixes.
         config: policy and limits.
         reclaim: makes one idle session give its hold on KV back to the tree; False when none is left.
+        restore: puts the KV of a sequence's next graft into its pages, where there is one and it is its turn.
     """
 
-    def __init__(self, cache: PrefixCache, config: SchedulerConfig, reclaim: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        cache: PrefixCache,
+        config: SchedulerConfig,
+        reclaim: Callable[[], bool],
+        restore: Callable[[SequenceKV], bool] = lambda _: False,
+    ) -> None:
         self.cache = cache
         self.config = config
         self.waiting: list[Request] = []
@@ -38,6 +46,7 @@ class Scheduler:
         self._since_oldest = 0
         self._order = POLICIES[config.policy]
         self._reclaim = reclaim
+        self.restore = restore
 
     def submit(self, request: Request) -> None:
         """Queues a request."""
@@ -117,7 +126,7 @@ class Scheduler:
 
     @staticmethod
     def _extend(plan: StepPlan, request: Request, budget: int) -> int:
-        count = min(request.num_pending, budget)
+        count = min(request.num_computable, budget)
         plan.add(request, count)
         return count
 
@@ -155,13 +164,14 @@ class Scheduler:
 
     def _is_being_filled(self, request: Request) -> bool:
         """Whether a running request is about to compute this one's next page: waiting a step saves computing it."""
+        tokens = request.sequence.keyed(request.tokens)
         start = self.cache.match(request.sequence, request.tokens)
         start -= start % self.cache.page_size
         end = start + self.cache.page_size
         if end >= len(request.tokens):
             return False
         namespace = request.sequence.namespace
-        return any(other.will_fill(request.tokens, start, end, namespace) for other in self.running)
+        return any(other.will_fill(tokens, start, end, namespace) for other in self.running)
 
     def _start(self, request: Request) -> bool:
         """Locks the cached prefix, then sees whether the rest fits beside what is promised to those already running."""
@@ -175,6 +185,7 @@ class Scheduler:
         if not self._reserve(request):
             self.cache.hand_over(sequence, Owner.SESSION)
             return False
+        self.restore(sequence)
         request.rewind()
         if request.cached_tokens is None:
             request.cached_tokens = min(request.cursor, request.prompt_len)
