@@ -79,6 +79,10 @@ class Conversation:
         roles = (*self.roles, role)
         return Conversation(self.template, roles, True), _edges(self.template, roles)[0]
 
+    def extended(self, roles: Sequence[str]) -> Conversation:
+        """The conversation with messages behind it that were written elsewhere."""
+        return Conversation(self.template, (*self.roles, *roles), self.is_open)
+
     def end(self, role: str) -> tuple[Conversation, str]:
         """The conversation with the open message ended, and the text that ends it.
 

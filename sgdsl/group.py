@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from sgdsl.errors import BackendCapabilityError, InvalidArgument
+from sgdsl.concatenation import join_and_append
+from sgdsl.errors import InvalidArgument
 from sgdsl.joining import join
 from sgdsl.primitives import Expr
+from sgdsl.source import caller
 
 if TYPE_CHECKING:
     from sgdsl.state import ProgramState
@@ -59,19 +61,30 @@ class ProgramStateGroup:
         It does not wait: the names can be read at once, and reading waits. A fork's failure becomes the state's own
         and ends the other forks; with `return_exceptions` it stands in the lists instead.
 
+        With "concat_and_append" what the forks wrote is appended to the state's text too, one after the other, with
+        the KV it has: each part has attended to the common beginning and itself, and not to the parts before it.
+        The meta of the names handed back says so: `"attention_recomputed": False`.
+
         Args:
-            mode: "gather_variable", or "none" to hand nothing back.
+            mode: "gather_variable", "concat_and_append", or "none" to hand nothing back.
 
         Raises:
-            InvalidArgument: an unknown mode.
+            InvalidArgument: an unknown mode, `return_exceptions` where every fork is needed, or a fork that stands
+                inside a chat message while the state stands outside, or the other way round.
             ProgramError: a fork has failed already.
+            BackendCapabilityError: the backend cannot concatenate.
         """
         mode = SGLANG_SPELLING.get(mode, mode)
         if mode not in MODES:
             raise InvalidArgument(f"mode={mode!r} is not allowed: one of {', '.join(MODES)}")
-        if mode == "concat_and_append":
-            raise BackendCapabilityError("join('concat_and_append')", self._parent._stream.run.backend.name)
         streams = [state._stream for state in self._states]
+        if mode == "concat_and_append":
+            if return_exceptions:
+                raise InvalidArgument(
+                    "return_exceptions=True is not allowed with concat_and_append: it needs every text"
+                )
+            join_and_append(self._parent._stream, streams, caller())
+            return
         hand_back = mode == "gather_variable"
         join(self._parent._stream, streams, hand_back=hand_back, return_exceptions=return_exceptions)
 

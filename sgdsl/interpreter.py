@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         Backend,
         BackendSession,
         Choose,
+        ConcatSession,
         HintedSession,
         ImageSession,
         LabelledSession,
@@ -59,6 +60,8 @@ def check_capability(node: ir.Node | Awaited, backend: Backend) -> None:
         raise BackendCapabilityError("tokens", backend.name)
     if isinstance(node, ir.Checkpoint | ir.Rollback) and not able.checkpoints:
         raise BackendCapabilityError(type(node).__name__.lower(), backend.name)
+    if isinstance(node, ir.Concat) and not able.concat:
+        raise BackendCapabilityError("join('concat_and_append')", backend.name)
     if isinstance(node, ir.Image) and not able.images:
         raise BackendCapabilityError("image", backend.name)
 
@@ -206,6 +209,21 @@ def _fork(stream: Stream, step: Step) -> None:
         stream.run.streams[index].take(session)
 
 
+def _concat(stream: Stream, step: Step) -> None:
+    """Waits until the parent and all its forks have come here; whoever is last has the forks' parts appended."""
+    meeting = step.meeting
+    if meeting is None:
+        raise RuntimeError("a concatenation that nobody else takes part in")
+    stream.put_held()
+    if not meeting.arrive(stream):
+        return
+    parent = cast("ConcatSession", meeting.parent.live_session)
+    handle = parent.concat([fork.live_session for fork in meeting.forks])
+    meeting.end()
+    meta = {"attention_recomputed": False}
+    _follow(meeting.parent, meeting.step, [handle], lambda results: Outcome(results[0], "", meta))
+
+
 def _checkpoint(stream: Stream, step: Step) -> None:
     node = cast(ir.Checkpoint, step.node)
     stream.put_held()
@@ -291,6 +309,7 @@ _EXECUTE: dict[type, Callable[[Stream, Step], None]] = {
     ir.ScopeEnd: _nothing,
     ir.Fork: _fork,
     ir.Join: _nothing,
+    ir.Concat: _concat,
     ir.Checkpoint: _checkpoint,
     ir.Rollback: _rollback,
     ir.Tokens: _tokens,

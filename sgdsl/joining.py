@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from runtime.handle import Handle
 from sgdsl.errors import InvalidArgument
@@ -11,12 +12,12 @@ from sgdsl.outcome import Outcome, gathered
 from sgdsl.source import Source, caller
 from sgdsl.stream import Stream
 
-__all__ = ["join"]
+__all__ = ["join", "tie"]
 
 
 def join(
     parent: Stream, children: Sequence[Stream], *, hand_back: bool = True, single: bool = False,
-    return_exceptions: bool = False, source: Source | None = None,
+    return_exceptions: bool = False, source: Source | None = None, appended: bool = False,
 ) -> None:  # fmt: skip
     """Ties the children's fate to the parent's, and hands back what they have bound since the fork or last join.
 
@@ -27,6 +28,7 @@ def join(
         single: there is one child, and its values come back as they are instead of as lists.
         return_exceptions: a failed child's values are its error, and nobody else fails.
         source: the program line that asks for it; the caller's, where none is given.
+        appended: what the children wrote is concatenated too: the meta of their names says what that leaves out.
 
     Raises:
         ProgramError: a child has failed already.
@@ -38,12 +40,13 @@ def join(
         names = tuple(dict.fromkeys(name for child in children for name in child.fresh)) if hand_back else ()
         for child in children:
             if not return_exceptions:
-                _tie(parent, child)
+                tie(parent, child)
         node = Join(tuple(child.index for child in children), names, single, return_exceptions)
         parent.record([node], source or caller())
         for name in names:
             handles = [child.fresh.get(name) for child in children]
-            parent.bind(name, _handed_back(handles, single, return_exceptions))
+            note = {"attention_recomputed": False} if appended else {}
+            parent.bind(name, _handed_back(handles, single, return_exceptions, note))
         for child in children:
             if hand_back:
                 child.fresh.clear()
@@ -53,7 +56,7 @@ def join(
                 child.on_failure.append(parent.run.seen.add)
 
 
-def _tie(parent: Stream, child: Stream) -> None:
+def tie(parent: Stream, child: Stream) -> None:
     """A child's failure, now or later, is the parent's, and so that of all its other children."""
     if child.error is not None:
         parent.fail(child.error)
@@ -62,7 +65,7 @@ def _tie(parent: Stream, child: Stream) -> None:
 
 
 def _handed_back(
-    handles: Sequence[Handle[Outcome] | None], single: bool, return_exceptions: bool
+    handles: Sequence[Handle[Outcome] | None], single: bool, return_exceptions: bool, note: Mapping[str, Any]
 ) -> Handle[Outcome]:  # fmt: skip
     if single and handles[0] is not None and not return_exceptions:
         return handles[0]
@@ -71,6 +74,7 @@ def _handed_back(
         def column(field: str) -> list[object]:
             return [getattr(one, field) if isinstance(one, Outcome) else one for one in found]
 
-        return Outcome(column("value"), column("text"), column("meta"))
+        metas = [{**meta, **note} if isinstance(meta, dict) else meta for meta in column("meta")] if note else None
+        return Outcome(column("value"), column("text"), metas or column("meta"))
 
     return gathered(handles, combine, keep_errors=return_exceptions)

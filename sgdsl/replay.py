@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from runtime.handle import Chunk, Handle
 from sgdsl.awaited import Awaited, derived
+from sgdsl.concatenation import concatenate
 from sgdsl.ir import (
     Arg,
     Call,
@@ -84,8 +85,10 @@ class Replay:
             children = [self._streams[child] for child in node.children]
             join(
                 stream, children, hand_back=bool(node.names), single=node.single,
-                return_exceptions=node.return_exceptions, source=source,
+                return_exceptions=node.return_exceptions, source=source, appended=self._appends(index, node),
             )  # fmt: skip
+        elif isinstance(node, Concat):
+            concatenate(stream, [self._streams[child] for child in node.children], source)
         elif isinstance(node, Checkpoint):
             stream.mark(source)
         elif isinstance(node, SetVar):
@@ -96,10 +99,13 @@ class Replay:
             stream.record([self._concrete(node)], source, self._hints.get(index))
             self._remember(index, node, stream)
 
+    def _appends(self, index: int, node: Join) -> bool:
+        """Whether what is joined is appended too, by the next instruction."""
+        following = self._graph.instructions[index + 1 : index + 2]
+        return any(isinstance(one.node, Concat) and one.node.children == node.children for one in following)
+
     def _concrete(self, node: Node) -> Node | Awaited:
         """The instruction with what it refers to in place."""
-        if isinstance(node, Concat):
-            return Concat(tuple(self._streams[child].index for child in node.children))
         if isinstance(node, Arg) and not isinstance(self._arguments[node.name], Handle):
             return Text(as_text(self._arguments[node.name], node))
         if isinstance(node, Arg | VarRef):

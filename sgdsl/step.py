@@ -8,16 +8,17 @@ from typing import TYPE_CHECKING
 from runtime.handle import Handle
 from sgdsl.awaited import Awaited
 from sgdsl.chat import Conversation
-from sgdsl.ir import Call, Gen, Node, RoleBegin, RoleEnd, Select, Text, Tokens
+from sgdsl.ir import Call, Concat, Gen, Node, RoleBegin, RoleEnd, Select, Text, Tokens
 from sgdsl.outcome import Outcome
 from sgdsl.source import Source
 
 if TYPE_CHECKING:
     from runtime.hint import Hint
+    from sgdsl.meeting import Meeting
 
 __all__ = ["Mark", "Step", "begun"]
 
-_AWAITED = (Gen, Select, Tokens, Call, Awaited)
+_AWAITED = (Gen, Select, Tokens, Call, Concat, Awaited)
 
 
 @dataclass(slots=True, eq=False)
@@ -29,6 +30,7 @@ class Step:
         source: the program line that asked for it.
         text: of constant text and role edges.
         outcome: of gens, selects and whatever else has to be waited for, in the making.
+        meeting: where it waits for other streams.
         hint: what is known of the time after it, for backends that can use it.
     """
 
@@ -36,6 +38,7 @@ class Step:
     source: Source | None = None
     text: str = ""
     outcome: Handle[Outcome] | None = None
+    meeting: Meeting | None = None
     hint: Hint | None = None
 
     def what(self) -> str:

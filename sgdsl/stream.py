@@ -54,6 +54,7 @@ class Stream:
         unfinished: steps whose outcome is still in the making.
         variables: every name that can be read; `fresh` those bound since the fork or the last join.
         parent: what it forked from, or that one's own parent where it was let go; `children` the other way round.
+        began: of a fork, the trail's length and the conversation it began with.
         joined: streams that have joined this one, and fail with it.
         handed_over: its session was opened, whether or not it is still open.
         released: nobody can read or extend it any more.
@@ -69,6 +70,7 @@ class Stream:
     marks: list[Mark] = field(default_factory=list)
     parent: Stream | None = None
     children: dict[Stream, None] = field(default_factory=dict)
+    began: tuple[int, Conversation] | None = None
     joined: list[Stream] = field(default_factory=list)
     on_failure: list[Callable[[ProgramError], None]] = field(default_factory=list)
     queue: deque[Step] = field(default_factory=deque)
@@ -235,7 +237,7 @@ class Stream:
         """A stream that holds what this one holds now; the backend's part follows when the fork is handed over."""
         made = type(self)(
             self.run, index, self.conversation, trail=list(self.trail), variables=dict(self.variables),
-            parent=self,
+            parent=self, began=(len(self.trail), self.conversation),
         )  # fmt: skip
         self.children[made] = None
         return made

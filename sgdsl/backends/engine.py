@@ -41,6 +41,7 @@ class EngineBackend:
             unconditional=True,
             priority=True,
             hints=True,
+            concat=True,
         )
         self.chat_template = cast("ChatTemplate | None", engine.chat_template)
 

@@ -81,7 +81,7 @@ class Mock:
         if isinstance(script, str | bytes):
             raise InvalidArgument(f"script={script!r} is not allowed: a list, a dict or a function")
         self.capabilities = Capabilities(
-            labels=True, images=True, unconditional=True, tokenizes=True, concurrency=concurrency,
+            labels=True, images=True, unconditional=True, tokenizes=True, concat=True, concurrency=concurrency,
             context_length=context_length,
         )  # fmt: skip
         self.chat_template = chat_template_of(chat_template)

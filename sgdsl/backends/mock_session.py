@@ -7,7 +7,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from runtime.errors import RequestCancelled
 from runtime.handle import Chunk, Generation, Handle, Scores, TokenLogprob
@@ -22,6 +22,9 @@ __all__ = ["MockSession", "pieces"]
 
 _PIECE = re.compile(r"\s*\S+|\s+")
 _CHOSEN, _REJECTED = -0.01, -10.0
+
+MockPart: TypeAlias = tuple[list[tuple[int, str]], list[tuple[int, str]]]
+"""Tokens with their origin, and images, each with the number of tokens before it."""
 
 
 def pieces(text: str) -> list[str]:
@@ -41,6 +44,7 @@ class MockSession:
         self._recorded: list[Callable[[], float | None]] = []
         self._ready: deque[Callable[[], float | None]] = deque()
         self._handles: dict[Handle[Any], None] = {}
+        self._base = 0
         self._started = True
         self._scheduled = False
         self._cancelled = False
@@ -85,6 +89,16 @@ class MockSession:
             child._started = False
         self._recorded.append(partial(self._fork, children))
         return children
+
+    def concat(self, sessions: Sequence[MockSession]) -> Handle[int]:
+        """Appends the tokens of forks beyond the fork, once their scripts have come as far as they are recorded."""
+        handle: Handle[int] = self._handle()
+        parts = [session._hand_out() for session in sessions]
+        self._recorded.append(partial(self._concat, handle, parts))
+        self.flush()
+        for session in sessions:
+            session.flush()
+        return handle
 
     def tokens(self) -> Handle[list[tuple[int, str]]]:
         """Token ids with their origin."""
@@ -141,6 +155,8 @@ class MockSession:
             with self._lock:
                 if not self._ready:
                     break
+                if not self._started:  # an instruction waits for other sessions
+                    break
                 instruction = self._ready.popleft()
             pause = instruction()
             if pause:
@@ -153,6 +169,7 @@ class MockSession:
     def _start(self, parent: MockSession) -> None:
         with self._lock:
             self._tokens, self._images, self._computed = list(parent._tokens), list(parent._images), parent._computed
+            self._base = len(self._tokens)
             self._started = True
             self._schedule()
 
@@ -192,6 +209,46 @@ class MockSession:
 
     def _prompt_ids(self) -> list[int]:
         return [token for token, _ in self._tokens]
+
+    def _hand_out(self) -> Handle[MockPart]:
+        """What it will hold beyond the fork at this point of its script."""
+        handle: Handle[MockPart] = self._handle()
+
+        def give() -> None:
+            images = [(place - self._base, source) for place, source in self._images if place >= self._base]
+            self._finish(handle, (self._tokens[self._base :], images))
+
+        self._recorded.append(give)
+        return handle
+
+    def _concat(self, handle: Handle[int], parts: Sequence[Handle[MockPart]]) -> None:
+        failed = next((error for part in parts if (error := part.error()) is not None), None)
+        missing = next((part for part in parts if not part.done()), None)
+        if failed is not None:
+            self._break(handle, failed)
+        elif missing is not None:
+            self._wait_for(missing, partial(self._concat, handle, parts))
+        else:
+            before = len(self._tokens)
+            for tokens, images in (part.result() for part in parts):
+                self._images.extend((len(self._tokens) + place, source) for place, source in images)
+                self._tokens.extend(tokens)
+            self._computed = len(self._tokens)
+            self._finish(handle, len(self._tokens) - before)
+
+    def _wait_for(self, part: Handle[MockPart], instruction: Callable[[], None]) -> None:
+        """Stands still until `part` is there, and goes on with `instruction`."""
+        with self._lock:
+            self._started = False
+            self._ready.appendleft(instruction)
+
+        def arrived(chunk: Chunk | None) -> None:
+            if chunk is None:
+                with self._lock:
+                    self._started = True
+                    self._schedule()
+
+        part.subscribe(arrived)
 
     def _prompt(self) -> str:
         return "".join(self._mock.token_text(token) for token, _ in self._tokens)

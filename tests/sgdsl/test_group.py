@@ -115,8 +115,6 @@ def test_join_modes(mock: sg.Mock) -> None:
         forks.join("none")
         with pytest.raises(ValueError, match="mode='all'"):
             forks.join("all")
-        with pytest.raises(sg.BackendCapabilityError, match="concat_and_append"):
-            forks.join("concat_and_append")
         return "x" in s
 
     assert program.run(backend=mock).ret_value is False

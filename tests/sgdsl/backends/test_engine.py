@@ -259,3 +259,29 @@ def test_the_engine_hears_of_gangs_and_priorities(engine: Any, monkeypatch: pyte
     assert priorities[0] == 5
     assert priorities.count(-3) == 3 + sum(len(row) > 1 for row in state.get_meta_info("b")["token_ids"])
     assert [hint.gang for hint in hints] == [1, 1]
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_forks_are_appended_without_prefilling_them_again(engine: Any, compiled: bool) -> None:
+    @sg.function
+    def program(s: sg.ProgramState) -> None:
+        s += sg.user("Two short arguments, for and against remote work.")
+        forks = s.fork(2)
+        for fork, side in zip(forks, ("For", "Against"), strict=True):
+            fork += sg.assistant(f"{side}: " + sg.gen("argument", 24, stop="\n"))
+        forks.join("concat_and_append")
+        s += sg.user("Which is stronger?") + sg.assistant(sg.select("winner", ["For", "Against"]))
+        s += sg.user("Why?") + sg.assistant(sg.gen("why", 12))
+
+    before = engine.stats()
+    state = (program.compile(backend=engine) if compiled else program).run(backend=engine, temperature=0)
+    after = engine.stats()
+    both = state["argument"]
+    assert f"For: {both[0]}" in state.text()
+    assert f"Against: {both[1]}" in state.text()
+    assert [message["role"] for message in state.messages()][:4] == ["user", "assistant", "assistant", "user"]
+    assert [meta["attention_recomputed"] for meta in state.get_meta_info("argument")] == [False, False]
+    taken = after["concatenated_tokens"] - before["concatenated_tokens"]
+    assert taken > sum(len(meta["token_ids"]) for meta in state.get_meta_info("argument"))
+    meta = state.get_meta_info("why")
+    assert meta["prompt_tokens"] - meta["cached_tokens"] < 20  # the parts are among the cached
