@@ -18,7 +18,7 @@ from pathlib import Path
 
 import psutil
 
-from benchmarks import constrained, grammars, jump_forward, startup, steps
+from benchmarks import constrained, forks, grammars, jump_forward, startup, steps
 from benchmarks.ours import Ours
 from benchmarks.peer import Peer
 from benchmarks.prompts import person, words
@@ -63,6 +63,10 @@ def fork(report: Report, ours: Ours, peer: Peer, repeat: int) -> None:
     report.add(Row("fork(32) after 1000 tokens, 16 new each, s", statistics.median(run.seconds for run in runs)))
     computed, expected = run.counters["computed_tokens"], run.note["prefix_plus_own_tokens"]
     report.add(Row("  prompt tokens computed", computed, goal=f"= {expected}", met=computed == expected))
+    inside, outside, again = forks.fork_ms(ours.engine)
+    report.below("fork(1) of 4,000 tokens, ms of the engine's thread", inside, 0.5)
+    report.below("  ms until the fork is there, for the caller", outside, 0.5)
+    report.add(Row("  tokens computed again", again, goal="= 0", met=again == 0))
 
 
 def json_objects(report: Report, ours: Ours, peer: Peer, repeat: int) -> None:

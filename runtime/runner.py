@@ -36,10 +36,9 @@ class ModelRunner:
 
     def copy_slots(self, pairs: Sequence[tuple[int, int]]) -> None:
         """Copies keys and values of all layers from slot to slot, for every (source, target)."""
-        if pairs:
-            with torch.inference_mode():
-                source, target = torch.tensor(pairs, dtype=torch.int64).unbind(1)
-                self._pool.copy(source, target)
+        with torch.inference_mode():
+            for source, target, count in _runs(pairs):
+                self._pool.copy(source, target, count)
 
     def take_kv(self, slots: Sequence[int], start: int, moved_to: int) -> object:
         """A copy of the KV of consecutive tokens, as if the first of them stood at position `moved_to`, not `start`.
@@ -88,3 +87,14 @@ class ModelRunner:
             "layers": self._model.ops_name,
             "threads": str(torch.get_num_threads()),
         }
+
+
+def _runs(pairs: Sequence[tuple[int, int]]) -> list[tuple[int, int, int]]:
+    """The pairs as runs of slots that follow each other on both sides: one copy each is many times as fast."""
+    runs: list[tuple[int, int, int]] = []
+    for source, target in pairs:
+        if runs and (source, target) == (runs[-1][0] + runs[-1][2], runs[-1][1] + runs[-1][2]):
+            runs[-1] = (runs[-1][0], runs[-1][1], runs[-1][2] + 1)
+        else:
+            runs.append((source, target, 1))
+    return runs

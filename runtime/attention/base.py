@@ -34,6 +34,8 @@ class KVPool:
         self.keys = torch.empty(shape)
         self.values = torch.empty(shape)
         self._layers = tuple(zip(self.keys.unbind(0), self.values.unbind(0), strict=True))
+        # By numpy, in the calling thread: torch shares a copy of some kilobytes out, and waits for the slowest thread.
+        self._stores = tuple(store.view(torch.uint8).numpy() for store in (self.keys, self.values))
         # Padding rows are read by nobody, yet must never hold a NaN that a masked product could spread.
         self.keys[:, :page_size].zero_()
         self.values[:, :page_size].zero_()
@@ -42,10 +44,10 @@ class KVPool:
         """Keys and values of one layer, [num_slots, num_kv_heads, head_dim] each, to be read and written in place."""
         return self._layers[layer]
 
-    def copy(self, source: torch.Tensor, target: torch.Tensor) -> None:
-        """Copies all layers of slots `source` to slots `target` (int64 [N] each): a fork's tail."""
-        self.keys[:, target] = self.keys[:, source]
-        self.values[:, target] = self.values[:, source]
+    def copy(self, source: int, target: int, count: int) -> None:
+        """Copies all layers of `count` slots from `source` on to those from `target` on: a fork's tail."""
+        for store in self._stores:
+            store[:, target : target + count] = store[:, source : source + count]
 
     def take(self, slots: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Keys and values of slots (int64 [N]), a copy: [num_layers, N, num_kv_heads, head_dim] each."""

@@ -358,3 +358,16 @@ def test_after_shutdown_everything_raises_engine_closed(make_engine: MakeEngine)
 
 def test_errors_of_requests_are_value_errors() -> None:
     assert issubclass(RequestError, ValueError)
+
+
+def test_a_fork_of_what_is_computed_runs_nothing(engine: Engine) -> None:
+    with engine.open() as session:
+        session.append([10] * 40)
+        session.generate(SamplingParams(max_new_tokens=0)).result(timeout=20)
+        before = engine.stats()
+        children = session.fork(3)
+        assert [child.mark().result(timeout=20) for child in children] == [40] * 3
+        after = engine.stats()
+        for child in children:
+            child.close()
+    assert (after["steps"], after["computed_tokens"]) == (before["steps"], before["computed_tokens"])

@@ -285,3 +285,31 @@ def test_forks_are_appended_without_prefilling_them_again(engine: Any, compiled:
     assert taken > sum(len(meta["token_ids"]) for meta in state.get_meta_info("argument"))
     meta = state.get_meta_info("why")
     assert meta["prompt_tokens"] - meta["cached_tokens"] < 20  # the parts are among the cached
+
+
+@sg.function
+def five_gens(s: sg.ProgramState) -> None:
+    expr = sg.user("Count on.") + sg.assistant_begin()
+    for i in range(5):
+        expr += f"{i}: " + sg.gen(f"n{i}", 2) + "\n"
+    s += expr + sg.assistant_end()
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_five_gens_and_the_text_between_them_are_one_submission(
+    engine: Any, monkeypatch: pytest.MonkeyPatch, compiled: bool
+) -> None:
+    scripts: list[list[Any]] = []
+    enqueue = EngineCore.enqueue
+
+    def counted(core: Any, session: Any, ops: Any) -> None:
+        scripts.append([type(op).__name__ for op in ops])
+        enqueue(core, session, ops)
+
+    monkeypatch.setattr(EngineCore, "enqueue", counted)
+    state = (five_gens.compile() if compiled else five_gens).run(backend=engine, temperature=0)
+    assert len(state["n4"]) > 0
+    written = [ops for ops in scripts if ops != ["Close"]]
+    assert len(written) == 1
+    assert written[0].count("Generate") == 5
+    assert written[0].count("Append") == 7  # one for each stretch of text up to the next gen or role edge

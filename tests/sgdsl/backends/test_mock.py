@@ -11,7 +11,7 @@ import sgdsl as sg
 from grammars.spec import Choice, Regex
 from runtime.errors import RequestCancelled
 from runtime.sampling.params import SamplingParams
-from sgdsl.backends.mock_session import pieces
+from sgdsl.backends.mock_session import MockSession, pieces
 
 PARAMS = SamplingParams()
 
@@ -199,3 +199,49 @@ def test_its_tokens_are_its_pieces() -> None:
     assert ids[1] == ids[3]
     assert mock.count_tokens("one two") == 2
     mock.remember(["one"])
+
+
+def test_five_gens_are_handed_over_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    handed_over: list[int] = []
+    flush = MockSession.flush
+
+    def counted(session: MockSession) -> None:
+        if session._recorded:
+            handed_over.append(len(session._recorded))
+        flush(session)
+
+    monkeypatch.setattr(MockSession, "flush", counted)
+
+    @sg.function
+    def program(s: sg.ProgramState) -> None:
+        expr = sg.gen("0")
+        for i in range(1, 5):
+            expr += f" {i} " + sg.gen(str(i))
+        s += expr
+
+    program.run(backend=sg.Mock())
+    assert handed_over == [9]
+
+
+def test_concatenation_by_tokens() -> None:
+    mock = sg.Mock(["one two", "three"])
+    session = mock.open()
+    session.append("Q")
+    forks = session.fork(2)
+    for fork in forks:
+        fork.append(" A")
+        fork.append_image("data:,x")
+        fork.generate(SamplingParams())
+    session.append(" B")
+    assert session.concat(forks).result(timeout=5) == 5
+    forks[0].append(" later")
+    text = "".join(mock.token_text(token) for token, _ in session.tokens().result(timeout=5))
+    assert text == "Q B Aone two Athree"
+    assert session._images == [(3, "data:,x"), (6, "data:,x")]
+    bad = session.fork(1)[0]
+    bad.cancel()
+    with pytest.raises(RequestCancelled):
+        session.concat([bad]).result(timeout=5)
+    for each in (*forks, bad, session):
+        each.close()
+    assert mock.num_open == 0
