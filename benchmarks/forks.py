@@ -16,7 +16,7 @@ TAIL = 7
 
 
 def fork_ms(engine: Engine, num_tokens: int = 4000, repeat: int = 100) -> tuple[float, float, int]:
-    """Median milliseconds of `SessionTable.fork` and of `session.fork(1)` with its answer; tokens that were computed."""
+    """Median ms of `SessionTable.fork`, and of `session.fork(1)` up to its answer; tokens that were computed."""
     core = engine._core  # the engine's own part can only be timed from inside
     fork, inside, outside = core.sessions.fork, [], []
 

@@ -37,7 +37,7 @@ class Request:
             prompt, or forced by a grammar); None where only those of the last position ever are.
         cursor: next position to run. Below `sequence.kv_len` where only logits are wanted of a token whose KV stands.
         num_run: tokens that went through the model for this request at least once, or needed not to at first.
-        cached_tokens: prompt tokens that needed no computing when it was first admitted; None before that.
+        cached_tokens: prompt tokens that needed no computing when it first ran; None before that.
         num_retractions: how often it had to give up its memory.
         priority: higher ones are admitted first.
         num_passed: how often others were admitted while it waited.
@@ -90,6 +90,13 @@ class Request:
         if self.logits_from is not None:
             last = min(last, self.logits_from)
         self.cursor = min(self.sequence.kv_len, last)
+
+    def skip_restored(self) -> None:
+        """Goes on behind KV that was put in place while it ran: prompt tokens that needed no computing after all."""
+        self.rewind()
+        skipped = max(0, min(self.cursor, self.prompt_len) - self.num_run)
+        self.cached_tokens = (self.cached_tokens or 0) + skipped
+        self.num_run = max(self.num_run, self.cursor)
 
     def will_fill(self, tokens: Sequence[int], start: int, end: int, namespace: str) -> bool:
         """Whether it is going to compute the page `tokens[start:end]`, after exactly the same tokens before it.

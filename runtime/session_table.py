@@ -56,6 +56,7 @@ class SessionTable:
         self._sessions.discard(session)
         if session.sequence is not None:
             self._cache.release(session.sequence, session.tokens)
+            session.sequence.grafts = ()  # the user may hold the session for long; nobody needs their KV any more
         session.fail(session.cancelled())
 
     def fork(self, parent: SessionState, child: SessionState) -> None:

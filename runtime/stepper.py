@@ -142,7 +142,7 @@ class Stepper:
         request.num_run = max(request.num_run, end)
         sequence.kv_len = max(sequence.kv_len, request.cursor)
         if self._scheduler.restore(sequence):
-            request.rewind()
+            request.skip_restored()
         if work.num_tokens > 1 or request.cursor <= request.prompt_len:  # full pages can be shared at once
             self._cache.commit(sequence, request.tokens)
 

@@ -301,29 +301,20 @@ def test_nobody_else_finds_it(
     session = joined(engine)
     fill(session)
     tokens = tokens_of(session)
-
-    def prompt_logprobs() -> list[float]:
+    table = full_logprobs(tokens)
+    wanted = [float(table[i][token]) for i, token in enumerate(tokens[1:])]
+    for _ in range(2):  # the second finds the first one's prompt in the tree
         with engine.open() as plain:
             plain.append(tokens)
             handle = plain.generate(SamplingParams(max_new_tokens=1, temperature=0), top_logprobs=0, logprob_start=1)
             result = handle.result(timeout=20)
-        assert result.prompt_logprobs is not None
-        return [entry.logprob for entry in result.prompt_logprobs]
-
-    table = full_logprobs(tokens)
-    wanted = [float(table[i][token]) for i, token in enumerate(tokens[1:])]
-    for _ in range(2):  # also when it finds its own prompt in the tree
-        assert prompt_logprobs() == pytest.approx(wanted, abs=1e-4)
+        assert [entry.logprob for entry in result.prompt_logprobs or ()] == pytest.approx(wanted, abs=1e-4)
     with engine.open() as plain:
         plain.append([*tokens, 9])
         cached = plain.generate(SamplingParams(max_new_tokens=1)).result(timeout=20).cached_tokens
-    with joined(engine) as same:  # not even who has joined the same
-        fill(same)
-        before = pool_kv(engine, same)
-    session.close()
     page = engine._core.cache.page_size
     assert cached == len(tokens) - len(tokens) % page
-    assert before[0].shape[1] == len(tokens)
+    session.close()
     assert_nothing_held(engine)
 
 
@@ -345,7 +336,9 @@ def test_what_had_to_give_way_comes_back_as_it_was(
         write(other, 20)
     for handle in handles:
         assert list(handle.result(timeout=60).token_ids) == expected
-    assert engine.stats()["evicted_tokens"] > 0
+    stats = engine.stats()
+    assert stats["evicted_tokens"] > 0
+    assert stats["prompt_tokens"] == stats["cached_tokens"] + stats["computed_tokens"]
     with engine.open() as other:
         other.append([8] * 150)
         fill(other)
@@ -379,4 +372,28 @@ def test_requests_that_are_retracted_in_mid_text_go_on_with_the_same_kv(
     assert engine.stats()["retractions"] > 0
     for session in sessions:
         session.close()
+    assert_nothing_held(engine)
+
+
+@pytest.mark.parametrize("settings", SETTINGS, ids=str)
+def test_log_probabilities_of_a_prompt_with_parts_are_of_all_its_tokens(
+    make_engine: MakeEngine, oracle: Oracle, assert_nothing_held: Clean, settings: dict[str, Any]
+) -> None:
+    engine = make_engine(**settings)
+    whole = oracle.concatenated(BEGINNING, [(BEGINNING, own) for own in OWN])
+    with joined(engine) as session:
+        for flushed in (False, True):  # with the beginning in the cache, and with nothing there
+            tokens = tokens_of(session)
+            if flushed:
+                engine.flush_cache()
+            handle = session.generate(SamplingParams(max_new_tokens=0), top_logprobs=0, logprob_start=1)
+            entries = handle.result(timeout=20).prompt_logprobs
+            assert entries is not None
+            assert [entry.token for entry in entries] == tokens[1:]
+            table = oracle.forward(tokens, whole, again=len(tokens))[0]
+            wanted = [float(table[i][token]) for i, token in enumerate(tokens[1:])]
+            assert [entry.logprob for entry in entries] == pytest.approx(wanted, abs=1e-4)
+            assert_same(pool_kv(engine, session), whole)
+    stats = engine.stats()
+    assert stats["prompt_tokens"] == stats["cached_tokens"] + stats["computed_tokens"]
     assert_nothing_held(engine)
