@@ -43,7 +43,7 @@ def join(
         parent.record([node], source or caller())
         for name in names:
             handles = [child.fresh.get(name) for child in children]
-            parent.bind(name, _handed_back(handles, single, return_exceptions))
+            parent.bind_joined(node, name, _handed_back(handles, single, return_exceptions))
         for child in children:
             if hand_back:
                 child.fresh.clear()

@@ -54,6 +54,7 @@ class Program:
         func: the function.
         bound: arguments fixed by `bind`.
         num_api_spec_tokens: as given to `function`.
+        graph: what the function executes, where it was made for a graph.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class Program:
         *,
         bound: Mapping[str, Any] | None = None,
         num_api_spec_tokens: int | None = None,
+        graph: Graph | None = None,
     ) -> None:
         parameters = list(inspect.signature(func).parameters.values())
         if not parameters or parameters[0].kind not in (
@@ -72,6 +74,7 @@ class Program:
         self.func = func
         self.bound = dict(bound or {})
         self.num_api_spec_tokens = num_api_spec_tokens
+        self.graph = graph
         self.signature = inspect.Signature(parameters[1:])
         self.is_async = inspect.iscoroutinefunction(func)
         functools.update_wrapper(self, func)
@@ -91,9 +94,8 @@ class Program:
             TypeError: an argument the function does not have.
         """
         self.signature.bind_partial(**kwargs)
-        return Program(
-            self.func, bound={**self.bound, **kwargs}, num_api_spec_tokens=self.num_api_spec_tokens
-        )  # fmt: skip
+        bound = {**self.bound, **kwargs}
+        return Program(self.func, bound=bound, num_api_spec_tokens=self.num_api_spec_tokens, graph=self.graph)
 
     def check_arguments(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
         """Raises TypeError, naming the program, when its function cannot be called with these."""
@@ -151,7 +153,7 @@ class Program:
         """
         if timeout is not None and not (isinstance(timeout, int | float) and 0 < timeout < math.inf):
             raise InvalidArgument(f"timeout={timeout!r} is not allowed: a number of seconds above 0")
-        own, sampling = self._split(kwargs)
+        own, sampling = self.split(kwargs)
         self.check_arguments(args, own)
         return self.start(self.resolve(backend), sampling), own
 
@@ -169,7 +171,7 @@ class Program:
             outer.adopt(run)
         return run
 
-    def _split(self, kwargs: Mapping[str, Any]) -> tuple[dict[str, Any], Sampling]:
+    def split(self, kwargs: Mapping[str, Any]) -> tuple[dict[str, Any], Sampling]:
         """The function's own arguments, which come first, and the sampling defaults."""
         defaults = {key for key in kwargs if key in Sampling.names() and key not in self.signature.parameters}
         own = {key: value for key, value in kwargs.items() if key not in defaults}

@@ -16,18 +16,16 @@ from sgdsl.ir import (
     Checkpoint,
     Concat,
     Fork,
-    Gen,
     Graph,
     Instruction,
     Join,
     Node,
-    ScopeEnd,
-    Select,
     SetVar,
     Text,
     Value,
     VarRef,
 )
+from sgdsl.ir.graph import bound_by
 from sgdsl.ir.values import as_text, evaluated, references
 from sgdsl.joining import join
 from sgdsl.outcome import Outcome, gathered
@@ -86,10 +84,12 @@ class Replay:
                 stream, children, hand_back=bool(node.names), single=node.single,
                 return_exceptions=node.return_exceptions, source=source,
             )  # fmt: skip
+            self._remember(index, node, stream)
         elif isinstance(node, Checkpoint):
             stream.mark(source)
         elif isinstance(node, SetVar):
-            stream.bind(node.name, self._made(node.value))
+            stream.bind(node.name, derived(self._handles(node.value), lambda: self._value(node.value), text_of=str))
+            self._remember(index, node, stream)
         elif isinstance(node, Call):
             self._call(index, stream, instruction)
         else:
@@ -108,9 +108,7 @@ class Replay:
 
     def _remember(self, index: int, node: Node, stream: Stream) -> None:
         """What later instructions may refer to."""
-        names = [node.name] if isinstance(node, Gen | Select | ScopeEnd) else []
-        names += [node.reasoning_name] if isinstance(node, Gen) else []
-        for name in names:
+        for name in bound_by(node):
             if name is not None:
                 self._bound[index, name] = stream.variables[name]
 
@@ -127,7 +125,10 @@ class Replay:
         return argument if isinstance(argument, Handle) else None
 
     def _made(self, value: Value) -> Handle[Outcome]:
-        return derived(self._handles(value), lambda: evaluated(value, self._look_up))
+        return derived(self._handles(value), lambda: self._value(value))
+
+    def _value(self, value: Value) -> Any:
+        return evaluated(value, self._look_up)
 
     def _look_up(self, reference: Arg | VarRef) -> Any:
         """The value of something that is there."""
@@ -152,7 +153,8 @@ class Replay:
         if step.outcome is None:
             raise RuntimeError("a call has no outcome")
         self._bound[index, ""] = step.outcome
-        inner = Run(node.graph.name, self._run.backend, self._run.loop, is_async=self._run.is_async)
+        outer = self._run
+        inner = Run(node.graph.name, outer.backend, outer.loop, node.sampling, is_async=outer.is_async)
         self._run.adopt(inner)
         arguments = {name: self._made(value) for name, value in node.arguments}
         fixed = {p.name: p.default for p in node.graph.parameters if p.name not in arguments}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -190,6 +190,10 @@ class Stream:
         self.variables[name] = outcome
         self.fresh[name] = outcome
 
+    def bind_joined(self, node: Join, name: str, outcome: Handle[Outcome]) -> None:
+        """Makes `name` stand for what children have bound it to."""
+        self.bind(name, outcome)
+
     def set_var(self, name: str, value: Any, source: Source | None) -> None:
         """Makes `name` stand for a value of the program's own."""
         with self.run.lock:
@@ -256,7 +260,7 @@ class Stream:
         self.children[made] = None
         return made
 
-    def anticipate(self, nodes: Sequence[tuple[Node, Source | None]]) -> None:
+    def anticipate(self, nodes: Iterable[tuple[Node, Source | None]]) -> None:
         """Executes what the program is going to say, before it has said it."""
         with self.run.lock:
             conversation, steps = self.conversation, []
