@@ -284,7 +284,7 @@ class Stream:
                 if self.session is None:  # a fork that its parent has not handed over yet
                     return
                 interpreter.execute(self, self.queue.popleft())
-                if not self.queue or self.waiting:
+                if self.session is not None and (not self.queue or self.waiting):  # its last step may close it
                     self.session.flush()
             except Exception as error:
                 self.fail_at(step, error)
