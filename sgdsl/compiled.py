@@ -133,6 +133,7 @@ class CompiledProgram:
         def perform(state: ProgramState, *args: Any, **kwargs: Any) -> Any:
             returned = self._begin(state, {**dict(zip(names, args, strict=False)), **kwargs})
             wait_for(returned, None)
+            state._stream.check()
             return returned.result().value
 
         async def perform_async(state: ProgramState, *args: Any, **kwargs: Any) -> Any:

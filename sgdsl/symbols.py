@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NoReturn, TypeAlias, TypeVar, cast
+from typing import Any, NoReturn, Protocol, TypeVar, cast
 
 from sgdsl.errors import TraceError
 from sgdsl.ir.nodes import Arg, Text, VarRef
@@ -15,16 +15,23 @@ from sgdsl.ir.values import Const, Entries, Items, Joined, Value, references
 from sgdsl.primitives import Expr
 from sgdsl.source import Source, reader
 
-__all__ = ["Opaque", "Stop", "Symbol", "has_symbols", "is_symbol", "symbol", "template"]
+__all__ = ["Opaque", "Symbol", "Trace", "has_symbols", "is_symbol", "symbol", "template"]
 
-Stop: TypeAlias = Callable[[TraceError], NoReturn]
-"""Ends a trace with an error, and raises it."""
+
+class Trace(Protocol):
+    """What a symbol belongs to."""
+
+    is_over: bool
+
+    def stop(self, error: TraceError) -> NoReturn:
+        """Ends the trace with an error, and raises it."""
+
 
 _NEEDS_VALUE = {
     "a branch on": "bool",
     "a comparison with": "eq ne lt le gt ge",
     "a look-up by": "hash",
-    "a string made of": "str repr format bytes mod rmod fspath",
+    "a string made of": "str format bytes mod rmod fspath",
     "a number made of": "int float complex index round trunc floor ceil",
     "arithmetic with": "mul rmul sub rsub truediv rtruediv floordiv rfloordiv pow rpow neg pos abs and rand or ror",
     "the length of": "len",
@@ -65,7 +72,17 @@ def _refuse(use: str, of: Symbol | Opaque) -> NoReturn:
     hint = "compile(name=value) fixes it" if kind == "argument" else "compile(partial=True) ends the graph here"
     name = next((one.name for one in found if isinstance(one, Arg | VarRef) and one.name), "another program's")
     needs = f"{use} the {kind} {name!r} needs what is there only when the program runs"
-    of._stop(TraceError(f"{needs}; {hint}", reader()))
+    of._trace.stop(TraceError(f"{needs}; {hint}", reader()))
+
+
+def _class_of(of: Symbol | Opaque) -> type:
+    """What `isinstance` asks for; when the trace is over, whoever looks at all that is in memory may have it."""
+    return type(of) if of._trace.is_over else _refuse("the type of", of)
+
+
+def _text_of(of: Symbol | Opaque) -> str:
+    """Would become part of a text unseen, as `str([symbol])` does; when the trace is over, it only shows up in logs."""
+    return f"<symbol of {of._value}>" if of._trace.is_over else _refuse("a string made of", of)
 
 
 @_trapped
@@ -75,28 +92,27 @@ class Symbol(Expr):
 
     Attributes:
         _value: what it stands for.
-        _stop: ends the trace that made it.
+        _trace: what made it.
     """
 
     _value: Value
-    _stop: Stop
+    _trace: Trace
 
-    @property  # type: ignore[misc]
-    def __class__(self) -> NoReturn:  # type: ignore[override]  # `isinstance` asks for it
-        _refuse("the type of", self)
+    __class__ = property(_class_of)
+    __repr__ = _text_of
 
     def __add__(self, other: Expr | str) -> Expr:
-        return _whole(Expr.__add__(self, other), self._stop)
+        return _whole(Expr.__add__(self, other), self._trace)
 
     def __radd__(self, other: str) -> Expr:
-        return _whole(Expr.__radd__(self, other), self._stop)
+        return _whole(Expr.__radd__(self, other), self._trace)
 
 
-def _whole(expr: Expr, stop: Stop) -> Expr:
+def _whole(expr: Expr, trace: Trace) -> Expr:
     """Text with text is text, and as little there; with an instruction it is an expression like any other."""
     if expr is NotImplemented or not all(isinstance(node, Text | Arg | VarRef) for node in expr.nodes):
         return expr
-    return Symbol(expr.nodes, Joined(tuple(_part(node) for node in expr.nodes)), stop)
+    return Symbol(expr.nodes, Joined(tuple(_part(node) for node in expr.nodes)), trace)
 
 
 @_trapped
@@ -106,15 +122,14 @@ class Opaque:
 
     Attributes:
         _value: what it stands for.
-        _stop: ends the trace that made it.
+        _trace: what made it.
     """
 
     _value: Value
-    _stop: Stop
+    _trace: Trace
 
-    @property  # type: ignore[misc]
-    def __class__(self) -> NoReturn:  # type: ignore[override]  # `isinstance` asks for it
-        _refuse("the type of", self)
+    __class__ = property(_class_of)
+    __repr__ = _text_of
 
     def __add__(self, other: object) -> NoReturn:
         _refuse("arithmetic with", self)
@@ -122,9 +137,9 @@ class Opaque:
     __radd__ = __add__
 
 
-def symbol(value: Arg | VarRef, stop: Stop) -> Symbol:
+def symbol(value: Arg | VarRef, trace: Trace) -> Symbol:
     """The symbol of an argument or of generated text."""
-    return Symbol((value,), value, stop)
+    return Symbol((value,), value, trace)
 
 
 def is_symbol(value: object) -> bool:

@@ -116,26 +116,31 @@ def _definition(program: Program) -> Source | None:
 
 def _awaited(work: Coroutine[Any, Any, Any]) -> Any:
     """Runs a coroutine to its end, whether or not an event loop is running in this thread."""
+    found: list[Any] = []
+
+    async def kept() -> None:  # a task shows its result to whoever asks, and symbols are not for showing
+        found.append(await work)
+
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        return asyncio.run(work)
-    found: list[Any] = []
+        asyncio.run(kept())
+        return found[0]
+    failed: list[BaseException] = []
     context = contextvars.copy_context()
 
     def perform() -> None:
         try:
-            found.append((context.run(asyncio.run, work), None))
+            context.run(asyncio.run, kept())
         except BaseException as error:  # raised again by whoever waits for it
-            found.append((None, error))
+            failed.append(error)
 
     thread = threading.Thread(target=perform, name="sgdsl-trace")
     thread.start()
     thread.join()
-    value, error = found[0]
-    if error is not None:
-        raise error
-    return value
+    if failed:
+        raise failed[0]
+    return found[0]
 
 
 class _TraceBackend:
@@ -178,12 +183,12 @@ class TraceRun(Run):
     def symbol(self, value: Arg | VarRef) -> Symbol:
         """Stands for text."""
         self.made[id(value)] = value
-        return symbol(value, self.stop)
+        return symbol(value, self)
 
     def opaque(self, value: Arg | VarRef) -> Opaque:
         """Stands for anything else."""
         self.made[id(value)] = value
-        return Opaque(value, self.stop)
+        return Opaque(value, self)
 
     def stop(self, error: TraceError) -> NoReturn:
         """The graph ends here."""

@@ -8,7 +8,7 @@ import pytest
 
 import sgdsl as sg
 
-CORPUS = "the theatre there, then the thin thing; the answer is yes or no, and one two three <|im_start|>user <|im_end|>"
+CORPUS = "the theatre there, then the thin thing; the is yes or no, and one two three <|im_start|>user <|im_end|>"
 
 
 @pytest.fixture
