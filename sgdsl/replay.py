@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from runtime.handle import Chunk, Handle
 from sgdsl.awaited import Awaited, derived
+from sgdsl.errors import InvalidArgument
 from sgdsl.ir import (
     Arg,
     Call,
@@ -63,6 +64,7 @@ class Replay:
         """Records every instruction and hands them over; gives what the program returns, in the making.
 
         Raises:
+            InvalidArgument: a join is asked for a name that its streams have not bound.
             ProgramError: the run has failed already.
             BackendCapabilityError: the backend cannot do one of them.
         """
@@ -109,7 +111,7 @@ class Replay:
     def _remember(self, index: int, node: Node, stream: Stream) -> None:
         """What later instructions may refer to."""
         for name in bound_by(node):
-            if name is not None:
+            if name is not None and name in stream.variables:
                 self._bound[index, name] = stream.variables[name]
 
     # values
@@ -120,6 +122,8 @@ class Replay:
 
     def _handle(self, reference: Arg | VarRef) -> Handle[Outcome] | None:
         if isinstance(reference, VarRef):
+            if (reference.origin, reference.name) not in self._bound:
+                raise InvalidArgument(f"instruction {reference.origin} has bound no {reference.name!r}")
             return self._bound[reference.origin, reference.name]
         argument = self._arguments[reference.name]
         return argument if isinstance(argument, Handle) else None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from collections.abc import Mapping
 from functools import lru_cache
 from types import UnionType
@@ -124,13 +125,32 @@ def _decoded(value: Any, where: str) -> Any:
             raise InvalidArgument(f"{where}.{key}={one!r:.80} is not allowed: {_spoken(hints[key])}")
     try:
         whole = made(**found)
-        if isinstance(whole, Sampling):
-            whole.params(None)
+        _check(whole)
         return whole
     except InvalidArgument as error:
         raise InvalidArgument(f"{where}: {error}") from error
     except (TypeError, ValueError) as error:
         raise InvalidArgument(f"{where}: no {kind} can be made of {sorted(fields)}: {error}") from error
+
+
+def _check(made: object) -> None:
+    """What the language says of a node's values beyond their types.
+
+    Raises:
+        InvalidArgument: naming the field.
+    """
+    from sgdsl.primitives import check_call, check_choices
+
+    if isinstance(made, nodes.Gen | nodes.Select):
+        check_call(made.name, made.priority, made.timeout)
+    if isinstance(made, nodes.Select):
+        check_choices(made.choices)
+        if not 0 <= made.temperature < math.inf:
+            raise InvalidArgument(f"temperature={made.temperature!r} is not allowed: a finite number of at least 0")
+    if isinstance(made, nodes.ScopeBegin | nodes.ScopeEnd | nodes.SetVar) and not made.name:
+        raise InvalidArgument("name='' is not allowed: a non-empty string")
+    if isinstance(made, Sampling):
+        made.params(None)
 
 
 @lru_cache(maxsize=64)

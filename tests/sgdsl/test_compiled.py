@@ -368,7 +368,7 @@ def deciding(s: sg.ProgramState, topic: str, note: str = "", n: int = 1) -> Any:
 
 def test_a_partial_graph_needs_its_function() -> None:
     graph = deciding.trace(partial=True)
-    with pytest.raises(InvalidArgument, match="this graph is not whole: .*the length of the value 'reason'"):
+    with pytest.raises(InvalidArgument, match=r"this graph is not whole: .*the length of the value 'reason'"):
         CompiledProgram(graph)
     assert deciding.compile(topic="a", partial=True).graph.stopped is not None
 
