@@ -112,6 +112,7 @@ def anew(error: BaseException) -> BaseException:
     """
     kind = type(error)
     twin = kind.__new__(kind, *error.args)
+    twin.args = error.args  # an OSError takes them in `__init__`
     twin.__dict__.update(error.__dict__)
     twin.__cause__ = error.__cause__
     return twin

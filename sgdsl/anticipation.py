@@ -7,12 +7,15 @@ recorded. Its reads find gens that are running already.
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
-from sgdsl.ir import Arg, Gen, Graph, Instruction, RoleBegin, RoleEnd, ScopeBegin, ScopeEnd, Select, Text
+from sgdsl.ir import Arg, Gen, Graph, Instruction, Node, RoleBegin, RoleEnd, ScopeBegin, ScopeEnd, Select, Text
 from sgdsl.program import Program
 from sgdsl.state import ProgramState
+
+if TYPE_CHECKING:
+    from sgdsl.source import Source
 
 __all__ = ["anticipating"]
 
@@ -23,29 +26,39 @@ def anticipating(program: Program, graph: Graph) -> Program:
     """The program, its beginning handed over ahead."""
     lead = _lead(graph)
 
-    def begin(state: ProgramState, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
-        bound = program.signature.bind(*args, **{**program.bound, **kwargs})
+    def said(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Iterator[tuple[Node, Source | None]]:
+        bound = program.signature.bind(*args, **kwargs)
         bound.apply_defaults()
-        nodes = []
+        graph.arguments(bound.arguments)
         for instruction in lead:
             node = instruction.node
             if isinstance(node, Arg):
                 value = bound.arguments[node.name]
                 if not isinstance(value, str):
-                    break
+                    return
+                if not value:  # says nothing, as in the function
+                    continue
                 node = Text(value)
-            nodes.append((node, instruction.source))
-        state._stream.anticipate(nodes)
+            yield node, instruction.source
+
+    def check_said(state: ProgramState) -> None:
+        foreseen = state._stream.lead
+        if foreseen:
+            raise foreseen.left_over()
 
     @functools.wraps(program.func)
     def perform(state: ProgramState, *args: Any, **kwargs: Any) -> Any:
-        begin(state, args, kwargs)
-        return program.func(state, *args, **kwargs)
+        state._stream.anticipate(said(args, kwargs))
+        returned = program.func(state, *args, **kwargs)
+        check_said(state)
+        return returned
 
     @functools.wraps(program.func)
     async def perform_async(state: ProgramState, *args: Any, **kwargs: Any) -> Any:
-        begin(state, args, kwargs)
-        return await program.func(state, *args, **kwargs)
+        state._stream.anticipate(said(args, kwargs))
+        returned = await program.func(state, *args, **kwargs)
+        check_said(state)
+        return returned
 
     return Program(
         perform_async if program.is_async else perform,

@@ -25,10 +25,18 @@ class Awaited:
     handle: Handle[Outcome]
 
 
-def derived(handles: Sequence[Handle[Outcome]], make: Callable[[], Any]) -> Handle[Outcome]:
-    """The value that `make` gives once all of these are there; else what it raised, or one of them has failed with."""
-    return gathered(handles, lambda _: _outcome(make()))
+def derived(
+    handles: Sequence[Handle[Outcome]], make: Callable[[], Any], text_of: Callable[[Any], str] | None = None
+) -> Handle[Outcome]:
+    """The value that `make` gives once all of these are there; else what it raised, or one of them has failed with.
 
+    Args:
+        text_of: makes the text of a value that is none.
+    """
 
-def _outcome(value: Any) -> Outcome:
-    return Outcome(value, value if isinstance(value, str) else None)
+    def outcome(_: object) -> Outcome:
+        value = make()
+        text = value if isinstance(value, str) or text_of is None else text_of(value)
+        return Outcome(value, text if isinstance(text, str) else None)
+
+    return gathered(handles, outcome)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import inspect
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from inspect import Parameter as SignatureParameter
+from inspect import Signature
 from typing import TYPE_CHECKING, Any, cast
 
 from runtime.handle import Handle
 from sgdsl.anticipation import anticipating
 from sgdsl.errors import CheckFailed, InvalidArgument
 from sgdsl.outcome import Outcome
-from sgdsl.passes.check import check, fits
+from sgdsl.passes.check import check, fits, tells_length
 from sgdsl.passes.constraints import constraints
 from sgdsl.passes.expand_roles import expand_roles
 from sgdsl.passes.finding import Finding
@@ -21,6 +22,7 @@ from sgdsl.passes.parallel import parallel
 from sgdsl.passes.units import constants, with_arguments
 from sgdsl.program import Program
 from sgdsl.replay import Replay
+from sgdsl.run import current_run
 from sgdsl.waiting import wait_for
 
 if TYPE_CHECKING:
@@ -39,9 +41,9 @@ def compile_program(program: Program, graph: Graph, backend: Backend | None) -> 
     Raises:
         CheckFailed: the graph could not run through.
     """
-    if graph.stopped is not None:
-        return CompiledProgram(graph, backend=backend, function=program)
-    return CompiledProgram(parallel(merge_text(graph)), backend=backend)
+    if graph.stopped is None:
+        graph = parallel(merge_text(graph))
+    return CompiledProgram(graph, backend=backend, function=program)
 
 
 class CompiledProgram:
@@ -52,7 +54,7 @@ class CompiledProgram:
     Args:
         graph: what to run.
         backend: what its context length is checked against, and where its grammars are compiled ahead.
-        function: of a partial graph, the program it is the beginning of.
+        function: the program the graph was made of. A partial graph needs it.
 
     Attributes:
         graph: what it runs.
@@ -70,7 +72,7 @@ class CompiledProgram:
         self.findings = _passed(check(graph, backend))
         self._hints = lifetimes(graph)
         if function is None or graph.stopped is None:
-            self._program, self._async_program = self._programs()
+            self._program, self._async_program = self._programs(function)
         else:
             self._program = self._async_program = anticipating(function, graph)
         if backend is not None and backend.capabilities.compiles_ahead:
@@ -118,7 +120,8 @@ class CompiledProgram:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """As a program's: inside another one, runs on its backend and gives what it returns."""
-        return self._program(*args, **kwargs)
+        outer = current_run()
+        return (self._async_program if outer is not None and outer.is_async else self._program)(*args, **kwargs)
 
     def _prepare(self, backend: Backend) -> None:
         if backend.capabilities.tokenizes:
@@ -127,58 +130,55 @@ class CompiledProgram:
         if backend.capabilities.compiles_ahead:
             cast("GrammarBackend", backend).compile_ahead(constraints(self.graph))
 
-    def _programs(self) -> tuple[Program, Program]:
+    def _programs(self, function: Program | None) -> tuple[Program, Program]:
         """The graph as a plain and as an `async` program."""
+        signature = _signature(self.graph)
+        names = [one.name for one in self.graph.parameters if not one.is_keyword]
 
-        signature = self._signature()
-
-        def perform(*args: Any, **kwargs: Any) -> Any:
-            returned = self._begin(*_bound(signature, args, kwargs))
+        def perform(state: ProgramState, *args: Any, **kwargs: Any) -> Any:
+            returned = self._begin(state, {**dict(zip(names, args, strict=False)), **kwargs})
             wait_for(returned, None)
+            state._stream.check()
             return returned.result().value
 
-        async def perform_async(*args: Any, **kwargs: Any) -> Any:
-            return (await self._begin(*_bound(signature, args, kwargs))).value
+        async def perform_async(state: ProgramState, *args: Any, **kwargs: Any) -> Any:
+            return (await self._begin(state, {**dict(zip(names, args, strict=False)), **kwargs})).value
 
-        return self._named(perform, signature), self._named(perform_async, signature)
+        def program(perform: Callable[..., Any]) -> Program:
+            perform.__name__ = perform.__qualname__ = self.name
+            perform.__signature__ = signature  # type: ignore[attr-defined]
+            num_tokens = None if function is None else function.num_api_spec_tokens
+            return Program(perform, num_api_spec_tokens=num_tokens, graph=self.graph)
 
-    def _named(self, function: Callable[..., Any], signature: inspect.Signature) -> Program:
-        function.__name__ = function.__qualname__ = self.name
-        function.__signature__ = signature  # type: ignore[attr-defined]
-        return Program(function)
-
-    def _signature(self) -> inspect.Signature:
-        kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
-        parameters = [inspect.Parameter("state", inspect.Parameter.POSITIONAL_ONLY)]
-        for parameter in self.graph.parameters:  # a required one may stand behind one with a default that is fixed
-            free = kind if parameter.is_required or not parameter.is_fixed else inspect.Parameter.KEYWORD_ONLY
-            default = inspect.Parameter.empty if parameter.is_required else parameter.default
-            parameters.append(inspect.Parameter(parameter.name, free, default=default))
-        return inspect.Signature(sorted(parameters, key=lambda p: (p.kind, p.default is not p.empty)))
+        return program(perform), program(perform_async)
 
     def _begin(self, state: ProgramState, given: Mapping[str, Any]) -> Handle[Outcome]:
         run = state._stream.run
-        arguments = self._arguments(given)
-        _passed(fits(with_arguments(self.graph, arguments), run.backend, run.sampling.max_tokens))
+        arguments = self.graph.arguments(given)
+        if tells_length(run.backend):
+            _passed(fits(with_arguments(self.graph, arguments), run.backend, run.sampling.max_tokens))
         return Replay(self.graph, run, arguments, self._hints).record()
 
-    def _arguments(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        for parameter in self.graph.parameters:
-            if parameter.is_fixed and given.get(parameter.name, parameter.default) != parameter.default:
-                raise InvalidArgument(
-                    f"{parameter.name}={given[parameter.name]!r} is not allowed: the graph was made for"
-                    f" {parameter.default!r}; compile({parameter.name}=…) makes one for another value"
-                )
-        return {p.name: given.get(p.name, p.default) for p in self.graph.parameters}
 
+def _signature(graph: Graph) -> Signature:
+    """How a graph's program is called, the state included.
 
-def _bound(
-    signature: inspect.Signature, args: Sequence[Any], kwargs: Mapping[str, Any]
-) -> tuple[ProgramState, dict[str, Any]]:
-    """The state, and the arguments by name."""
-    state, *rest = args
-    bound = signature.bind(state, *rest, **kwargs).arguments
-    return state, dict(list(bound.items())[1:])
+    Raises:
+        InvalidArgument: the names and defaults of the parameters are none that a function can have.
+    """
+    state = "state"
+    while any(parameter.name == state for parameter in graph.parameters):
+        state += "_"
+    parameters = [SignatureParameter(state, SignatureParameter.POSITIONAL_ONLY)]
+    try:
+        for parameter in sorted(graph.parameters, key=lambda parameter: parameter.is_keyword):
+            by_name, by_place = SignatureParameter.KEYWORD_ONLY, SignatureParameter.POSITIONAL_OR_KEYWORD
+            kind = by_name if parameter.is_keyword else by_place
+            default = Signature.empty if parameter.is_required else parameter.default
+            parameters.append(SignatureParameter(parameter.name, kind, default=default))
+        return Signature(parameters)
+    except ValueError as error:
+        raise InvalidArgument(f"the parameters of {graph.name} are not allowed: {error}") from error
 
 
 def _passed(findings: Sequence[Finding]) -> tuple[Finding, ...]:

@@ -43,10 +43,10 @@ class ProgramStateGroup:
     def __iadd__(
         self, other: Expr | str | Sequence[Expr | str] | Callable[[int], Expr | str]
     ) -> ProgramStateGroup:  # fmt: skip
-        if callable(other):
-            parts: list[Expr | str] = [other(index) for index in range(len(self))]
-        elif isinstance(other, Expr | str):
-            parts = [other] * len(self)
+        if isinstance(other, Expr | str):
+            parts: list[Expr | str] = [other] * len(self)
+        elif callable(other):
+            parts = [other(index) for index in range(len(self))]
         else:
             parts = list(other)
         if len(parts) != len(self):

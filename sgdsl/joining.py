@@ -46,7 +46,7 @@ def join(
         for name in names:
             handles = [child.fresh.get(name) for child in children]
             note = {"attention_recomputed": False} if appended else {}
-            parent.bind(name, _handed_back(handles, single, return_exceptions, note))
+            parent.bind_joined(node, name, _handed_back(handles, single, return_exceptions, note))
         for child in children:
             if hand_back:
                 child.fresh.clear()
@@ -74,7 +74,9 @@ def _handed_back(
         def column(field: str) -> list[object]:
             return [getattr(one, field) if isinstance(one, Outcome) else one for one in found]
 
-        metas = [{**meta, **note} if isinstance(meta, dict) else meta for meta in column("meta")] if note else None
-        return Outcome(column("value"), column("text"), metas or column("meta"))
+        metas = column("meta")
+        if note:  # while a program is traced they are symbols, which `isinstance` may not look at
+            metas = [{**meta, **note} if type(meta) is dict else meta for meta in metas]
+        return Outcome(column("value"), column("text"), metas)
 
     return gathered(handles, combine, keep_errors=return_exceptions)

@@ -29,6 +29,10 @@ class Lead:
     def __bool__(self) -> bool:
         return bool(self._steps)
 
+    def left_over(self) -> ProgramError:
+        """What is wrong where the program has ended before it said all of this."""
+        return ProgramError(f"the program has ended, and said {_said(self._steps[0])!r:.60} when it was compiled")
+
     def meet(self, step: Step) -> tuple[Step, str | None]:
         """The step to keep for one that the program has come to, and the text of it that is still to be executed.
 
@@ -70,5 +74,9 @@ def _alike(head: Step, step: Step) -> bool:
 
 
 def _surprise(head: Step, step: Step) -> ProgramError:
-    said, foreseen = (one.text if isinstance(one.node, Text) else one.what() for one in (step, head))
-    return ProgramError(f"the program says {said!r:.60}, and said {foreseen!r:.60} when it was compiled", step.source)
+    said = f"the program says {_said(step)!r:.60}, and said {_said(head)!r:.60} when it was compiled"
+    return ProgramError(said, step.source)
+
+
+def _said(step: Step) -> str:
+    return step.text if isinstance(step.node, Text) else step.what()

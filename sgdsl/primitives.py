@@ -18,7 +18,18 @@ from sgdsl.types import Typed, dtype_pattern, typed
 if TYPE_CHECKING:
     from grammars.spec import Spec
 
-__all__ = ["Expr", "expression", "gen", "gen_bool", "gen_float", "gen_int", "gen_string", "select"]
+__all__ = [
+    "Expr",
+    "check_call",
+    "check_choices",
+    "expression",
+    "gen",
+    "gen_bool",
+    "gen_float",
+    "gen_int",
+    "gen_string",
+    "select",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +102,7 @@ def gen(name: str | None = None, max_tokens: int | None = None, **options: Unpac
         given["max_tokens"] = max_tokens
     kind, value = _only_constraint(given)
     priority, timeout = given.pop("priority", None), given.pop("timeout", None)
-    _check_call(name, priority, timeout)
+    check_call(name, priority, timeout)
     if kind == "choices":
         return _gen_choices(name, value, given, priority, timeout)
     token_healing = _checked_healing(given.pop("token_healing", False))
@@ -146,8 +157,8 @@ def select(
     Raises:
         InvalidArgument: no choices, one that is not a non-empty string, two alike, or a bad temperature.
     """
-    _check_call(name, priority, timeout)
-    checked = _check_choices(choices)
+    check_call(name, priority, timeout)
+    checked = check_choices(choices)
     warmth = 0.0 if temperature is None else temperature
     if isinstance(warmth, bool) or not isinstance(warmth, int | float) or not (0 <= warmth < math.inf):
         raise InvalidArgument(f"temperature={temperature!r} is not allowed: a finite number of at least 0")
@@ -163,7 +174,12 @@ def select(
     return Expr((node,))
 
 
-def _check_choices(choices: Sequence[str] | None) -> tuple[str, ...]:
+def check_choices(choices: Sequence[str] | None) -> tuple[str, ...]:
+    """The choices of a select.
+
+    Raises:
+        InvalidArgument: none, an empty one, or two alike.
+    """
     if choices is None or isinstance(choices, str) or not list(choices):
         raise InvalidArgument(f"choices={choices!r} is not allowed: a list of at least one string")
     for choice in choices:
@@ -174,7 +190,12 @@ def _check_choices(choices: Sequence[str] | None) -> tuple[str, ...]:
     return tuple(choices)
 
 
-def _check_call(name: object, priority: object, timeout: object) -> None:
+def check_call(name: object, priority: object, timeout: object) -> None:
+    """Refuses what no gen and no select can have.
+
+    Raises:
+        InvalidArgument: naming the argument, its value and what is allowed.
+    """
     if name is not None and (not isinstance(name, str) or not name):
         raise InvalidArgument(f"name={name!r} is not allowed: a non-empty string or None")
     if priority is not None and (isinstance(priority, bool) or not isinstance(priority, int)):

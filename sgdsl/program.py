@@ -58,6 +58,7 @@ class Program:
         func: the function.
         bound: arguments fixed by `bind`.
         num_api_spec_tokens: as given to `function`.
+        graph: what the function executes, where it was made for a graph.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class Program:
         *,
         bound: Mapping[str, Any] | None = None,
         num_api_spec_tokens: int | None = None,
+        graph: Graph | None = None,
     ) -> None:
         parameters = list(inspect.signature(func).parameters.values())
         if not parameters or parameters[0].kind not in (
@@ -76,6 +78,7 @@ class Program:
         self.func = func
         self.bound = dict(bound or {})
         self.num_api_spec_tokens = num_api_spec_tokens
+        self.graph = graph
         self.signature = inspect.Signature(parameters[1:])
         self.is_async = inspect.iscoroutinefunction(func)
         functools.update_wrapper(self, func)
@@ -95,9 +98,8 @@ class Program:
             TypeError: an argument the function does not have.
         """
         self.signature.bind_partial(**kwargs)
-        return Program(
-            self.func, bound={**self.bound, **kwargs}, num_api_spec_tokens=self.num_api_spec_tokens
-        )  # fmt: skip
+        bound = {**self.bound, **kwargs}
+        return Program(self.func, bound=bound, num_api_spec_tokens=self.num_api_spec_tokens, graph=self.graph)
 
     def check_arguments(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
         """Raises TypeError, naming the program, when its function cannot be called with these."""
@@ -175,7 +177,7 @@ class Program:
             raise InvalidArgument(f"timeout={timeout!r} is not allowed: a number of seconds above 0")
         if record is not None and "record" in self.signature.parameters:  # as with sampling, its own come first
             kwargs, record = {**kwargs, "record": record}, None
-        own, sampling = self._split(kwargs)
+        own, sampling = self.split(kwargs)
         self.check_arguments(args, own)
         return self.start(self.resolve(backend), sampling, sink_of(record)), own
 
@@ -191,7 +193,7 @@ class Program:
             outer.adopt(run)
         return run
 
-    def _split(self, kwargs: Mapping[str, Any]) -> tuple[dict[str, Any], Sampling]:
+    def split(self, kwargs: Mapping[str, Any]) -> tuple[dict[str, Any], Sampling]:
         """The function's own arguments, which come first, and the sampling defaults."""
         defaults = {key for key in kwargs if key in Sampling.names() and key not in self.signature.parameters}
         own = {key: value for key, value in kwargs.items() if key not in defaults}

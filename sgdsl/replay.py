@@ -11,24 +11,23 @@ from typing import TYPE_CHECKING, Any
 from runtime.handle import Chunk, Handle
 from sgdsl.awaited import Awaited, derived
 from sgdsl.concatenation import concatenate
+from sgdsl.errors import InvalidArgument
 from sgdsl.ir import (
     Arg,
     Call,
     Checkpoint,
     Concat,
     Fork,
-    Gen,
     Graph,
     Instruction,
     Join,
     Node,
-    ScopeEnd,
-    Select,
     SetVar,
     Text,
     Value,
     VarRef,
 )
+from sgdsl.ir.graph import bound_by
 from sgdsl.ir.values import as_text, evaluated, references
 from sgdsl.joining import join
 from sgdsl.outcome import Outcome, gathered
@@ -66,6 +65,7 @@ class Replay:
         """Records every instruction and hands them over; gives what the program returns, in the making.
 
         Raises:
+            InvalidArgument: a join is asked for a name that its streams have not bound.
             ProgramError: the run has failed already.
             BackendCapabilityError: the backend cannot do one of them.
         """
@@ -87,12 +87,14 @@ class Replay:
                 stream, children, hand_back=bool(node.names), single=node.single,
                 return_exceptions=node.return_exceptions, source=source, appended=self._appends(index, node),
             )  # fmt: skip
+            self._remember(index, node, stream)
         elif isinstance(node, Concat):
             concatenate(stream, [self._streams[child] for child in node.children], source)
         elif isinstance(node, Checkpoint):
             stream.mark(source)
         elif isinstance(node, SetVar):
-            stream.bind(node.name, self._made(node.value))
+            stream.bind(node.name, derived(self._handles(node.value), lambda: self._value(node.value), text_of=str))
+            self._remember(index, node, stream)
         elif isinstance(node, Call):
             self._call(index, stream, instruction)
         else:
@@ -114,10 +116,8 @@ class Replay:
 
     def _remember(self, index: int, node: Node, stream: Stream) -> None:
         """What later instructions may refer to."""
-        names = [node.name] if isinstance(node, Gen | Select | ScopeEnd) else []
-        names += [node.reasoning_name] if isinstance(node, Gen) else []
-        for name in names:
-            if name is not None:
+        for name in bound_by(node):
+            if name is not None and name in stream.variables:
                 self._bound[index, name] = stream.variables[name]
 
     # values
@@ -128,12 +128,17 @@ class Replay:
 
     def _handle(self, reference: Arg | VarRef) -> Handle[Outcome] | None:
         if isinstance(reference, VarRef):
+            if (reference.origin, reference.name) not in self._bound:
+                raise InvalidArgument(f"instruction {reference.origin} has bound no {reference.name!r}")
             return self._bound[reference.origin, reference.name]
         argument = self._arguments[reference.name]
         return argument if isinstance(argument, Handle) else None
 
     def _made(self, value: Value) -> Handle[Outcome]:
-        return derived(self._handles(value), lambda: evaluated(value, self._look_up))
+        return derived(self._handles(value), lambda: self._value(value))
+
+    def _value(self, value: Value) -> Any:
+        return evaluated(value, self._look_up)
 
     def _look_up(self, reference: Arg | VarRef) -> Any:
         """The value of something that is there."""
@@ -158,7 +163,8 @@ class Replay:
         if step.outcome is None:
             raise RuntimeError("a call has no outcome")
         self._bound[index, ""] = step.outcome
-        inner = Run(node.graph.name, self._run.backend, self._run.loop, is_async=self._run.is_async)
+        outer = self._run
+        inner = Run(node.graph.name, outer.backend, outer.loop, node.sampling, is_async=outer.is_async)
         self._run.adopt(inner)
         arguments = {name: self._made(value) for name, value in node.arguments}
         fixed = {p.name: p.default for p in node.graph.parameters if p.name not in arguments}

@@ -176,6 +176,10 @@ class Stream:
         self.variables[name] = outcome
         self.fresh[name] = outcome
 
+    def bind_joined(self, node: Join, name: str, outcome: Handle[Outcome]) -> None:
+        """Makes `name` stand for what children have bound it to."""
+        self.bind(name, outcome)
+
     def set_var(self, name: str, value: Any, source: Source | None) -> None:
         """Makes `name` stand for a value of the program's own."""
         with self.run.lock:
@@ -242,7 +246,7 @@ class Stream:
         self.children[made] = None
         return made
 
-    def anticipate(self, nodes: Sequence[tuple[Node, Source | None]]) -> None:
+    def anticipate(self, nodes: Iterable[tuple[Node, Source | None]]) -> None:
         """Executes what the program is going to say, before it has said it."""
         with self.run.lock:
             _, steps = self._prepare(nodes)
@@ -265,7 +269,7 @@ class Stream:
                 if self.run.recording is not None:
                     self.run.recording.handing_over(self, step)
                 interpreter.execute(self, self.queue.popleft())
-                if not self.queue or self.waiting:
+                if self.session is not None and (not self.queue or self.waiting):  # its last step may close it
                     self.session.flush()
             except Exception as error:
                 self.fail_at(step, error)

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from sgdsl import choices
 from sgdsl.choices import ChoicesMethod
@@ -44,7 +46,7 @@ def graph_from_json(text: str) -> Graph:
     """
     try:
         read = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InvalidArgument(f"not a graph: {error}") from error
     if not isinstance(read, dict) or read.pop("sgdsl_graph", None) != VERSION:
         raise InvalidArgument(f'not a graph: a JSON object with "sgdsl_graph": {VERSION} is needed')
@@ -117,10 +119,69 @@ def _decoded(value: Any, where: str) -> Any:
     if made is None:
         raise InvalidArgument(f"{where}: kind={kind!r} is not allowed: one of {', '.join(sorted(_kinds()))}")
     found = {key: one if key == "default" else _decoded(one, f"{where}.{key}") for key, one in fields.items()}
+    hints = _hints(made)
+    for key, one in found.items():
+        if key in hints and not _fits(one, hints[key]):
+            raise InvalidArgument(f"{where}.{key}={one!r:.80} is not allowed: {_spoken(hints[key])}")
     try:
-        return made(**found)
+        whole = made(**found)
+        _check(whole)
+        return whole
+    except InvalidArgument as error:
+        raise InvalidArgument(f"{where}: {error}") from error
     except (TypeError, ValueError) as error:
         raise InvalidArgument(f"{where}: no {kind} can be made of {sorted(fields)}: {error}") from error
+
+
+def _check(made: object) -> None:
+    """What the language says of a node's values beyond their types.
+
+    Raises:
+        InvalidArgument: naming the field.
+    """
+    from sgdsl.primitives import check_call, check_choices
+
+    if isinstance(made, nodes.Gen | nodes.Select):
+        check_call(made.name, made.priority, made.timeout)
+    if isinstance(made, nodes.Select):
+        check_choices(made.choices)
+        if not 0 <= made.temperature < math.inf:
+            raise InvalidArgument(f"temperature={made.temperature!r} is not allowed: a finite number of at least 0")
+    if isinstance(made, nodes.ScopeBegin | nodes.ScopeEnd | nodes.SetVar) and not made.name:
+        raise InvalidArgument("name='' is not allowed: a non-empty string")
+    if isinstance(made, Sampling):
+        made.params(None)
+
+
+@lru_cache(maxsize=64)
+def _hints(made: type) -> Mapping[str, Any]:
+    """The types of a class's fields."""
+    from grammars.spec import Spec
+
+    return get_type_hints(made, localns={"Spec": Spec, "Graph": Graph, "Source": Source})
+
+
+def _fits(value: object, hint: Any) -> bool:
+    """Whether a decoded value is of a field's type; a number without a fraction is a float too."""
+    if hint is Any:
+        return True
+    kind, inner = get_origin(hint), get_args(hint)
+    if kind in (Union, UnionType):
+        return any(_fits(value, one) for one in inner)
+    if kind is Literal:
+        return isinstance(value, str) and value in inner
+    if kind is tuple:
+        if not isinstance(value, tuple):
+            return False
+        inner = inner[:1] * len(value) if inner[1:] == (...,) else inner
+        return len(inner) == len(value) and all(map(_fits, value, inner))
+    if hint in (int, float):
+        return isinstance(value, (int, hint)) and not isinstance(value, bool)
+    return isinstance(value, hint)
+
+
+def _spoken(hint: Any) -> str:
+    return hint.__name__ if isinstance(hint, type) and not get_args(hint) else str(hint)
 
 
 def _method(name: object, where: str) -> ChoicesMethod:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import html
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from sgdsl.ir.graph import values_of
 from sgdsl.ir.nodes import Arg, Call, Concat, Fork, Gen, Join, RoleBegin, RoleEnd, Select, Text, VarRef
 from sgdsl.ir.text import describe
+from sgdsl.ir.values import references
 
 if TYPE_CHECKING:
     from sgdsl.ir.graph import Graph
@@ -54,8 +55,8 @@ def _picture(graph: Graph) -> _Picture:
             last.update(dict.fromkeys(node.children, box))
         if isinstance(node, Join | Concat):
             picture.arrows += [(last[child], box, "join") for child in node.children]
-        if isinstance(node, VarRef):
-            picture.arrows.append((place[node.origin], box, "read"))
+        reads = [one.origin for value in values_of(node) for one in references(value) if isinstance(one, VarRef)]
+        picture.arrows += [(place[origin], box, "read") for origin in dict.fromkeys(reads)]
     return picture
 
 
@@ -94,6 +95,11 @@ def _quoted(text: str) -> str:
     return f'"{_escaped(text)}"'
 
 
+def _entities(text: str) -> str:
+    """What Mermaid or HTML would read as their own, by number in Mermaid's way of writing it."""
+    return "".join(f"#{ord(one)};" if one in "\"'<>&#`\\" else one for one in text)
+
+
 def to_mermaid(graph: Graph) -> str:
     """Mermaid's language, as pages of documentation show it."""
     picture = _picture(graph)
@@ -102,7 +108,7 @@ def to_mermaid(graph: Graph) -> str:
         lines.append(f'  subgraph s{stream}["stream {stream}"]')
         for index, box in enumerate(picture.boxes):
             if box.stream == stream:
-                label = "<br/>".join(html.escape(line).replace("\\", "&#92;") for line in box.lines)
+                label = "<br/>".join(map(_entities, box.lines))
                 lines.append(f'    n{index}["{label}"]:::{box.kind}')
         lines.append("  end")
     arrows = {"next": "-->", "join": "-.->", "read": "-. reads .->"}

@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from sgdsl.errors import InvalidArgument
-from sgdsl.ir.nodes import Call, Checkpoint, Concat, Fork, Join, Node, Rollback, SetVar
-from sgdsl.ir.values import NOTHING, Arg, Value, VarRef, mapped, references
+from sgdsl.ir.nodes import Call, Checkpoint, Concat, Fork, Gen, Join, Node, Rollback, ScopeEnd, Select, SetVar
+from sgdsl.ir.values import NOTHING, Arg, Const, Entries, Items, Joined, Value, VarRef, mapped, references
 
 if TYPE_CHECKING:
     from sgdsl.source import Source
 
-__all__ = ["Graph", "Instruction", "Parameter"]
+__all__ = ["Graph", "Instruction", "Parameter", "bound_by", "values_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,12 +23,14 @@ class Parameter:
     Attributes:
         default: the value where none is given. is_required: there is no default.
         is_fixed: the graph was made for this very default; no other value can be given.
+        is_keyword: it is given by its name only.
     """
 
     name: str
     default: Any = None
     is_required: bool = False
     is_fixed: bool = False
+    is_keyword: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,27 +72,34 @@ class Graph:
         Raises:
             InvalidArgument: naming the instruction.
         """
-        begun, parameters = {0}, {parameter.name for parameter in self.parameters}
+        begun, marks = {0}, {0: 0}
         for index, instruction in enumerate(self.instructions):
-            node = instruction.node
-            if instruction.stream not in begun:
-                raise InvalidArgument(f"instruction {index}: stream {instruction.stream} has not begun")
+            node, stream = instruction.node, instruction.stream
+            if stream not in begun:
+                raise InvalidArgument(f"instruction {index}: stream {stream} has not begun")
             if isinstance(node, Fork):
-                if begun & set(node.children) or not node.children:
+                if begun & set(node.children) or not 0 < len(set(node.children)) == len(node.children):
                     raise InvalidArgument(f"instruction {index}: children={node.children} is not allowed: new streams")
                 begun.update(node.children)
-            elif isinstance(node, Join | Concat) and not set(node.children) <= begun:
-                raise InvalidArgument(f"instruction {index}: children={node.children} have not begun")
-            self._check_values(f"instruction {index}", index, parameters, values_of(node))
-        self._check_values("result", len(self.instructions), parameters, [self.result])
+            elif isinstance(node, Join | Concat) and not set(node.children) <= begun - {stream}:
+                raise InvalidArgument(f"instruction {index}: children={node.children} is not allowed: other streams")
+            elif isinstance(node, Checkpoint):
+                if node.index != marks.get(stream, 0):
+                    raise InvalidArgument(f"instruction {index}: checkpoint {node.index} is not its stream's next")
+                marks[stream] = node.index + 1
+            elif isinstance(node, Rollback) and not 0 <= node.index < marks.get(stream, 0):
+                raise InvalidArgument(f"instruction {index}: its stream has no checkpoint {node.index}")
+            self._check_values(f"instruction {index}", index, values_of(node))
+        self._check_values("result", len(self.instructions), [self.result])
 
-    @staticmethod
-    def _check_values(where: str, before: int, parameters: set[str], values: Sequence[Value]) -> None:
+    def _check_values(self, where: str, before: int, values: Sequence[Value]) -> None:
         for found in (one for value in values for one in references(value)):
-            if isinstance(found, Arg) and found.name not in parameters:
+            if isinstance(found, Arg) and not any(found.name == parameter.name for parameter in self.parameters):
                 raise InvalidArgument(f"{where}: the program has no parameter {found.name!r}")
             if isinstance(found, VarRef) and not 0 <= found.origin < before:
                 raise InvalidArgument(f"{where}: {found.name!r} is read before it is written")
+            if isinstance(found, VarRef) and found.name not in bound_by(self.instructions[found.origin].node):
+                raise InvalidArgument(f"{where}: instruction {found.origin} does not bind {found.name!r}")
 
     # looking into it
 
@@ -131,6 +140,35 @@ class Graph:
                 continue
             kept.append(index)
         return kept
+
+    def is_text(self, value: Value) -> bool:
+        """Whether a value of this graph is certain to be text."""
+        if not isinstance(value, VarRef):
+            return isinstance(value, Joined) or (isinstance(value, Const) and isinstance(value.value, str))
+        node = self.instructions[value.origin].node
+        if isinstance(node, SetVar):
+            return value.form == "text" or self.is_text(node.value)
+        if isinstance(node, Call):
+            return node.graph.is_text(_at(node.graph.result, value.path))
+        if isinstance(node, Gen) and node.typed is not None and node.typed.type is not str and value.form == "value":
+            return False
+        return isinstance(node, Gen | Select | ScopeEnd) and value.form != "meta"
+
+    # running it
+
+    def arguments(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Every parameter's value in a run that was given these.
+
+        Raises:
+            InvalidArgument: an argument that the graph was made for has another value.
+        """
+        for parameter in self.parameters:
+            if parameter.is_fixed and parameter.name in given and given[parameter.name] != parameter.default:
+                raise InvalidArgument(
+                    f"{parameter.name}={given[parameter.name]!r} is not allowed: the graph was made for"
+                    f" {parameter.default!r}; compile({parameter.name}=…) makes one for another value"
+                )
+        return {p.name: given.get(p.name, p.default) for p in self.parameters}
 
     # changing it
 
@@ -202,6 +240,27 @@ class Graph:
 
     def __len__(self) -> int:
         return len(self.instructions)
+
+
+def _at(value: Value, path: Sequence[int | str]) -> Value:
+    """A part of a value; nothing where that cannot be told."""
+    for key in path:
+        found: dict[int | str, Value] = {}
+        found |= value.entries if isinstance(value, Entries) else ()
+        found |= enumerate(value.values) if isinstance(value, Items) else ()
+        value = found.get(key, NOTHING)
+    return value
+
+
+def bound_by(node: Node) -> tuple[str | None, ...]:
+    """The names under which an instruction's outcome can be referred to."""
+    if isinstance(node, Gen):
+        return (node.name, node.reasoning_name)
+    if isinstance(node, Select | ScopeEnd | SetVar):
+        return (node.name,)
+    if isinstance(node, Join):
+        return node.names
+    return ("",) if isinstance(node, Call) else ()
 
 
 def values_of(node: Node) -> list[Value]:

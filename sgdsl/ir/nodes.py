@@ -199,10 +199,12 @@ class Call:
     Attributes:
         graph: what it does.
         arguments: by the names of its parameters.
+        sampling: defaults for its gens.
     """
 
     graph: Graph
     arguments: tuple[tuple[str, Value], ...]
+    sampling: Sampling = field(default_factory=Sampling)
 
 
 @dataclass(frozen=True, slots=True)

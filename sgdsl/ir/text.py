@@ -60,12 +60,13 @@ def as_text(graph: Graph) -> str:
 def _parameter(parameter: Parameter) -> str:
     if parameter.is_required:
         return parameter.name
-    return f"{parameter.name}{' is ' if parameter.is_fixed else '='}{parameter.default!r}"
+    return f"{parameter.name}{' is ' if parameter.is_fixed else '='}{_constant(parameter.default, WIDTH)}"
 
 
 def describe(node: Node, width: int = WIDTH) -> str:
     """An instruction in one line."""
-    return _DESCRIBE[type(node)](node, width) if type(node) in _DESCRIBE else type(node).__name__.lower()
+    said = _DESCRIBE[type(node)](node, width) if type(node) in _DESCRIBE else type(node).__name__.lower()
+    return said if said.isprintable() else "".join(one if one.isprintable() else repr(one)[1:-1] for one in said)
 
 
 def shortened(text: str, width: int) -> str:
@@ -76,26 +77,32 @@ def shortened(text: str, width: int) -> str:
     return json.dumps(text, ensure_ascii=False)
 
 
-def value_text(value: Value) -> str:
+def _constant(value: object, width: int) -> str:
+    return shortened(value, width) if isinstance(value, str) else f"{value!r:.{width}}"
+
+
+def value_text(value: Value, width: int = WIDTH) -> str:
     """A value as an expression."""
     if isinstance(value, Const):
-        return repr(value.value)
+        return _constant(value.value, width)
     if isinstance(value, Arg):
         return f"${value.name}"
     if isinstance(value, VarRef):
         form = "" if value.form == "value" else f".{value.form}"
         return f"@{value.origin}{'.' * bool(value.name)}{value.name}{''.join(f'[{key!r}]' for key in value.path)}{form}"
     if isinstance(value, Joined):
-        return " + ".join(map(value_text, value.parts))
+        return " + ".join(value_text(part, width) for part in value.parts)
     if isinstance(value, Items):
-        listed = ", ".join(map(value_text, value.values))
-        return f"({listed})" if value.is_tuple else f"[{listed}]"
-    return "{" + ", ".join(f"{key!r}: {value_text(entry)}" for key, entry in value.entries) + "}"
+        listed = ", ".join(value_text(one, width) for one in value.values)
+        if value.is_tuple:
+            return f"({listed},)" if len(value.values) == 1 else f"({listed})"
+        return f"[{listed}]"
+    return "{" + ", ".join(f"{key!r}: {value_text(entry, width)}" for key, entry in value.entries) + "}"
 
 
 def _gen(node: Gen, width: int) -> str:
     said = {f.name: getattr(node.sampling, f.name) for f in dataclasses.fields(node.sampling)}
-    options = [f"{key}={value!r}" for key, value in said.items() if value is not None]
+    options = [f"{key}={_constant(value, width)}" for key, value in said.items() if value is not None]
     if node.constraint is not None:
         options.append(f"{type(node.constraint).__name__}{_constraint_detail(node.constraint, width)}")
     options += [f"{key}={getattr(node, key)!r}" for key in ("timeout", "priority") if getattr(node, key) is not None]
@@ -120,7 +127,8 @@ def _select(node: Select, width: int) -> str:
 
 def _join(node: Join, _: int) -> str:
     names = ", ".join(node.names) or "nothing"
-    return f"join {_streams(node.children)}: {names}"
+    errors = ", errors as values" if node.return_exceptions else ""
+    return f"join {_streams(node.children)}: {names}{errors}"
 
 
 def _streams(children: tuple[int, ...]) -> str:
@@ -133,8 +141,9 @@ def _image(node: Image, width: int) -> str:
     return f"image {shortened(node.source, width // 2)}"
 
 
-def _call(node: Call, _: int) -> str:
-    return f"call {node.graph.name}({', '.join(f'{name}={value_text(value)}' for name, value in node.arguments)})"
+def _call(node: Call, width: int) -> str:
+    handed_over = ", ".join(f"{name}={value_text(value, width)}" for name, value in node.arguments)
+    return f"call {node.graph.name}({handed_over})"
 
 
 _DESCRIBE: Mapping[type, Callable[[Any, int], str]] = MappingProxyType(
@@ -154,7 +163,7 @@ _DESCRIBE: Mapping[type, Callable[[Any, int], str]] = MappingProxyType(
         Concat: lambda node, _: f"concat {_streams(node.children)}",
         Checkpoint: lambda node, _: f"checkpoint {node.index}",
         Rollback: lambda node, _: f"rollback to {node.index}",
-        SetVar: lambda node, _: f"{node.name} is {value_text(node.value)}",
+        SetVar: lambda node, width: f"{node.name} is {value_text(node.value, width)}",
         Call: _call,
     }
 )

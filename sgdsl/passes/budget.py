@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sgdsl.ir import Call, Checkpoint, Fork, Gen, Graph, Instruction, Rollback, Select
+from sgdsl.ir import Call, Checkpoint, Concat, Fork, Gen, Graph, Instruction, Rollback, Select
 from sgdsl.passes.finding import Finding
 from sgdsl.passes.lifetimes import DEFAULT_MAX_TOKENS
 from sgdsl.passes.units import Unit, units
@@ -56,12 +56,14 @@ def budget(graph: Graph, count: Count, context_length: int, max_tokens: int | No
             lengths[stream] = lengths[stream].plus(max(0, min(sizes) - 1), max(sizes))
         elif isinstance(node, Fork):
             lengths.update(dict.fromkeys(node.children, lengths[stream]))
+        elif isinstance(node, Concat):
+            lengths[stream] = lengths[stream].plus(0, None)
         elif isinstance(node, Checkpoint):
             marks[stream, node.index] = lengths[stream]
         elif isinstance(node, Rollback):
             lengths[stream] = marks[stream, node.index]
         elif isinstance(node, Call):
-            found += budget(node.graph, count, context_length, max_tokens)
+            found += budget(node.graph, count, context_length, node.sampling.max_tokens)
     return found
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from sgdsl.ir import Call, Checkpoint, Concat, Fork, Gen, Graph, Rollback, ScopeEnd, Select, VarRef
+from sgdsl.ir import Call, Checkpoint, Concat, Fork, Gen, Graph, Join, Rollback, ScopeEnd, Select, SetVar, VarRef
 from sgdsl.ir.graph import values_of
 from sgdsl.ir.values import references
 
@@ -43,6 +43,11 @@ class _Place:
     last: int | None = None
     read: frozenset[int] = field(default_factory=frozenset)
 
+    @property
+    def behind(self) -> frozenset[int]:
+        """The calls that its text needs."""
+        return self.read if self.last is None else self.read | {self.last}
+
 
 def calls_of(graph: Graph) -> Calls:
     """The calls of a graph."""
@@ -58,19 +63,23 @@ def calls_of(graph: Graph) -> Calls:
         reads = frozenset().union(*(scopes.get(origin, {origin}) for origin in origins))
         if isinstance(node, Gen | Select):
             parents[index] = place.last
-            needs[index] = place.read | ({place.last} if place.last is not None else set())
+            needs[index] = place.behind
             places[stream] = _Place(index)
         elif isinstance(node, Call):
             parents[index], needs[index] = None, frozenset(reads & needs.keys())
+        elif isinstance(node, SetVar):
+            scopes[index] = frozenset(reads & needs.keys())
         elif isinstance(node, VarRef):
             places[stream] = _Place(place.last, place.read | (reads & needs.keys()))
         elif isinstance(node, ScopeEnd):
-            scopes[index] = place.read | ({place.last} if place.last is not None else set())
+            scopes[index] = place.behind
+        elif isinstance(node, Join):
+            scopes[index] = frozenset().union(*(places[child].behind for child in node.children))
         elif isinstance(node, Fork):
             places.update({child: _Place(place.last, place.read) for child in node.children})
         elif isinstance(node, Concat):
-            taken = {places[child].last for child in node.children} - {None}
-            places[stream] = _Place(place.last, place.read | {one for one in taken if one is not None})
+            taken = frozenset().union(*(places[child].behind for child in node.children))
+            places[stream] = _Place(place.last, place.read | taken)
         elif isinstance(node, Checkpoint):
             marks[stream, node.index] = place
         elif isinstance(node, Rollback):

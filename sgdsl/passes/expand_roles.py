@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 
 from sgdsl.chat import CHATML, ChatTemplate, Conversation
-from sgdsl.ir import Checkpoint, Fork, Graph, Instruction, RoleBegin, RoleEnd, Rollback
+from sgdsl.ir import Call, Checkpoint, Fork, Graph, Instruction, RoleBegin, RoleEnd, Rollback
 
 __all__ = ["expand_roles"]
 
 
 def expand_roles(graph: Graph, template: ChatTemplate | None) -> Graph:
     """The graph with the text of every role edge in place, following the conversation of each stream.
+
+    The graphs of called programs are written out too.
 
     Args:
         template: the model's; ChatML where it has none.
@@ -30,6 +32,8 @@ def expand_roles(graph: Graph, template: ChatTemplate | None) -> Graph:
         elif isinstance(node, RoleEnd):
             conversations[stream], text = conversations[stream].end(node.role)
             instruction = replace(instruction, node=RoleEnd(node.role, text))
+        elif isinstance(node, Call):
+            instruction = replace(instruction, node=replace(node, graph=expand_roles(node.graph, template)))
         elif isinstance(node, Fork):
             conversations.update(dict.fromkeys(node.children, conversations[stream]))
         elif isinstance(node, Checkpoint):

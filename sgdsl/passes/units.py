@@ -87,8 +87,15 @@ def _edge(node: RoleBegin | RoleEnd) -> str:
 
 
 def constants(graph: Graph) -> list[str]:
-    """The texts that are tokenized alike in every run of a graph whose roles are expanded, each once."""
-    return list(dict.fromkeys(unit.text for unit in units(graph) if unit.text is not None))
+    """The texts that are tokenized alike in every run of a graph whose roles are expanded, each once.
+
+    Those of called programs are among them.
+    """
+    found = dict.fromkeys(unit.text for unit in units(graph) if unit.text is not None)
+    for instruction in graph.instructions:
+        if isinstance(instruction.node, Call):
+            found.update(dict.fromkeys(constants(instruction.node.graph)))
+    return list(found)
 
 
 def with_arguments(graph: Graph, arguments: Mapping[str, Any]) -> Graph:

@@ -9,6 +9,8 @@ import pytest
 
 import sgdsl as sg
 
+CORPUS = "the theatre there, then the thin thing; the is yes or no, and one two three <|im_start|>user <|im_end|>"
+
 
 @pytest.fixture
 def mock() -> sg.Mock:
@@ -64,3 +66,32 @@ def is_idle() -> Callable[[Any], bool]:
         return bool(ledger["session"] == 0 and ledger["request"] == 0)
 
     return check
+
+
+@pytest.fixture(scope="session")
+def tiny_engine() -> Iterator[Any]:
+    """A random two-layer llama behind a small byte-level tokenizer that merges across words' edges."""
+    from tokenizers import Tokenizer as Merges
+    from tokenizers import decoders, models, pre_tokenizers, trainers
+
+    from runtime.config import EngineConfig
+    from runtime.engine import Engine
+    from runtime.model.loader import random_model, tiny_config
+    from runtime.startup import assemble
+    from runtime.tokenizer import Tokenizer
+
+    merges = Merges(models.BPE())
+    merges.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    merges.decoder = decoders.ByteLevel()
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(
+        vocab_size=320, special_tokens=["<s>", "</s>"], initial_alphabet=sorted(alphabet), show_progress=False
+    )  # fmt: skip
+    merges.train_from_iterator([CORPUS] * 20, trainer)
+    tokenizer = Tokenizer(merges, vocab_size=320, bos_token_id=0, eos_token_ids=(1,))
+    shape = tiny_config(vocab_size=320, max_position_embeddings=2048)
+    config = EngineConfig.of({"max_total_tokens": 8192, "attention": "torch"})
+    model = random_model(shape, seed=3, weight_format="float32")
+    engine = Engine.of(config, assemble(config, model, shape, tokenizer, free_bytes=1 << 30, name="tiny"))
+    yield engine
+    engine.shutdown()
