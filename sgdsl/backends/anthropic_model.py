@@ -66,14 +66,12 @@ class AnthropicModel:
                 yield piece
 
     async def _pieces(self, call: TextCall) -> AsyncGenerator[Piece, None]:
-        messages = messages_of(call.transcript)
-        system = [message for message in messages if message.role == "system"]
-        rest = [
-            message for message in messages if message.role != "system" and (message.content or not message.is_open)
-        ]
+        system, rest = _divided(messages_of(call.transcript))
         fields = _fields(call.params, self._max_tokens)
+        if body := {**self._body, **fields.pop("extra_body", {})}:
+            fields["extra_body"] = body
         if system:
-            fields["system"] = "\n\n".join(message.text() for message in system)
+            fields["system"] = system
         written = rest[-1].text() if rest and rest[-1].is_open else ""
         blanks = written[len(written.rstrip()) :]
         stream = await self._create(messages=[_message(one) for one in rest], stream=True, **fields, **self._more)

@@ -69,7 +69,8 @@ class WriteAhead:
         written: Written | None = None
         taken = None
         if draft is not None and draft.settings == settings_of(op.params):
-            taken = draft.take(op.params, is_last=False)
+            is_whole = draft.finish_reason == "stop" and not self._adapter.model.goes_on
+            taken = draft.take(op.params, is_last=is_whole)
         if draft is None or taken is None:
             if self._adapter.model.goes_on:
                 written = await self._write(parts, op)

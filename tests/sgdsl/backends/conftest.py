@@ -174,7 +174,8 @@ def _anthropic(pieces: list[str], reply: Reply) -> Iterator[dict[str, Any]]:
     if reply.hangs or reply.drops:
         return
     yield {"type": "content_block_stop", "index": 0}
-    delta = {"stop_reason": reply.reason, "stop_sequence": reply.choice.get("stop_sequence")}
+    reason = {"stop": "end_turn", "length": "max_tokens"}.get(reply.reason, reply.reason)
+    delta = {"stop_reason": reason, "stop_sequence": reply.choice.get("stop_sequence")}
     yield {"type": "message_delta", "delta": delta, "usage": {"output_tokens": 6}}
     yield {"type": "message_stop"}
 
