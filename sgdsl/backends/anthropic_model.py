@@ -34,6 +34,7 @@ class AnthropicModel:
         on_close: closes the client.
         max_tokens: of an answer whose gen sets no limit; the API insists on one.
         prefill: the model goes on with an assistant message that has begun.
+        fixed_sampling: it takes no temperature, top_p or top_k.
         extra_body: fields of every request that the client does not know; more: those it does.
     """
 
@@ -44,12 +45,14 @@ class AnthropicModel:
         *,
         max_tokens: int,
         prefill: bool,
+        fixed_sampling: bool,
         extra_body: dict[str, Any],
         **more: Any,
     ) -> None:
         self._create = create
         self._on_close = on_close
         self._max_tokens = max_tokens
+        self._fixed_sampling = fixed_sampling
         self._body = extra_body
         self._more = more
         self.goes_on = prefill
@@ -68,7 +71,7 @@ class AnthropicModel:
     async def _pieces(self, call: TextCall) -> AsyncGenerator[Piece, None]:
         system, rest = _divided(messages_of(call.transcript))
         fields = _fields(call.params, self._max_tokens)
-        if body := {**self._body, **fields.pop("extra_body", {})}:
+        if body := self._body | ({} if self._fixed_sampling else _sampling(call.params)):
             fields["extra_body"] = body
         if system:
             fields["system"] = system
@@ -145,24 +148,21 @@ class _Reader:
 
 
 def _fields(params: SamplingParams, max_tokens: int) -> dict[str, Any]:
-    """A request's fields. Sampling is only spoken of where a gen does: newer models refuse the very fields."""
     limit = params.max_new_tokens
     fields: dict[str, Any] = {"max_tokens": max_tokens if limit is None else limit}
     stops = [stop for stop in params.stop if stop.strip()]  # the API takes no blank ones; those are looked for here
     if stops:
         fields["stop_sequences"] = stops
-    body: dict[str, Any] = {}
-    if params.temperature != 1:
-        body["temperature"] = params.temperature
-    if params.top_p != 1:
-        body["top_p"] = params.top_p
-    if params.top_k != -1:
-        body["top_k"] = params.top_k
-    if body:
-        fields["extra_body"] = body
     if params.constraint is not None:
         fields["output_config"] = {"format": {"type": "json_schema", "schema": _schema(params.constraint)}}
     return fields
+
+
+def _sampling(params: SamplingParams) -> dict[str, Any]:
+    """Only what a gen asks for: newer models refuse the very fields, and newer clients have none of them."""
+    given = {"temperature": params.temperature, "top_p": params.top_p, "top_k": params.top_k}
+    neutral = {"temperature": 1, "top_p": 1, "top_k": -1}
+    return {name: value for name, value in given.items() if value != neutral[name]}
 
 
 def _schema(constraint: Spec) -> dict[str, Any]:

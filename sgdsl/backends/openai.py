@@ -44,6 +44,8 @@ class OpenAI:
         extra: "sglang" or "vllm" where the server takes their fields: regexes, choices, grammars, `top_k`, `min_p`,
             `min_tokens`, `repetition_penalty`, `stop_token_ids` and `ignore_eos`.
         response_format: the server can hold a chat's answer to a JSON schema.
+        fixed_sampling: the model takes no temperature and no top_p (reasoning models do not): gens that ask for one are
+            refused, and selects are made at the model's own.
         prefill: a chat goes on with an assistant message that has begun. None: where `extra` is given.
         echo: a completion server echoes log probabilities of a prompt. None: where `extra` is given.
         max_tokens_field: None is `max_completion_tokens` for OpenAI's own chat models, else `max_tokens`.
@@ -71,6 +73,7 @@ class OpenAI:
         chat_template: ChatTemplate | str | None = None,
         extra: Extra | None = None,
         response_format: bool = True,
+        fixed_sampling: bool = False,
         prefill: bool | None = None,
         echo: bool | None = None,
         max_tokens_field: str | None = None,
@@ -89,7 +92,7 @@ class OpenAI:
         is_chat = model not in _COMPLETION_MODELS if is_chat_model is None else is_chat_model
         made = client if client is not None else _client(base_url, api_key, settings)
         dialect = Dialect(
-            is_chat=is_chat, extra=extra, response_format=response_format,
+            is_chat=is_chat, extra=extra, response_format=response_format, fixed_sampling=fixed_sampling,
             max_tokens=max_tokens_field or _max_tokens_field(str(made.base_url), is_chat),
             prefill=extra is not None if prefill is None else prefill,
         )  # fmt: skip

@@ -53,7 +53,7 @@ class WriteAhead:
 
     def serves(self, op: Generate) -> bool:
         """Whether a gen can be one of several out of one call."""
-        return op.params.constraint is None and op.top_logprobs is None
+        return op.params.constraint is None and op.top_logprobs is None and not op.params.min_new_tokens
 
     async def take(self, parts: Sequence[Part], op: Generate, behind: Iterable[Op]) -> Generation:
         """A gen's text, out of what is there or of a new call.

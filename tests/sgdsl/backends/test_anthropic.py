@@ -54,6 +54,15 @@ def test_every_field_the_api_has(server: Any, reply: Any, claude: Make) -> None:
     assert state.get_meta_info("x")["matched_stop"] == "END"
 
 
+def test_models_that_take_no_temperature(server: Any, reply: Any, claude: Make) -> None:
+    server.answer = lambda body: reply('{"answer": "a"}')
+    backend = claude(fixed_sampling=True)
+    ask.run(sg.select("x", ["a", "b"]), backend=backend)
+    assert "temperature" not in server.request
+    with pytest.raises(sg.BackendCapabilityError, match=r"temperature=0\.5"):
+        ask.run(sg.gen("x", temperature=0.5), backend=backend)
+
+
 def test_stops_the_api_does_not_take(server: Any, reply: Any, claude: Make) -> None:
     server.replies = [reply(["a\n", "b"], hangs=True)]
     assert ask.run(sg.gen("x", stop="\n"), backend=claude())["x"] == "a"

@@ -177,7 +177,8 @@ def test_tokens_there_are_none(openai: Make) -> None:
 
     with pytest.raises(sg.BackendCapabilityError, match="tokens is not something the OpenAI backend"):
         program.run(backend=openai(is_chat_model=False))
-    assert complete.cache(backend=openai(is_chat_model=False)) == 0
+    with pytest.raises(sg.BackendCapabilityError, match="cache is not something"):
+        complete.cache(backend=openai(is_chat_model=False))
 
 
 def test_a_batch_keeps_to_its_concurrency(server: Any, reply: Any, openai: Make) -> None:

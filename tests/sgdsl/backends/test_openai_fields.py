@@ -152,3 +152,14 @@ def test_typed_values(server: Any, reply: Any, openai: Make) -> None:
     assert ask.run(sg.gen("p", type=Literal["a", "b"]), backend=backend)["p"] == "b"
     with pytest.raises(sg.ProgramError, match="max_tokens is too small"):
         ask.run(sg.gen("p", type=Point), backend=backend)
+
+
+def test_models_that_take_no_temperature(server: Any, reply: Any, openai: Make) -> None:
+    server.answer = lambda body: reply('{"answer": "a"}')
+    backend = openai(fixed_sampling=True)
+    ask.run(sg.gen("x") + "", backend=backend)
+    ask.run(sg.select("x", ["a", "b"]), backend=backend)
+    assert not any(request.keys() & {"temperature", "top_p"} for request in server.requests)
+    for options, named in (({"temperature": 0.5}, "temperature=0.5"), ({"top_p": 0.5}, "top_p=0.5")):
+        with pytest.raises(sg.BackendCapabilityError, match=named):
+            ask.run(sg.gen("x", **options), backend=backend)

@@ -27,6 +27,7 @@ def test_a_select_in_a_chat_is_held_to_the_choices_and_says_so(server: Any, repl
     schema = server.request["response_format"]["json_schema"]["schema"]
     assert schema["properties"] == {"answer": {"type": "string", "enum": ["billing", "sales"]}}
     assert server.request["temperature"] == 0
+    assert "logprobs" not in server.request
     meta = state.get_meta_info("team")
     assert (meta["choices_method"], meta["index"]) == ("constrained_greedy", 1)
     assert "scores" not in meta
@@ -99,3 +100,13 @@ def test_a_select_before_any_text(openai: Make) -> None:
 
     with pytest.raises(sg.ProgramError, match="needs some text before it"):
         program.run(backend=openai(is_chat_model=False, echo=True))
+
+
+@pytest.mark.parametrize("extra", ["sglang", "vllm"])
+def test_a_completion_held_to_choices_has_room_for_the_longest(
+    server: Any, reply: Any, openai: Make, extra: str
+) -> None:
+    server.replies = [reply("a" * 40)]
+    select = sg.select("x", ["b", "a" * 40], choices_method=sg.constrained_greedy)
+    assert complete.run(select, backend=openai(is_chat_model=False, extra=extra))["x"] == "a" * 40
+    assert server.request["max_tokens"] == 41
