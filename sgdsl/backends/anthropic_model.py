@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from runtime.errors import RequestError
 from sgdsl.backends.openai_chunks import close_stream
 from sgdsl.backends.text.model import ChoiceScores, Piece, TextCall, TextUsage
-from sgdsl.backends.text.transcript import Message, Transcript, messages_of
+from sgdsl.backends.text.transcript import Message, Transcript, check_begun, messages_of
 from sgdsl.backends.text.wrapped_choice import choice_schema, unwrapped
 from sgdsl.errors import NotSupported
 from sgdsl.images import split_data_url
@@ -69,7 +69,9 @@ class AnthropicModel:
                 yield piece
 
     async def _pieces(self, call: TextCall) -> AsyncGenerator[Piece, None]:
-        system, rest = _divided(messages_of(call.transcript))
+        messages = messages_of(call.transcript)
+        check_begun(messages, prefill=self.goes_on)
+        system, rest = _divided(messages)
         fields = _fields(call.params, self._max_tokens)
         if body := self._body | ({} if self._fixed_sampling else _sampling(call.params)):
             fields["extra_body"] = body

@@ -119,6 +119,28 @@ def test_places_a_chat_has_none_for(openai: Make) -> None:
             program.run(backend=openai())
 
 
+def test_compiled_programs(server: Any, reply: Any, openai: Make) -> None:
+    @sg.function
+    def program(s: sg.ProgramState, question: str) -> None:
+        s += sg.user(question) + sg.assistant(sg.gen("x"))
+        s += sg.user("Sure of " + s["x"] + "?") + sg.assistant(sg.gen("y"))
+
+    server.answer = lambda body: reply(body["messages"][-1]["content"].upper())
+    state = program.compile().run("who?", backend=openai())
+    assert (state["x"], state["y"]) == ("WHO?", "SURE OF WHO??")
+    assert [message["role"] for message in server.requests[1]["messages"]] == ["user", "assistant", "user"]
+
+    @sg.function
+    def behind(s: sg.ProgramState, name: str) -> None:
+        s += sg.user("?") + sg.assistant(sg.gen("x"))
+        with s.assistant():
+            s += s["x"]
+            s += sg.gen("y")
+
+    with pytest.raises(sg.BackendCapabilityError, match="behind other text of an assistant message"):
+        behind.compile().run("a", backend=openai())
+
+
 def test_prefill_where_the_server_goes_on(server: Any, openai: Make) -> None:
     expr = "Team: " + sg.gen("x")
     state = ask.run(expr, backend=openai(prefill=True))

@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 import sgdsl as sg
+from runtime.errors import RequestError
 from runtime.sampling.params import SamplingParams
 from sgdsl.backends.text.adapter import TextAdapter
 from sgdsl.backends.text.model import ChoiceScores, Piece, PieceLogprob, TextCall
-from sgdsl.backends.text.transcript import Transcript, messages_of, open_text, text_of
+from sgdsl.backends.text.transcript import Transcript, check_begun, messages_of, open_text, text_of
 from sgdsl.ir import Image, RoleBegin, RoleEnd
 
 PARAMS = SamplingParams()
@@ -149,3 +150,10 @@ def test_transcripts_as_text_and_as_messages() -> None:
     assert (assistant.content, assistant.is_open) == (("d",), True)
     assert open_text(transcript) == "d"
     assert open_text(["a"]) == ""
+    with pytest.raises(RequestError, match="behind 'd'"):
+        check_begun([user, assistant], prefill=False)
+    check_begun([user, assistant], prefill=True)
+    check_begun([user], prefill=False)
+    for part in ("b", picture):
+        with pytest.raises(RequestError, match="outside"):
+            messages_of(["a" if part == "b" else "\n", part])
