@@ -30,7 +30,9 @@ class OpenAI:
         local = sg.OpenAI("qwen", base_url="http://127.0.0.1:30000/v1", extra="sglang")
         state = program.run(backend=backend)
 
-    What the API has no field for is refused where the program asks for it. Stop patterns, and stop strings beyond what
+    A JSON schema is sent as it is, and strictly where it has the shape OpenAI insists on then (every object closed,
+    every field required); either way the answer is checked. What the API has no field for is refused where the program
+    asks for it. Stop patterns, and stop strings beyond what
     the server takes, are looked for here, and end the request. A gen's `n` samples are `n` requests. A select is made
     by scores where a completion server echoes log probabilities; elsewhere by an answer held to the choices, which the
     select's meta calls `constrained_greedy`. Use it as a context manager, or call `close`.

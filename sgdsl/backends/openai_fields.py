@@ -143,7 +143,26 @@ def _response_format(constraint: Spec, dialect: Dialect) -> dict[str, Any] | Non
         schema = choice_schema(constraint.options)
     else:
         return None
-    return {"type": "json_schema", "json_schema": {"name": ANSWER, "strict": True, "schema": schema}}
+    form = {"name": ANSWER, "strict": isinstance(schema, dict) and _is_strict(schema), "schema": schema}
+    return {"type": "json_schema", "json_schema": form}
+
+
+def _is_strict(schema: dict[str, Any]) -> bool:
+    """Whether OpenAI takes it as strict: an object, and in it every object closed and every field required."""
+
+    def fits(value: object) -> bool:
+        if isinstance(value, list):
+            return all(map(fits, value))
+        if not isinstance(value, dict):
+            return True
+        fields = value.get("properties")
+        if value.get("type") == "object" or isinstance(fields, dict):
+            named = set(fields) if isinstance(fields, dict) else set()
+            if value.get("additionalProperties") is not False or named - set(value.get("required") or ()):
+                return False
+        return all(map(fits, value.values()))
+
+    return schema.get("type") == "object" and fits(schema)
 
 
 def _extra_constraint(constraint: Spec, dialect: Dialect) -> dict[str, Any]:
