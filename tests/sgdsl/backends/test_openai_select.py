@@ -110,3 +110,25 @@ def test_a_completion_held_to_choices_has_room_for_the_longest(
     select = sg.select("x", ["b", "a" * 40], choices_method=sg.constrained_greedy)
     assert complete.run(select, backend=openai(is_chat_model=False, extra=extra))["x"] == "a" * 40
     assert server.request["max_tokens"] == 41
+
+
+@pytest.mark.parametrize(
+    ("extra", "field", "value"),
+    [("sglang", "regex", "(a|b\\.)"), ("vllm", "structured_outputs", {"choice": ["a", "b."]})],
+)
+def test_a_chat_held_to_choices_by_the_servers_own_means(
+    server: Any, reply: Any, openai: Make, extra: str, field: str, value: Any
+) -> None:
+    server.replies = [reply(["b", "."])]
+    state = ask.run(sg.select("x", ["a", "b."]), backend=openai(extra=extra))
+    assert (state["x"], state.get_meta_info("x")["choices_method"]) == ("b.", "constrained_greedy")
+    assert server.request[field] == value
+    assert "response_format" not in server.request
+
+
+def test_a_drawn_select_by_echoed_log_probabilities(server: Any, reply: Any, openai: Make) -> None:
+    tokens = ["Once upon"]
+    choices = [echo(0, [*tokens, " a"], [None, -30.0]), echo(1, [*tokens, " b"], [None, -0.1])]
+    server.replies = [reply(whole={"id": "x", "object": "c", "created": 0, "model": "m", "choices": choices})]
+    select = sg.select("x", [" a", " b"], temperature=1.0, seed=1, choices_method=sg.joint_likelihood)
+    assert complete.run(select, backend=openai(is_chat_model=False, echo=True))["x"] == " b"
