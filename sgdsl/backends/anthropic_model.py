@@ -77,7 +77,7 @@ class AnthropicModel:
             fields["extra_body"] = body
         if system:
             fields["system"] = system
-        written = rest[-1].text() if rest and rest[-1].is_open else ""
+        written = messages[-1].text() if messages and messages[-1].is_open else ""
         blanks = written[len(written.rstrip()) :]
         stream = await self._create(messages=[_message(one) for one in rest], stream=True, **fields, **self._more)
         reader = _Reader(blanks)
@@ -179,13 +179,13 @@ def _schema(constraint: Spec) -> dict[str, Any]:
 
 
 def _divided(messages: Sequence[Message]) -> tuple[str, list[Message]]:
-    """The system prompt and the messages behind it; one that is open and empty is left out.
+    """The system prompt and the messages behind it; one that is open and blank is left out.
 
     Raises:
         RequestError: there is a system message further on, where the API has none.
     """
     count = next((i for i, message in enumerate(messages) if message.role != "system"), len(messages))
-    rest = [message for message in messages[count:] if message.content or not message.is_open]
+    rest = [message for message in messages[count:] if message.text().strip() or not message.is_open]
     if any(message.role == "system" for message in rest):
         raise RequestError("messages: the Anthropic API takes system messages at the beginning only")
     return "\n\n".join(message.text() for message in messages[:count]), rest

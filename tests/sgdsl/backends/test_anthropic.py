@@ -108,6 +108,10 @@ def test_a_message_that_has_begun(server: Any, reply: Any, claude: Make, written
     state = ask.run("Job:  " + sg.gen("x"), backend=claude(prefill=True))
     assert server.request["messages"][-1] == {"role": "assistant", "content": "Job:"}
     assert state["x"] == text
+    server.requests.clear()
+    server.replies = [reply(["\n\nfine"])]
+    assert ask.run("\n" + sg.gen("x"), backend=claude(prefill=True))["x"] == "\nfine"
+    assert server.request["messages"][-1]["role"] == "user"
     with pytest.raises(sg.BackendCapabilityError, match="behind other text of an assistant message"):
         ask.run("Job: " + sg.gen("x"), backend=claude())
 

@@ -132,3 +132,15 @@ def test_a_drawn_select_by_echoed_log_probabilities(server: Any, reply: Any, ope
     server.replies = [reply(whole={"id": "x", "object": "c", "created": 0, "model": "m", "choices": choices})]
     select = sg.select("x", [" a", " b"], temperature=1.0, seed=1, choices_method=sg.joint_likelihood)
     assert complete.run(select, backend=openai(is_chat_model=False, echo=True))["x"] == " b"
+
+
+def test_echoes_that_write_the_prompt_anew_or_go_on_behind_the_choice(server: Any, reply: Any, openai: Make) -> None:
+    choices = [
+        echo(0, ["bytes:\\xf0", "\ufffd", " a", " b"], [None, -30.0, -1.0, -2.0]),
+        echo(1, ["bytes:\\xf0", "\ufffd", " a", " c", "!"], [None, -30.0, -1.0, -9.0, -40.0]),
+    ]
+    server.replies = [reply(whole={"id": "x", "object": "c", "created": 0, "model": "m", "choices": choices})]
+    state = complete.run(sg.select("x", [" a b", " a c"]), backend=openai(is_chat_model=False, echo=True))
+    assert state["x"] == " a b"
+    assert state.get_meta_info("x")["token_logprobs"] == [[-1.0, -2.0], [-1.0, -9.0]]
+    assert state.get_meta_info("x")["scores"] == [-1.5, -5.0]
