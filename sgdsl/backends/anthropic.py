@@ -45,6 +45,9 @@ class Anthropic:
             with it.
         settings: of the client, such as `base_url`, `timeout` (seconds) and `max_retries`.
 
+    Attributes:
+        fingerprint: tells its answers from those of other models, for whoever keeps them.
+
     Raises:
         NotSupported: the package `anthropic` is not installed.
         InvalidArgument: a value that is not allowed.
@@ -81,6 +84,8 @@ class Anthropic:
         )  # fmt: skip
         self._adapter = TextAdapter(self.name, text_model, concurrency=concurrency)
         self.model = model
+        self.base_url = str(made.base_url)
+        self.fingerprint = f"{self.name} {self.base_url} {model} {sorted((extra_body or {}).items())}"
         self.chat_template = chat_template_of(chat_template)
         self.capabilities = Capabilities(
             constraints=frozenset(("JsonSchema", "Choice") if structured else ()),

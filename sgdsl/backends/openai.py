@@ -58,6 +58,9 @@ class OpenAI:
             and is closed with it.
         settings: of the client, such as `timeout` (seconds), `max_retries` and `default_headers`.
 
+    Attributes:
+        fingerprint: tells its answers from those of other models, for whoever keeps them.
+
     Raises:
         NotSupported: the package `openai` is not installed.
         InvalidArgument: a value that is not allowed.
@@ -102,6 +105,8 @@ class OpenAI:
         text_model = _text_model(made, dialect, more)
         self._adapter = TextAdapter(self.name, text_model, concurrency=concurrency)
         self.model = model
+        self.base_url = str(made.base_url)
+        self.fingerprint = f"{self.name} {self.base_url} {model} {dialect} {sorted((extra_body or {}).items())}"
         self.chat_template = chat_template_of(chat_template)
         self.capabilities = Capabilities(
             constraints=dialect.constraints(), gen_options=dialect.gen_options(), tokens=False, images=is_chat,

@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 import sgdsl as sg
+from sgdsl.backends.cached import Cached
 
 Make = Callable[..., sg.OpenAI]
 
@@ -189,6 +191,31 @@ def test_forks_copies_and_rollbacks(server: Any, reply: Any, openai: Make) -> No
     assert sorted(prompts[1:3]) == ["abcABCdef", "abcABCghi"] or "abcABCxyz" in prompts[1:3]
     assert prompts[-1] == "abcABCuvw"
     assert "gone" not in state
+
+
+def test_answers_that_are_kept(server: Any, reply: Any, openai: Make, tmp_path: Path) -> None:
+    count = iter(range(100))
+    server.answer = lambda body: reply(["", f"{next(count)}"] if "c" in body["prompt"] else "")
+
+    @sg.function
+    def program(s: sg.ProgramState, end: str) -> str:
+        s += "a" + sg.gen("nothing", temperature=0)
+        point = s.checkpoint()
+        s += "b"
+        s.sync()
+        s.rollback(point)
+        s += "c" + sg.gen("x", temperature=0)
+        s += end + sg.gen("y", temperature=0)
+        return s.text()
+
+    first, second = openai(is_chat_model=False), openai(is_chat_model=False, extra_body={"user": "other"})
+    with Cached(first, tmp_path / "kept") as kept:
+        assert program.run("d", backend=kept).ret_value == "ac0d1"
+        assert program.run("d", backend=kept).ret_value == "ac0d1"
+        assert program.run("e", backend=kept).ret_value == "ac0e2"
+    with Cached(second, tmp_path / "kept") as kept:
+        assert program.run("d", backend=kept).ret_value == "ac3d4"
+    assert [request["prompt"] for request in server.requests] == ["a", "ac", "ac0d", "ac0e", "a", "ac", "ac3d"]
 
 
 def test_tokens_there_are_none(openai: Make) -> None:
