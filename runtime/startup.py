@@ -49,6 +49,7 @@ def start(config: EngineConfig) -> Assembled:
     files: ModelFiles = resolve(config.model.model)
     shape = ModelConfig.load(files)
     tokenizer = Tokenizer.load(files, vocab_size=shape.vocab_size)
+    _chat_template(config, tokenizer)  # what is wrong with it is said before seconds are spent on weights
     free = free_memory()
     model = load_model(files, shape, weight_format=config.model.weight_format)
     tables = cache_folder() / "grammars"

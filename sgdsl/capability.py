@@ -72,9 +72,9 @@ def check_place(node: Node | Awaited, conversation: Conversation, before: Sequen
         BackendCapabilityError: naming the instruction, where it stands, and what would do.
     """
     able = run.backend.capabilities
-    if not able.roles or not isinstance(node, Text | Image | Gen | Select):
+    if not able.roles or not isinstance(node, Text | Awaited | Image | Gen | Select):
         return
-    kind = type(node).__name__.lower()
+    kind = "text" if isinstance(node, Awaited) else type(node).__name__.lower()
     role = conversation.roles[-1] if conversation.is_open else None
     if role is None and not (isinstance(node, Text) and not node.text.strip()):
         raise BackendCapabilityError(f"{kind} outside a chat message", run.backend.name, "put it into a role")
@@ -94,6 +94,6 @@ def _has_begun(before: Sequence[Sequence[Step]]) -> bool:
     for step in chain.from_iterable(reversed(stretch) for stretch in reversed(before)):
         if isinstance(step.node, RoleBegin):
             return False
-        if isinstance(step.node, Image | Gen | Select) or step.text:
+        if isinstance(step.node, Image | Gen | Select | Awaited) or step.text:
             return True
     return False

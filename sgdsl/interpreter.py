@@ -186,7 +186,7 @@ def _select_by_generating(stream: Stream, step: Step, node: ir.Select) -> None:
     params = SamplingParams(
         max_new_tokens=None, temperature=0.0, constraint=Choice(node.choices), priority=node.priority or 0
     )
-    wanted = 0 if "return_logprob" in stream.run.backend.capabilities.gen_options else None
+    wanted = 0 if stream.run.backend.capabilities.tokens else None
     handle = stream.live_session.generate(params, top_logprobs=wanted)
 
     def settle(results: Sequence[Generation]) -> Outcome:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import closing
 from typing import TYPE_CHECKING, cast
 
+from sgdsl.errors import BackendCapabilityError
 from sgdsl.ir import Gen
 from sgdsl.passes.constant_prefix import constant_prefix
 from sgdsl.process import loop
@@ -25,6 +26,9 @@ def cache_prefix(program: Program, backend: Backend) -> int:
 
     Returns:
         The number of tokens now in the backend's cache.
+
+    Raises:
+        BackendCapabilityError: the backend has no cache that could be filled ahead.
     """
     return cache_graph_prefix(trace(program, {}, partial=True, fix_defaults=False), backend)
 
@@ -34,7 +38,12 @@ def cache_graph_prefix(graph: Graph, backend: Backend) -> int:
 
     Returns:
         The number of tokens now in the backend's cache.
+
+    Raises:
+        BackendCapabilityError: the backend has no cache that could be filled ahead.
     """
+    if not backend.capabilities.tokens:
+        raise BackendCapabilityError("cache", backend.name, "what its server keeps is its own affair")
     run = Run(graph.name, backend, loop())
     with closing(run):
         stream = run.main

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-import weakref
 from collections.abc import AsyncIterator, Iterator
 
 from runtime.handle import Handle
+from sgdsl.dropping import when_dropped
 from sgdsl.outcome import Outcome
 from sgdsl.run import Run
 from sgdsl.state import ProgramState
@@ -30,7 +30,7 @@ class RunningState(ProgramState):
         super().__init__(run.main)
         self._run = run
         self._awaited = awaited
-        weakref.finalize(self, run.loop.post, run.cancel).atexit = False  # collected in any thread, under any lock
+        when_dropped(self, run.loop, run, Run.cancel)
 
     def _is_awaited(self) -> bool:
         return self._awaited

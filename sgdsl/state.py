@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-import weakref
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from runtime.handle import Handle
 from sgdsl import reading
+from sgdsl.dropping import when_dropped
 from sgdsl.errors import InvalidArgument, ProgramError, WouldBlock
 from sgdsl.events import Event
 from sgdsl.ir import Node, RoleBegin, RoleEnd, Rollback, ScopeBegin, ScopeEnd, Tokens
@@ -369,12 +369,8 @@ S = TypeVar("S", bound=ProgramState)
 
 
 def _droppable(state: S) -> S:
-    """Gives the fork's session up when the program drops the fork and it has nothing left to do.
-
-    The garbage collector may run in any thread, whatever locks that thread holds, so the loop does it.
-    """
-    stream = state._stream
-    weakref.finalize(state, stream.run.loop.post, stream.close_when_idle).atexit = False
+    """Gives the fork's session up when the program drops the fork and it has nothing left to do."""
+    when_dropped(state, state._stream.run.loop, state._stream, Stream.close_when_idle)
     return state
 
 

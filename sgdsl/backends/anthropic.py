@@ -14,9 +14,8 @@ from sgdsl.errors import InvalidArgument
 
 __all__ = ["Anthropic"]
 
-_GEN_OPTIONS = frozenset(
-    ("max_tokens", "max_new_tokens", "n", "stop", "stop_regex", "temperature", "top_p", "top_k")
-)  # fmt: skip
+_SAMPLING = frozenset(("temperature", "top_p", "top_k"))
+_GEN_OPTIONS = _SAMPLING | {"max_tokens", "max_new_tokens", "n", "stop", "stop_regex"}
 
 
 class Anthropic:
@@ -35,6 +34,8 @@ class Anthropic:
         max_tokens: of an answer whose gen sets no limit.
         prefill: the model goes on with an assistant message that has begun; some refuse to. Blanks at its end are not
             sent, because the API takes none there.
+        fixed_sampling: the model takes no temperature, top_p or top_k (newer ones do not): gens that ask for one are
+            refused, and selects are made at the model's own.
         structured: the model can be held to a JSON schema.
         extra_body: further fields of every request.
         chat_template: how `s.text()` shows messages: see `Mock`.
@@ -43,6 +44,9 @@ class Anthropic:
         client: an `anthropic.AsyncAnthropic` of one's own; it is used on the backend's loop alone, and is closed
             with it.
         settings: of the client, such as `base_url`, `timeout` (seconds) and `max_retries`.
+
+    Attributes:
+        fingerprint: tells its answers from those of other models, for whoever keeps them.
 
     Raises:
         NotSupported: the package `anthropic` is not installed.
@@ -58,6 +62,7 @@ class Anthropic:
         api_key: str | None = None,
         max_tokens: int = 4096,
         prefill: bool = False,
+        fixed_sampling: bool = False,
         structured: bool = True,
         extra_body: dict[str, Any] | None = None,
         chat_template: ChatTemplate | str | None = None,
@@ -75,13 +80,16 @@ class Anthropic:
         made = client if client is not None else _client(api_key, settings)
         text_model = AnthropicModel(
             made.messages.create, made.close, max_tokens=max_tokens,
-            prefill=prefill, model=model, extra_body=extra_body or {},
+            prefill=prefill, fixed_sampling=fixed_sampling, model=model, extra_body=extra_body or {},
         )  # fmt: skip
         self._adapter = TextAdapter(self.name, text_model, concurrency=concurrency)
         self.model = model
+        self.base_url = str(made.base_url)
+        self.fingerprint = f"{self.name} {self.base_url} {model} {sorted((extra_body or {}).items())}"
         self.chat_template = chat_template_of(chat_template)
         self.capabilities = Capabilities(
-            constraints=frozenset(("JsonSchema", "Choice") if structured else ()), gen_options=_GEN_OPTIONS,
+            constraints=frozenset(("JsonSchema", "Choice") if structured else ()),
+            gen_options=_GEN_OPTIONS - (_SAMPLING if fixed_sampling else frozenset()),
             score=False, tokens=False, images=True, roles=True, prefill=prefill, speculation=True,
             concurrency=concurrency, context_length=context_length,
         )  # fmt: skip

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from runtime.errors import RequestError
 from sgdsl.backends.openai_chunks import close_stream
 from sgdsl.backends.text.model import ChoiceScores, Piece, TextCall, TextUsage
-from sgdsl.backends.text.transcript import Message, Transcript, messages_of
+from sgdsl.backends.text.transcript import Message, Transcript, check_begun, messages_of
 from sgdsl.backends.text.wrapped_choice import choice_schema, unwrapped
 from sgdsl.errors import NotSupported
 from sgdsl.images import split_data_url
@@ -34,6 +34,7 @@ class AnthropicModel:
         on_close: closes the client.
         max_tokens: of an answer whose gen sets no limit; the API insists on one.
         prefill: the model goes on with an assistant message that has begun.
+        fixed_sampling: it takes no temperature, top_p or top_k.
         extra_body: fields of every request that the client does not know; more: those it does.
     """
 
@@ -44,12 +45,14 @@ class AnthropicModel:
         *,
         max_tokens: int,
         prefill: bool,
+        fixed_sampling: bool,
         extra_body: dict[str, Any],
         **more: Any,
     ) -> None:
         self._create = create
         self._on_close = on_close
         self._max_tokens = max_tokens
+        self._fixed_sampling = fixed_sampling
         self._body = extra_body
         self._more = more
         self.goes_on = prefill
@@ -67,14 +70,14 @@ class AnthropicModel:
 
     async def _pieces(self, call: TextCall) -> AsyncGenerator[Piece, None]:
         messages = messages_of(call.transcript)
-        system = [message for message in messages if message.role == "system"]
-        rest = [
-            message for message in messages if message.role != "system" and (message.content or not message.is_open)
-        ]
+        check_begun(messages, prefill=self.goes_on)
+        system, rest = _divided(messages)
         fields = _fields(call.params, self._max_tokens)
+        if body := self._body | ({} if self._fixed_sampling else _sampling(call.params)):
+            fields["extra_body"] = body
         if system:
-            fields["system"] = "\n\n".join(message.text() for message in system)
-        written = rest[-1].text() if rest and rest[-1].is_open else ""
+            fields["system"] = system
+        written = messages[-1].text() if messages and messages[-1].is_open else ""
         blanks = written[len(written.rstrip()) :]
         stream = await self._create(messages=[_message(one) for one in rest], stream=True, **fields, **self._more)
         reader = _Reader(blanks)
@@ -147,24 +150,21 @@ class _Reader:
 
 
 def _fields(params: SamplingParams, max_tokens: int) -> dict[str, Any]:
-    """A request's fields. Sampling is only spoken of where a gen does: newer models refuse the very fields."""
     limit = params.max_new_tokens
     fields: dict[str, Any] = {"max_tokens": max_tokens if limit is None else limit}
     stops = [stop for stop in params.stop if stop.strip()]  # the API takes no blank ones; those are looked for here
     if stops:
         fields["stop_sequences"] = stops
-    body: dict[str, Any] = {}
-    if params.temperature != 1:
-        body["temperature"] = params.temperature
-    if params.top_p != 1:
-        body["top_p"] = params.top_p
-    if params.top_k != -1:
-        body["top_k"] = params.top_k
-    if body:
-        fields["extra_body"] = body
     if params.constraint is not None:
         fields["output_config"] = {"format": {"type": "json_schema", "schema": _schema(params.constraint)}}
     return fields
+
+
+def _sampling(params: SamplingParams) -> dict[str, Any]:
+    """Only what a gen asks for: newer models refuse the very fields, and newer clients have none of them."""
+    given = {"temperature": params.temperature, "top_p": params.top_p, "top_k": params.top_k}
+    neutral = {"temperature": 1, "top_p": 1, "top_k": -1}
+    return {name: value for name, value in given.items() if value != neutral[name]}
 
 
 def _schema(constraint: Spec) -> dict[str, Any]:
@@ -179,13 +179,13 @@ def _schema(constraint: Spec) -> dict[str, Any]:
 
 
 def _divided(messages: Sequence[Message]) -> tuple[str, list[Message]]:
-    """The system prompt and the messages behind it; one that is open and empty is left out.
+    """The system prompt and the messages behind it; one that is open and blank is left out.
 
     Raises:
         RequestError: there is a system message further on, where the API has none.
     """
     count = next((i for i, message in enumerate(messages) if message.role != "system"), len(messages))
-    rest = [message for message in messages[count:] if message.content or not message.is_open]
+    rest = [message for message in messages[count:] if message.text().strip() or not message.is_open]
     if any(message.role == "system" for message in rest):
         raise RequestError("messages: the Anthropic API takes system messages at the beginning only")
     return "\n\n".join(message.text() for message in messages[:count]), rest

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
 from sgdsl.backends.base import BackendSession, Capabilities
-from sgdsl.chat import ChatTemplate
+from sgdsl.chat import ChatTemplate, chat_template_of
 
 if TYPE_CHECKING:
     from grammars.spec import Spec
@@ -27,11 +27,13 @@ class EngineBackend:
 
     Args:
         engine: a started engine. Whoever started it shuts it down.
+        chat_template: in place of the engine's: a name, a file or Jinja text as for `sgdsl.chat.chat_template`, or an
+            object that renders messages.
     """
 
     name = "engine"
 
-    def __init__(self, engine: Any) -> None:
+    def __init__(self, engine: Any, *, chat_template: ChatTemplate | str | None = None) -> None:
         self.engine = engine
         self.capabilities = Capabilities(
             concurrency=min(MOST_THREADS, engine.config.scheduler.max_running_requests),
@@ -43,7 +45,8 @@ class EngineBackend:
             hints=True,
             concat=True,
         )
-        self.chat_template = cast("ChatTemplate | None", engine.chat_template)
+        own = cast("ChatTemplate | None", engine.chat_template)
+        self.chat_template = chat_template_of(chat_template) or own
 
     @cached_property
     def fingerprint(self) -> str:

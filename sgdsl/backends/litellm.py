@@ -35,6 +35,9 @@ class LiteLLM:
         context_length: tokens of the longest prompt with its answer, where it is known.
         settings: of every call, such as `api_key`, `api_base`, `timeout` (seconds) and `num_retries`.
 
+    Attributes:
+        fingerprint: tells its answers from those of other models, for whoever keeps them.
+
     Raises:
         NotSupported: the package `litellm` is not installed.
         InvalidArgument: a value that is not allowed.
@@ -61,6 +64,7 @@ class LiteLLM:
         text_model = ChatModel(litellm.acompletion, dialect, _no_client, model=model, **settings)
         self._adapter = TextAdapter(self.name, text_model, concurrency=concurrency)
         self.model = model
+        self.fingerprint = f"{self.name} {settings.get('api_base', '')} {model}"
         self.chat_template = chat_template_of(chat_template)
         self.capabilities = Capabilities(
             constraints=dialect.constraints(), gen_options=dialect.gen_options(), score=False, tokens=False,

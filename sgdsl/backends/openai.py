@@ -30,7 +30,9 @@ class OpenAI:
         local = sg.OpenAI("qwen", base_url="http://127.0.0.1:30000/v1", extra="sglang")
         state = program.run(backend=backend)
 
-    What the API has no field for is refused where the program asks for it. Stop patterns, and stop strings beyond what
+    A JSON schema is sent as it is, and strictly where it has the shape OpenAI insists on then (every object closed,
+    every field required); either way the answer is checked. What the API has no field for is refused where the program
+    asks for it. Stop patterns, and stop strings beyond what
     the server takes, are looked for here, and end the request. A gen's `n` samples are `n` requests. A select is made
     by scores where a completion server echoes log probabilities; elsewhere by an answer held to the choices, which the
     select's meta calls `constrained_greedy`. Use it as a context manager, or call `close`.
@@ -44,6 +46,8 @@ class OpenAI:
         extra: "sglang" or "vllm" where the server takes their fields: regexes, choices, grammars, `top_k`, `min_p`,
             `min_tokens`, `repetition_penalty`, `stop_token_ids` and `ignore_eos`.
         response_format: the server can hold a chat's answer to a JSON schema.
+        fixed_sampling: the model takes no temperature and no top_p (reasoning models do not): gens that ask for one are
+            refused, and selects are made at the model's own.
         prefill: a chat goes on with an assistant message that has begun. None: where `extra` is given.
         echo: a completion server echoes log probabilities of a prompt. None: where `extra` is given.
         max_tokens_field: None is `max_completion_tokens` for OpenAI's own chat models, else `max_tokens`.
@@ -53,6 +57,9 @@ class OpenAI:
         client: an `openai.AsyncOpenAI` (or `AsyncAzureOpenAI`) of one's own; it is used on the backend's loop alone,
             and is closed with it.
         settings: of the client, such as `timeout` (seconds), `max_retries` and `default_headers`.
+
+    Attributes:
+        fingerprint: tells its answers from those of other models, for whoever keeps them.
 
     Raises:
         NotSupported: the package `openai` is not installed.
@@ -71,6 +78,7 @@ class OpenAI:
         chat_template: ChatTemplate | str | None = None,
         extra: Extra | None = None,
         response_format: bool = True,
+        fixed_sampling: bool = False,
         prefill: bool | None = None,
         echo: bool | None = None,
         max_tokens_field: str | None = None,
@@ -89,7 +97,7 @@ class OpenAI:
         is_chat = model not in _COMPLETION_MODELS if is_chat_model is None else is_chat_model
         made = client if client is not None else _client(base_url, api_key, settings)
         dialect = Dialect(
-            is_chat=is_chat, extra=extra, response_format=response_format,
+            is_chat=is_chat, extra=extra, response_format=response_format, fixed_sampling=fixed_sampling,
             max_tokens=max_tokens_field or _max_tokens_field(str(made.base_url), is_chat),
             prefill=extra is not None if prefill is None else prefill,
         )  # fmt: skip
@@ -97,6 +105,8 @@ class OpenAI:
         text_model = _text_model(made, dialect, more)
         self._adapter = TextAdapter(self.name, text_model, concurrency=concurrency)
         self.model = model
+        self.base_url = str(made.base_url)
+        self.fingerprint = f"{self.name} {self.base_url} {model} {dialect} {sorted((extra_body or {}).items())}"
         self.chat_template = chat_template_of(chat_template)
         self.capabilities = Capabilities(
             constraints=dialect.constraints(), gen_options=dialect.gen_options(), tokens=False, images=is_chat,

@@ -9,7 +9,7 @@ from typing import Any
 from sgdsl.backends.openai_chunks import chat_piece, pieces
 from sgdsl.backends.openai_fields import Dialect, chat_fields
 from sgdsl.backends.text.model import ChoiceScores, Piece, TextCall
-from sgdsl.backends.text.transcript import Message, Transcript, messages_of
+from sgdsl.backends.text.transcript import Message, Transcript, check_begun, messages_of
 from sgdsl.backends.text.wrapped_choice import unwrapped
 from sgdsl.errors import NotSupported
 from sgdsl.ir import Image
@@ -56,6 +56,7 @@ class ChatModel:
 
     async def _pieces(self, call: TextCall) -> AsyncGenerator[Piece, None]:
         messages = messages_of(call.transcript)
+        check_begun(messages, prefill=self.goes_on)
         fields = chat_fields(call, self._dialect)
         body = {**self._more.get("extra_body", {}), **fields.pop("extra_body", {}), **self._continuation(messages)}
         if body:

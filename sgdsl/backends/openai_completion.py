@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
+from dataclasses import dataclass
 from typing import Any
 
 from runtime.errors import RequestError
@@ -59,10 +60,10 @@ class CompletionModel:
             **self._more,
         )  # fmt: skip
         try:
-            echoes: list[list[PieceLogprob]] = [[] for _ in choices]
+            echoes: list[_Echo | None] = [None] * len(choices)
             for found in answer.choices:
-                echoes[found.index] = _echo(found, prompt + choices[found.index])
-            return _scores(echoes, len(prompt), usage_of(answer))
+                echoes[found.index] = _echo(found, choices[found.index])
+            return _scores(echoes, usage_of(answer))
         except (AttributeError, TypeError, ValueError, LookupError) as error:
             if isinstance(error, RequestError):
                 raise
@@ -73,35 +74,43 @@ class CompletionModel:
         await self._client.close()
 
 
-def _echo(found: Any, text: str) -> list[PieceLogprob]:
-    """The tokens of `text`; what a server puts before it (a begin token) or writes behind it is left out.
+@dataclass(frozen=True, slots=True)
+class _Echo:
+    """The tokens of a prompt with a choice, and how many of them come before the choice's own."""
+
+    tokens: list[PieceLogprob]
+    num_before: int
+
+
+def _echo(found: Any, choice: str) -> _Echo:
+    """Reads one echo. The choice is looked for from the end, because servers write some of a prompt's characters anew.
 
     Raises:
-        RequestError: the tokens do not make up the text.
+        RequestError: it does not end with the choice.
     """
-    tokens, logprobs = list(found.logprobs.tokens), list(found.logprobs.token_logprobs)
-    for start in range(min(2, len(tokens))):
-        length, count = 0, start
-        while count < len(tokens) and length < len(text) and text.startswith(tokens[count], length):
-            length += len(tokens[count])
-            count += 1
-        if length == len(text):
-            pairs = zip(tokens[start:count], logprobs[start:count], strict=True)
-            return [PieceLogprob(token, 0.0 if logprob is None else float(logprob)) for token, logprob in pairs]
-    raise RequestError(f"the server's echo does not make up the text that was sent: {''.join(tokens)[-100:]!r}")
+    texts, logprobs = list(found.logprobs.tokens), list(found.logprobs.token_logprobs)
+    for end in (len(texts), len(texts) - 1):  # some servers write a token though none is asked for
+        start, tail = end, ""
+        while start > 0 and len(tail) < len(choice):
+            start -= 1
+            tail = texts[start] + tail
+        if tail.endswith(choice):
+            pairs = zip(texts[:end], logprobs[:end], strict=True)
+            return _Echo([PieceLogprob(text, 0.0 if p is None else float(p)) for text, p in pairs], start)
+    raise RequestError(f"the server's echo does not end with {choice!r}: {''.join(texts)[-100:]!r}")
 
 
-def _scores(echoes: Sequence[Sequence[PieceLogprob]], boundary: int, usage: TextUsage | None) -> ChoiceScores:
-    """What stands behind the tokens that all choices share before the boundary.
+def _scores(echoes: Sequence[_Echo | None], usage: TextUsage | None) -> ChoiceScores:
+    """What stands behind the tokens that all echoes share before the choices.
 
-    A token that reaches across the boundary counts: that is how the joined text is really written.
+    A token that reaches from the prompt into its choice counts: that is how the joined text is really written.
     """
-    if not all(echoes):
+    whole = [echo for echo in echoes if echo is not None]
+    if len(whole) < len(echoes):
         raise RequestError("the server did not echo every choice")
-    common, length = 0, 0
-    for column in zip(*echoes, strict=False):
-        texts = {one.text for one in column}
-        if len(texts) > 1 or length + len(column[0].text) > boundary:
+    common = 0
+    for column in zip(*(echo.tokens[: echo.num_before] for echo in whole), strict=False):
+        if len({one.text for one in column}) > 1:
             break
-        common, length = common + 1, length + len(column[0].text)
-    return ChoiceScores(rows=tuple(tuple(row[common:]) for row in echoes), usage=usage or TextUsage())
+        common += 1
+    return ChoiceScores(rows=tuple(tuple(echo.tokens[common:]) for echo in whole), usage=usage or TextUsage())

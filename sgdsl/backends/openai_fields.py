@@ -32,6 +32,7 @@ class Dialect:
         extra: whose fields beyond the API it knows.
         max_tokens: its name of that field.
         response_format: it can be held to a JSON schema in a chat.
+        fixed_sampling: its model takes no temperature and no top_p.
         prefill: it goes on with an assistant message that has begun.
         max_stops: stop strings it takes in a request.
     """
@@ -40,12 +41,14 @@ class Dialect:
     extra: Extra | None = None
     max_tokens: str = "max_tokens"
     response_format: bool = True
+    fixed_sampling: bool = False
     prefill: bool = False
     max_stops: int = 4
 
     def gen_options(self) -> frozenset[str]:
         """The options of a gen it honours, as `Capabilities` names them."""
-        return GEN_OPTIONS - _NEVER - (frozenset() if self.extra else _EXTRA_OPTIONS)
+        fixed = frozenset(("temperature", "top_p")) if self.fixed_sampling else frozenset()
+        return GEN_OPTIONS - _NEVER - fixed - (frozenset() if self.extra else _EXTRA_OPTIONS)
 
     def constraints(self) -> frozenset[str]:
         """The kinds of constraints it can be held to."""
@@ -77,6 +80,8 @@ def chat_fields(call: TextCall, dialect: Dialect) -> dict[str, Any]:
 def completion_fields(call: TextCall, dialect: Dialect) -> dict[str, Any]:
     """Everything of a completion request but model and prompt."""
     fields, body = _sampling(call.params, dialect)
+    if dialect.max_tokens not in fields and (longest := _longest_choice(call.params.constraint)) is not None:
+        fields[dialect.max_tokens] = longest  # servers write 16 tokens where nothing is said
     if call.top_logprobs is not None:
         fields["logprobs"] = call.top_logprobs
     if call.params.constraint is not None:
@@ -90,7 +95,7 @@ def _sampling(params: SamplingParams, dialect: Dialect) -> tuple[dict[str, Any],
     The temperature is always said, because servers have defaults of their own. The other values that ask for nothing
     are left out where a server may refuse the very field, and said to those that take them.
     """
-    fields: dict[str, Any] = {"temperature": params.temperature}
+    fields: dict[str, Any] = {} if dialect.fixed_sampling else {"temperature": params.temperature}
     if params.max_new_tokens is not None:
         fields[dialect.max_tokens] = params.max_new_tokens
     if params.stop:
@@ -99,7 +104,7 @@ def _sampling(params: SamplingParams, dialect: Dialect) -> tuple[dict[str, Any],
         fields["seed"] = params.seed
     if params.logit_bias:
         fields["logit_bias"] = {str(token): bias for token, bias in params.logit_bias.items()}
-    if params.top_p != 1 or dialect.extra:
+    if (params.top_p != 1 or dialect.extra) and not dialect.fixed_sampling:
         fields["top_p"] = params.top_p
     for name in ("frequency_penalty", "presence_penalty"):
         if value := getattr(params, name):
@@ -118,6 +123,15 @@ def _sampling(params: SamplingParams, dialect: Dialect) -> tuple[dict[str, Any],
     return fields, body
 
 
+def _longest_choice(constraint: Spec | None) -> int | None:
+    """Tokens that are enough for any of the choices: none is shorter than a byte."""
+    from grammars.spec import Choice
+
+    if not isinstance(constraint, Choice):
+        return None
+    return max(len(option.encode()) for option in constraint.options) + 1
+
+
 def _response_format(constraint: Spec, dialect: Dialect) -> dict[str, Any] | None:
     from grammars.spec import Choice, JsonObject, JsonSchema
 
@@ -129,7 +143,26 @@ def _response_format(constraint: Spec, dialect: Dialect) -> dict[str, Any] | Non
         schema = choice_schema(constraint.options)
     else:
         return None
-    return {"type": "json_schema", "json_schema": {"name": ANSWER, "strict": True, "schema": schema}}
+    form = {"name": ANSWER, "strict": isinstance(schema, dict) and _is_strict(schema), "schema": schema}
+    return {"type": "json_schema", "json_schema": form}
+
+
+def _is_strict(schema: dict[str, Any]) -> bool:
+    """Whether OpenAI takes it as strict: an object, and in it every object closed and every field required."""
+
+    def fits(value: object) -> bool:
+        if isinstance(value, list):
+            return all(map(fits, value))
+        if not isinstance(value, dict):
+            return True
+        fields = value.get("properties")
+        if value.get("type") == "object" or isinstance(fields, dict):
+            named = set(fields) if isinstance(fields, dict) else set()
+            if value.get("additionalProperties") is not False or named - set(value.get("required") or ()):
+                return False
+        return all(map(fits, value.values()))
+
+    return schema.get("type") == "object" and fits(schema)
 
 
 def _extra_constraint(constraint: Spec, dialect: Dialect) -> dict[str, Any]:

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from runtime.chat_formats import FORMATS, template_of
-from runtime.errors import InvalidParameter
+from runtime.engine import Engine
+from runtime.errors import ConfigError, InvalidParameter
 
 TALK = [
     {"role": "system", "content": "S"}, {"role": "user", "content": "U"}, {"role": "assistant", "content": "A"},
@@ -44,3 +46,11 @@ def test_a_text_and_a_file(tmp_path: Path) -> None:
 def test_what_is_no_template(given: object, tmp_path: Path) -> None:
     with pytest.raises(InvalidParameter, match="chat_template="):
         template_of(given)  # type: ignore[arg-type]
+
+
+def test_an_engine_takes_one_in_place_of_its_models_own(make_engine: Callable[..., Engine]) -> None:
+    engine = make_engine(chat_template="llama-3")
+    assert engine.chat_template is not None
+    assert engine.chat_template.render(TALK[:1]).startswith("<|begin_of_text|><|start_header_id|>system")
+    with pytest.raises(ConfigError, match="chat_template='nonsense' is not allowed: one of chatml"):
+        make_engine(chat_template="nonsense")

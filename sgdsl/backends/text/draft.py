@@ -45,12 +45,12 @@ class Draft:
 
     def __init__(self, pieces: Iterable[str], finish_reason: str, settings: SamplingParams) -> None:
         self._pieces = [piece for piece in pieces if piece]
-        self._finish_reason = finish_reason
+        self.finish_reason = finish_reason
         self.settings = settings
 
     def copy(self) -> Draft:
         """Another one of the same text."""
-        return Draft(self._pieces, self._finish_reason, self.settings)
+        return Draft(self._pieces, self.finish_reason, self.settings)
 
     def text(self) -> str:
         """What is left."""
@@ -70,7 +70,7 @@ class Draft:
             is_last: there is nothing more to be had, so that a cut-off text is what the gen gets.
 
         Returns:
-            None, and nothing is taken, where the draft does not reach as far as the gen does.
+            None, and nothing is taken, where there is nothing or the draft does not reach as far as the gen does.
         """
         matcher = StopMatcher(params.stop, params.stop_regex)
         emitted: list[str] = []
@@ -84,8 +84,8 @@ class Draft:
         emitted.append(matcher.flush())
         if limit is not None and (len(within) < len(self._pieces) or len(within) == limit):
             return self._taken(emitted, "length", None)
-        if self._finish_reason == "stop" or is_last:
-            return self._taken(emitted, self._finish_reason, None)
+        if is_last or (self._pieces and self.finish_reason == "stop"):
+            return self._taken(emitted, self.finish_reason, None)
         return None
 
     def _taken(self, emitted: Sequence[str], finish_reason: str, matched: str | None) -> Taken:

@@ -34,7 +34,7 @@ class TextSession:
     """Text, pictures and the edges of chat messages, and a script over them.
 
     Everything but the recording happens on the loop, so that the transcript needs no lock. A mark is the number of
-    parts of the transcript: what is appended at once is one part, and so is what a gen writes.
+    parts of the transcript: what is appended at once is one part, and so is what a gen writes, unless that is nothing.
 
     Args:
         adapter: the model, and the loop its client lives on.
@@ -254,7 +254,8 @@ class TextSession:
             result = await from_model(self._adapter, self._parts, op)
             if self._ahead is not None:
                 self._ahead.follow(None)
-        self._parts.append(result.text)
+        if result.text:
+            self._parts.append(result.text)
         return result
 
     async def _score(self, op: Score) -> Scores:

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from runtime.errors import RequestError
 from sgdsl.ir import Image, RoleBegin, RoleEnd
 
-__all__ = ["Message", "Part", "Transcript", "messages_of", "open_text", "text_of"]
+__all__ = ["Message", "Part", "Transcript", "check_begun", "messages_of", "open_text", "text_of"]
 
 Part: TypeAlias = str | Image | RoleBegin | RoleEnd
 Transcript: TypeAlias = Sequence[Part]
@@ -33,7 +34,11 @@ def text_of(transcript: Transcript) -> str:
 
 
 def messages_of(transcript: Transcript) -> list[Message]:
-    """The messages, the last of them perhaps still open; blanks between messages are no part of any."""
+    """The messages, the last of them perhaps still open; blanks between messages are no part of any.
+
+    Raises:
+        RequestError: there is other text, or a picture, outside of them.
+    """
     found: list[Message] = []
     for part in transcript:
         if isinstance(part, RoleBegin):
@@ -44,6 +49,8 @@ def messages_of(transcript: Transcript) -> list[Message]:
         elif found and found[-1].is_open:
             last = found.pop()
             found.append(Message(last.role, _longer(last.content, part)))
+        elif not isinstance(part, str) or part.strip():
+            raise RequestError(f"messages: {part!r:.100} stands outside of them")
     return found
 
 
@@ -52,6 +59,16 @@ def _longer(content: tuple[str | Image, ...], part: str | Image) -> tuple[str | 
     if content and isinstance(part, str) and isinstance(content[-1], str):
         return (*content[:-1], content[-1] + part)
     return (*content, part)
+
+
+def check_begun(messages: Sequence[Message], *, prefill: bool) -> None:
+    """Refuses an assistant message that has begun where the model does not go on with one.
+
+    Raises:
+        RequestError: it has.
+    """
+    if messages and messages[-1].is_open and messages[-1].content and not prefill:
+        raise RequestError(f"messages: the model does not go on behind {messages[-1].text()[-60:]!r}, see `prefill`")
 
 
 def open_text(transcript: Transcript) -> str:

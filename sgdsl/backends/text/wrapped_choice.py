@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from typing import Any
 
 from runtime.errors import RequestError
@@ -30,13 +31,12 @@ async def unwrapped(stream: AsyncGenerator[Piece, None]) -> AsyncGenerator[Piece
         RequestError: it is no such object, or was cut off.
     """
     text: list[str] = []
-    reason: str | None = None
-    async for piece in stream:
-        text.append(piece.text)
-        reason = piece.finish_reason or reason
-        if piece.finish_reason:
-            yield Piece(text=_field("".join(text), is_cut=reason == "length"))
-        yield Piece(finish_reason=piece.finish_reason, usage=piece.usage)
+    async with aclosing(stream) as pieces:
+        async for piece in pieces:
+            text.append(piece.text)
+            if piece.finish_reason:
+                yield Piece(text=_field("".join(text), is_cut=piece.finish_reason == "length"))
+            yield Piece(finish_reason=piece.finish_reason, usage=piece.usage)
 
 
 def _field(whole: str, *, is_cut: bool) -> str:

@@ -53,7 +53,7 @@ class WriteAhead:
 
     def serves(self, op: Generate) -> bool:
         """Whether a gen can be one of several out of one call."""
-        return op.params.constraint is None and op.top_logprobs is None
+        return op.params.constraint is None and op.top_logprobs is None and not op.params.min_new_tokens
 
     async def take(self, parts: Sequence[Part], op: Generate, behind: Iterable[Op]) -> Generation:
         """A gen's text, out of what is there or of a new call.
@@ -69,7 +69,8 @@ class WriteAhead:
         written: Written | None = None
         taken = None
         if draft is not None and draft.settings == settings_of(op.params):
-            taken = draft.take(op.params, is_last=False)
+            is_whole = draft.finish_reason == "stop" and not self._adapter.model.goes_on
+            taken = draft.take(op.params, is_last=is_whole)
         if draft is None or taken is None:
             if self._adapter.model.goes_on:
                 written = await self._write(parts, op)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -54,6 +55,7 @@ class Server:
         self.arrived = threading.Event()
         self.aborted = threading.Event()
         self.most_at_once = 0
+        self.last_reply: float | None = None
         self._at_once = 0
         self._loop = asyncio.new_event_loop()
         self._ready = threading.Event()
@@ -107,6 +109,7 @@ class Server:
             raise
         finally:
             self._at_once -= 1
+            self.last_reply = time.monotonic()
 
     def _next(self, body: dict[str, Any]) -> Reply:
         if self.replies:
@@ -174,7 +177,8 @@ def _anthropic(pieces: list[str], reply: Reply) -> Iterator[dict[str, Any]]:
     if reply.hangs or reply.drops:
         return
     yield {"type": "content_block_stop", "index": 0}
-    delta = {"stop_reason": reply.reason, "stop_sequence": reply.choice.get("stop_sequence")}
+    reason = {"stop": "end_turn", "length": "max_tokens"}.get(reply.reason, reply.reason)
+    delta = {"stop_reason": reason, "stop_sequence": reply.choice.get("stop_sequence")}
     yield {"type": "message_delta", "delta": delta, "usage": {"output_tokens": 6}}
     yield {"type": "message_stop"}
 

@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 import sgdsl as sg
+from sgdsl.backends.cached import Cached
 
 Make = Callable[..., sg.OpenAI]
 
@@ -119,6 +121,28 @@ def test_places_a_chat_has_none_for(openai: Make) -> None:
             program.run(backend=openai())
 
 
+def test_compiled_programs(server: Any, reply: Any, openai: Make) -> None:
+    @sg.function
+    def program(s: sg.ProgramState, question: str) -> None:
+        s += sg.user(question) + sg.assistant(sg.gen("x"))
+        s += sg.user("Sure of " + s["x"] + "?") + sg.assistant(sg.gen("y"))
+
+    server.answer = lambda body: reply(body["messages"][-1]["content"].upper())
+    state = program.compile().run("who?", backend=openai())
+    assert (state["x"], state["y"]) == ("WHO?", "SURE OF WHO??")
+    assert [message["role"] for message in server.requests[1]["messages"]] == ["user", "assistant", "user"]
+
+    @sg.function
+    def behind(s: sg.ProgramState, name: str) -> None:
+        s += sg.user("?") + sg.assistant(sg.gen("x"))
+        with s.assistant():
+            s += s["x"]
+            s += sg.gen("y")
+
+    with pytest.raises(sg.BackendCapabilityError, match="behind other text of an assistant message"):
+        behind.compile().run("a", backend=openai())
+
+
 def test_prefill_where_the_server_goes_on(server: Any, openai: Make) -> None:
     expr = "Team: " + sg.gen("x")
     state = ask.run(expr, backend=openai(prefill=True))
@@ -169,6 +193,31 @@ def test_forks_copies_and_rollbacks(server: Any, reply: Any, openai: Make) -> No
     assert "gone" not in state
 
 
+def test_answers_that_are_kept(server: Any, reply: Any, openai: Make, tmp_path: Path) -> None:
+    count = iter(range(100))
+    server.answer = lambda body: reply(["", f"{next(count)}"] if "c" in body["prompt"] else "")
+
+    @sg.function
+    def program(s: sg.ProgramState, end: str) -> str:
+        s += "a" + sg.gen("nothing", temperature=0)
+        point = s.checkpoint()
+        s += "b"
+        s.sync()
+        s.rollback(point)
+        s += "c" + sg.gen("x", temperature=0)
+        s += end + sg.gen("y", temperature=0)
+        return s.text()
+
+    first, second = openai(is_chat_model=False), openai(is_chat_model=False, extra_body={"user": "other"})
+    with Cached(first, tmp_path / "kept") as kept:
+        assert program.run("d", backend=kept).ret_value == "ac0d1"
+        assert program.run("d", backend=kept).ret_value == "ac0d1"
+        assert program.run("e", backend=kept).ret_value == "ac0e2"
+    with Cached(second, tmp_path / "kept") as kept:
+        assert program.run("d", backend=kept).ret_value == "ac3d4"
+    assert [request["prompt"] for request in server.requests] == ["a", "ac", "ac0d", "ac0e", "a", "ac", "ac3d"]
+
+
 def test_tokens_there_are_none(openai: Make) -> None:
     @sg.function
     def program(s: sg.ProgramState) -> None:
@@ -177,7 +226,8 @@ def test_tokens_there_are_none(openai: Make) -> None:
 
     with pytest.raises(sg.BackendCapabilityError, match="tokens is not something the OpenAI backend"):
         program.run(backend=openai(is_chat_model=False))
-    assert complete.cache(backend=openai(is_chat_model=False)) == 0
+    with pytest.raises(sg.BackendCapabilityError, match="cache is not something"):
+        complete.cache(backend=openai(is_chat_model=False))
 
 
 def test_a_batch_keeps_to_its_concurrency(server: Any, reply: Any, openai: Make) -> None:

@@ -126,7 +126,7 @@ def test_a_schema_and_its_answer(server: Any, reply: Any, openai: Make) -> None:
     server.replies = [reply(['{ "n":', "\n  3}"]), reply('{"n": "three"}'), reply('{"n": 3', "length"), reply("{}")]
     backend = openai()
     assert ask.run(sg.gen("x", json_schema=schema), backend=backend)["x"] == '{ "n":\n  3}'
-    sent = {"name": "answer", "strict": True, "schema": schema}
+    sent = {"name": "answer", "strict": False, "schema": schema}
     assert server.request["response_format"] == {"type": "json_schema", "json_schema": sent}
     with pytest.raises(sg.ProgramError, match="breaks its constraint: it does not fit the schema near"):
         ask.run(sg.gen("x", json_schema=schema), backend=backend)
@@ -152,3 +152,37 @@ def test_typed_values(server: Any, reply: Any, openai: Make) -> None:
     assert ask.run(sg.gen("p", type=Literal["a", "b"]), backend=backend)["p"] == "b"
     with pytest.raises(sg.ProgramError, match="max_tokens is too small"):
         ask.run(sg.gen("p", type=Point), backend=backend)
+
+
+def test_models_that_take_no_temperature(server: Any, reply: Any, openai: Make) -> None:
+    server.answer = lambda body: reply('{"answer": "a"}')
+    backend = openai(fixed_sampling=True)
+    ask.run(sg.gen("x") + "", backend=backend)
+    ask.run(sg.select("x", ["a", "b"]), backend=backend)
+    assert not any(request.keys() & {"temperature", "top_p"} for request in server.requests)
+    for options, named in (({"temperature": 0.5}, "temperature=0.5"), ({"top_p": 0.5}, "top_p=0.5")):
+        with pytest.raises(sg.BackendCapabilityError, match=named):
+            ask.run(sg.gen("x", **options), backend=backend)
+
+
+CLOSED = {"type": "object", "properties": {"a": {}}, "required": ["a"], "additionalProperties": False}
+
+
+@pytest.mark.parametrize(
+    ("schema", "is_strict"),
+    [
+        (CLOSED, True),
+        ({**CLOSED, "properties": {"a": {"type": "array", "items": CLOSED}}}, True),
+        ({**CLOSED, "additionalProperties": True}, False),
+        ({**CLOSED, "required": []}, False),
+        ({**CLOSED, "properties": {"a": {"anyOf": [{"type": "null"}, {**CLOSED, "required": []}]}}}, False),
+        ({"type": "array", "items": CLOSED}, False),
+        ({}, False),
+    ],
+)
+def test_schemas_are_strict_where_openai_takes_them_so(
+    server: Any, reply: Any, openai: Make, schema: Any, is_strict: bool
+) -> None:
+    server.replies = [reply("", "length")]
+    ask.run(sg.gen("x", json_schema=schema), backend=openai())
+    assert server.request["response_format"]["json_schema"] == {"name": "answer", "strict": is_strict, "schema": schema}

@@ -27,6 +27,7 @@ def test_a_select_in_a_chat_is_held_to_the_choices_and_says_so(server: Any, repl
     schema = server.request["response_format"]["json_schema"]["schema"]
     assert schema["properties"] == {"answer": {"type": "string", "enum": ["billing", "sales"]}}
     assert server.request["temperature"] == 0
+    assert "logprobs" not in server.request
     meta = state.get_meta_info("team")
     assert (meta["choices_method"], meta["index"]) == ("constrained_greedy", 1)
     assert "scores" not in meta
@@ -99,3 +100,47 @@ def test_a_select_before_any_text(openai: Make) -> None:
 
     with pytest.raises(sg.ProgramError, match="needs some text before it"):
         program.run(backend=openai(is_chat_model=False, echo=True))
+
+
+@pytest.mark.parametrize("extra", ["sglang", "vllm"])
+def test_a_completion_held_to_choices_has_room_for_the_longest(
+    server: Any, reply: Any, openai: Make, extra: str
+) -> None:
+    server.replies = [reply("a" * 40)]
+    select = sg.select("x", ["b", "a" * 40], choices_method=sg.constrained_greedy)
+    assert complete.run(select, backend=openai(is_chat_model=False, extra=extra))["x"] == "a" * 40
+    assert server.request["max_tokens"] == 41
+
+
+@pytest.mark.parametrize(
+    ("extra", "field", "value"),
+    [("sglang", "regex", "(a|b\\.)"), ("vllm", "structured_outputs", {"choice": ["a", "b."]})],
+)
+def test_a_chat_held_to_choices_by_the_servers_own_means(
+    server: Any, reply: Any, openai: Make, extra: str, field: str, value: Any
+) -> None:
+    server.replies = [reply(["b", "."])]
+    state = ask.run(sg.select("x", ["a", "b."]), backend=openai(extra=extra))
+    assert (state["x"], state.get_meta_info("x")["choices_method"]) == ("b.", "constrained_greedy")
+    assert server.request[field] == value
+    assert "response_format" not in server.request
+
+
+def test_a_drawn_select_by_echoed_log_probabilities(server: Any, reply: Any, openai: Make) -> None:
+    tokens = ["Once upon"]
+    choices = [echo(0, [*tokens, " a"], [None, -30.0]), echo(1, [*tokens, " b"], [None, -0.1])]
+    server.replies = [reply(whole={"id": "x", "object": "c", "created": 0, "model": "m", "choices": choices})]
+    select = sg.select("x", [" a", " b"], temperature=1.0, seed=1, choices_method=sg.joint_likelihood)
+    assert complete.run(select, backend=openai(is_chat_model=False, echo=True))["x"] == " b"
+
+
+def test_echoes_that_write_the_prompt_anew_or_go_on_behind_the_choice(server: Any, reply: Any, openai: Make) -> None:
+    choices = [
+        echo(0, ["bytes:\\xf0", "\ufffd", " a", " b"], [None, -30.0, -1.0, -2.0]),
+        echo(1, ["bytes:\\xf0", "\ufffd", " a", " c", "!"], [None, -30.0, -1.0, -9.0, -40.0]),
+    ]
+    server.replies = [reply(whole={"id": "x", "object": "c", "created": 0, "model": "m", "choices": choices})]
+    state = complete.run(sg.select("x", [" a b", " a c"]), backend=openai(is_chat_model=False, echo=True))
+    assert state["x"] == " a b"
+    assert state.get_meta_info("x")["token_logprobs"] == [[-1.0, -2.0], [-1.0, -9.0]]
+    assert state.get_meta_info("x")["scores"] == [-1.5, -5.0]
