@@ -36,6 +36,7 @@ def make(tmp_path: Path) -> Iterator[Make]:
 @sg.function
 def everything(s: sg.ProgramState, word: str) -> Any:
     s += sg.user(f"Hello {word} é") + sg.assistant(sg.gen("a", 6, stop="zz") + sg.select("b", ["x", "yy", "x y"]))
+    s += sg.select("g", ["up", "down"], choices_method=sg.unconditional_likelihood_normalized, priority=2)
     forks = s.fork(3)
     forks += lambda i: f"{i}: " + sg.gen("c", 4, regex="[0-9]+")
     forks.join()
@@ -44,7 +45,7 @@ def everything(s: sg.ProgramState, word: str) -> Any:
     s["d"]
     s.rollback(point)
     s += sg.gen("e", 3, return_logprob=True, top_logprobs_num=2) + sg.gen("f", 4, n=2, seed=5, temperature=1.5)
-    return [s[name] for name in "abcef"], s.text()
+    return [s[name] for name in "abcefg"], s.text()
 
 
 def test_a_second_run_is_the_same_and_computes_nothing(tiny_engine: Engine, make: Make) -> None:

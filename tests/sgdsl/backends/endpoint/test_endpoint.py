@@ -42,6 +42,7 @@ def sums(rows: Sequence[Sequence[float]]) -> list[float]:
 
 
 CUSTOM = ChoicesMethod("my_own", sums)
+LEAST = ChoicesMethod("least", lambda rows: [-one for one in sums(rows)], needs="unconditional")
 
 
 @sg.function
@@ -51,6 +52,8 @@ def everything(s: sg.ProgramState, word: str) -> Any:
     s += sg.select("c", ["one", "two"], choices_method=sg.greedy_token_selection) + sg.select(
         "d", ["red", "blue"], temperature=2.0, seed=7, choices_method=CUSTOM
     )
+    s += sg.select("j", ["up", "down"], choices_method=sg.unconditional_likelihood_normalized, priority=2)
+    s += sg.select("k", ["in", "out"], choices_method=LEAST)
     forks = s.fork(3)
     forks += lambda i: f"{i}: " + sg.gen("e", 4, regex="[0-9]+")
     forks.join()
@@ -62,7 +65,7 @@ def everything(s: sg.ProgramState, word: str) -> Any:
     assert s.text() == before
     s += sg.gen("g", 3, return_logprob=True, top_logprobs_num=2, logprob_start_len=3, return_text_in_logprobs=True)
     s += sg.gen("h", type=Literal[1, 22]) + sg.gen("i", 3, n=2, seed=5, temperature=1.5)
-    return [s[name] for name in "abcdeghi"], s.tokens(), s.text()
+    return [s[name] for name in "abcdeghijk"], s.tokens(), s.text()
 
 
 def test_a_program_is_the_same_here_and_there(tiny_engine: Engine, endpoint: sg.RuntimeEndpoint) -> None:
