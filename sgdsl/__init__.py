@@ -80,6 +80,7 @@ if TYPE_CHECKING:
     from sgdsl.backends.endpoint import RuntimeEndpoint
     from sgdsl.backends.litellm import LiteLLM
     from sgdsl.backends.openai import OpenAI
+    from sgdsl.backends.router import Router
 
 _LAZY: Mapping[str, str] = MappingProxyType(
     {
@@ -88,6 +89,7 @@ _LAZY: Mapping[str, str] = MappingProxyType(
         "Engine": "runtime.engine",
         "LiteLLM": "sgdsl.backends.litellm",
         "OpenAI": "sgdsl.backends.openai",
+        "Router": "sgdsl.backends.router",
         "RuntimeEndpoint": "sgdsl.backends.endpoint",
     }
 )
@@ -120,6 +122,7 @@ __all__ = [
     "ProgramStateGroup",
     "ProgramTimeout",
     "Recorder",
+    "Router",
     "Runtime",
     "RuntimeEndpoint",
     "SgdslError",
