@@ -29,6 +29,7 @@ class RoutedCall:
         program: its name.
         prompt_chars: characters of text before it; what was written meanwhile by a model counts once it is there.
         num_images: pictures before it.
+        is_begun: whether there is text in front of it in the chat message that is open.
         constraint: name of the spec class a gen is held to.
         max_tokens: what a gen may write at most.
         options: what a gen asks for besides, under the language's names.
@@ -41,6 +42,7 @@ class RoutedCall:
     program: str = ""
     prompt_chars: int = 0
     num_images: int = 0
+    is_begun: bool = False
     constraint: str | None = None
     max_tokens: int | None = None
     options: frozenset[str] = frozenset()
@@ -86,6 +88,8 @@ def can_do(backend: Backend, call: RoutedCall) -> bool:
     if call.num_images and not able.images:
         return False
     if call.priority and not able.priority:
+        return False
+    if call.kind in ("gen", "select") and able.roles and call.is_begun and not able.prefill:
         return False
     if call.kind == "gen":
         return (call.constraint is None or call.constraint in able.constraints) and (call.options <= able.gen_options)

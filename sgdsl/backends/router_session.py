@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +13,8 @@ from runtime.errors import InvalidParameter, RequestCancelled
 from runtime.handle import Chunk, Generation, Handle, Scores
 from sgdsl.backends.base import Backend, BackendSession, Choose
 from sgdsl.backends.routed_call import RoutedCall, options_of
+from sgdsl.backends.routed_history import Mark, Piece, Step, pipe
 from sgdsl.backends.telling import Telling
-from sgdsl.chat import Conversation
 from sgdsl.errors import BackendCapabilityError
 
 if TYPE_CHECKING:
@@ -23,61 +23,6 @@ if TYPE_CHECKING:
     from sgdsl.backends.router import Router
 
 __all__ = ["RouterSession"]
-
-
-@dataclass(frozen=True, slots=True)
-class _Piece:
-    """A part of what the session holds: what it was told, or what a call on a backend wrote.
-
-    Attributes:
-        what, value: the method that tells it, and with what.
-        written: of a gen or select, its result to be; `choices` are a select's.
-        backend: where token ids come from.
-    """
-
-    what: str
-    value: Any = None
-    written: Handle[Any] | None = None
-    choices: tuple[str, ...] = ()
-    backend: Backend | None = None
-
-    def text(self) -> str:
-        """As text, once it is there."""
-        if self.written is not None:
-            result = self.written.result()
-            return self.choices[result.index] if self.choices else str(result.text)
-        if isinstance(self.value, str):
-            return self.value
-        if self.backend is None:
-            raise BackendCapabilityError("moving token ids to another backend", "router")
-        return "".join(map(self.backend.token_text, self.value))
-
-
-@dataclass(eq=False, slots=True)
-class _Mark:
-    """A point to return to: on which session of a backend it is, and how much of the history stands before it."""
-
-    count: Handle[int]
-    telling: Telling | None
-    length: int
-    conversation: Conversation | None
-
-
-@dataclass(eq=False, slots=True)
-class _Step:
-    """Something to do after what waits because the session is about to move.
-
-    Attributes:
-        call, handle: of a call on a backend, what it is and who waits for it.
-        before: what the session holds before it.
-        always: done also where the session has failed.
-    """
-
-    run: Callable[[], Handle[Any] | None]
-    call: RoutedCall | None = None
-    handle: Handle[Any] | None = None
-    before: tuple[_Piece, ...] = ()
-    always: bool = False
 
 
 class RouterSession:
@@ -91,10 +36,10 @@ class RouterSession:
     def __init__(self, router: Router, namespace: str, program: str) -> None:
         self._router = router
         self._place = (namespace, program)
-        self._history: list[_Piece] = []
-        self._marks: list[_Mark] = []
+        self._history: list[Piece] = []
+        self._marks: list[Mark] = []
         self._telling: Telling | None = None
-        self._steps: deque[_Step] = deque()
+        self._steps: deque[Step] = deque()
         self._label: str | None = None
         self._error: BaseException | None = None
         self._started, self._pumping, self._is_known = True, False, True
@@ -146,7 +91,7 @@ class RouterSession:
         )  # fmt: skip
         name = self._label
         ask = {"top_logprobs": top_logprobs, "logprob_start": logprob_start}
-        return self._submit(call, lambda: self._named(name).generate(params, **ask), _Piece("append"))
+        return self._submit(call, lambda: self._named(name).generate(params, **ask), Piece("append"))
 
     def score(
         self, choices: Sequence[str], choose: Choose, *, unconditional: bool = False, priority: int = 0
@@ -161,7 +106,7 @@ class RouterSession:
         asked: dict[str, Any] = {"unconditional": True} if unconditional else {}
         asked |= {"priority": priority} if priority else {}
         run = lambda: self._named(name).score(choices, choose, **asked)  # noqa: E731
-        return self._submit(call, run, _Piece("append", choices=tuple(choices)))
+        return self._submit(call, run, Piece("append", choices=tuple(choices)))
 
     def fork(self, n: int) -> list[BackendSession]:
         """Sessions that begin with everything this one holds; before it has a backend, each chooses for itself.
@@ -175,7 +120,7 @@ class RouterSession:
         with self._lock:
             for child in children:
                 child._history, child._started, child._is_known = list(self._history), False, self._is_known
-            self._then(_Step(partial(self._begin, children), always=True))
+            self._then(Step(partial(self._begin, children), always=True))
         return list(children)
 
     def tokens(self) -> Handle[list[tuple[int, str]]]:
@@ -185,7 +130,7 @@ class RouterSession:
     def mark(self) -> Handle[int]:
         """Number of tokens here, on the backend where the session is."""
         with self._lock:
-            mark = _Mark(Handle(), None, len(self._history), None)
+            mark = Mark(Handle(), None, len(self._history), None)
 
             def place() -> Handle[int]:
                 session = self._told()
@@ -201,17 +146,17 @@ class RouterSession:
     def truncate(self, num_tokens: int) -> None:
         """Back to that many tokens: those of a mark, where the session has moved since or is to move later."""
         with self._lock:
-            found = [mark for mark in self._marks if mark.count.done() and _count(mark) == num_tokens]
+            found = [mark for mark in self._marks if mark.value() == num_tokens]
             if len({id(mark.telling) for mark in found}) > 1:
                 raise BackendCapabilityError("a rollback", "router", "two of its backends have a mark of this number")
             if not found:
                 self._is_known = False
-                self._then(_Step(lambda: self._told().truncate(num_tokens)))
+                self._then(Step(lambda: self._told().truncate(num_tokens)))
                 return
             mark = found[-1]
             del self._history[mark.length :]
             self._marks = [one for one in self._marks if one.length <= mark.length]
-            self._then(_Step(partial(self._return_to, mark, num_tokens, tuple(self._history))))
+            self._then(Step(partial(self._return_to, mark, num_tokens, tuple(self._history))))
 
     def flush(self) -> None:
         """Hands over what was recorded."""
@@ -229,24 +174,27 @@ class RouterSession:
         """Gives up the session when everything before has ended."""
         self._router.open_sessions.discard(self)
         with self._lock:
-            self._then(_Step(self._shut, always=True))
+            self._then(Step(self._shut, always=True))
 
     # choosing and moving
 
     def _call(self, kind: Any, **features: Any) -> RoutedCall:
-        known = [piece for piece in self._history if piece.written is None or piece.written.done()]
         return RoutedCall(
             kind=kind, program=self._place[1], num_open=len(self._router.open_sessions),
-            prompt_chars=sum(_num_chars(piece) for piece in known),
+            prompt_chars=sum(piece.num_chars() for piece in self._history), is_begun=self._is_begun(),
             num_images=sum(piece.what == "append_image" for piece in self._history), **features,
         )  # fmt: skip
+
+    def _is_begun(self) -> bool:
+        """Whether there is something in the chat message that is open."""
+        return bool(self._history) and self._history[-1].what in ("append", "append_image")
 
     def _tell(self, what: str, value: Any) -> None:
         with self._lock:
             backend = None if self._telling is None else self._telling.backend
-            self._history.append(_Piece(what, value, backend=backend))
+            self._history.append(Piece(what, value, backend=backend))
             if self._telling is not None or self._steps or not self._started:
-                self._then(_Step(lambda: self._tell_now(what, value)))
+                self._then(Step(lambda: self._tell_now(what, value)))
 
     def _tell_now(self, what: str, value: Any) -> None:
         if self._telling is not None:
@@ -258,9 +206,9 @@ class RouterSession:
                 self._telling.tell(what, value)
 
         with self._lock:
-            self._then(_Step(run))
+            self._then(Step(run))
 
-    def _submit(self, call: RoutedCall, run: Callable[[], Handle[Any]], piece: _Piece | None) -> Handle[Any]:
+    def _submit(self, call: RoutedCall, run: Callable[[], Handle[Any]], piece: Piece | None) -> Handle[Any]:
         with self._lock:
             if self._error is not None:
                 made: Handle[Any] = Handle()
@@ -271,7 +219,7 @@ class RouterSession:
             else:
                 self._router.pick(call, None)  # raises here and now where nobody can do it
                 made = Handle(_flush=self.flush)
-                self._then(_Step(run, call, made, tuple(self._history)))
+                self._then(Step(run, call, made, tuple(self._history)))
             if piece is not None:
                 self._history.append(replace(piece, written=made))
             return made
@@ -284,7 +232,7 @@ class RouterSession:
             self._place_at(chosen, self._history, moved=False)
         return now is None or chosen is now
 
-    def _place_at(self, backend: Backend, history: Sequence[_Piece], *, moved: bool) -> None:
+    def _place_at(self, backend: Backend, history: Sequence[Piece], *, moved: bool) -> None:
         namespace, program = self._place
         old = self._telling
         writes_edges = self._router.takes_roles and not backend.capabilities.roles
@@ -297,7 +245,7 @@ class RouterSession:
         if old is not None:
             old.session.close()
 
-    def _then(self, step: _Step) -> None:
+    def _then(self, step: Step) -> None:
         """Does a step after those that wait: at once where none does."""
         self._steps.append(step)
         if not self._pumping:
@@ -315,7 +263,7 @@ class RouterSession:
                 self._fail(error)
             self._pumping = False
 
-    def _do(self, step: _Step) -> bool:
+    def _do(self, step: Step) -> bool:
         """Does the first step; False where it has to wait."""
         now = None if self._telling is None else self._telling.backend
         if step.call is not None and self._error is None:
@@ -335,7 +283,7 @@ class RouterSession:
         self._steps.popleft()
         made = step.run()
         if step.handle is not None and made is not None:
-            _pipe(made, step.handle)
+            pipe(made, step.handle)
             self.flush()
         return True
 
@@ -388,7 +336,7 @@ class RouterSession:
             self._fail(error)
         self._pump()
 
-    def _return_to(self, mark: _Mark, num_tokens: int, history: tuple[_Piece, ...]) -> None:
+    def _return_to(self, mark: Mark, num_tokens: int, history: tuple[Piece, ...]) -> None:
         telling = self._telling
         if telling is None:
             return
@@ -402,30 +350,3 @@ class RouterSession:
     def _shut(self) -> None:
         if self._telling is not None:
             self._telling.session.close()
-
-
-def _num_chars(piece: _Piece) -> int:
-    if piece.what != "append":
-        return 0
-    if piece.written is not None:
-        return 0 if piece.written.error() is not None else len(piece.text())
-    return len(piece.value)
-
-
-def _count(mark: _Mark) -> int | None:
-    return None if mark.count.error() is not None else mark.count.result()
-
-
-def _pipe(made: Handle[Any], handle: Handle[Any]) -> None:
-    """What comes of one handle comes of the other."""
-
-    def arrived(chunk: Chunk | None) -> None:
-        error = made.error()
-        if chunk is not None:
-            handle.push(chunk)
-        elif error is not None:
-            handle.fail(error)
-        else:
-            handle.finish(made.result())
-
-    made.subscribe(arrived)
