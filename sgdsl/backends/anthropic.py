@@ -79,6 +79,7 @@ class Anthropic:
         )  # fmt: skip
         self._adapter = TextAdapter(self.name, text_model, concurrency=concurrency)
         self.model = model
+        self.base_url = str(getattr(made, "base_url", ""))
         self.chat_template = chat_template_of(chat_template)
         self.capabilities = Capabilities(
             constraints=frozenset(("JsonSchema", "Choice") if structured else ()), gen_options=_GEN_OPTIONS,

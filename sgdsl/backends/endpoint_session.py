@@ -120,7 +120,9 @@ class EndpointSession:
             session.flush()
             numbers.append(session._number)
         call = self._call(wire.Counted, _num_tokens)
-        return self._ask(call, wire.Concat(call.number, tuple(numbers)))
+        handle = self._ask(call, wire.Concat(call.number, tuple(numbers)))
+        self.flush()  # before anything that the forks are told from now on
+        return handle
 
     def tokens(self) -> Handle[list[tuple[int, str]]]:
         """Token ids with their origin."""

@@ -97,6 +97,7 @@ class OpenAI:
         text_model = _text_model(made, dialect, more)
         self._adapter = TextAdapter(self.name, text_model, concurrency=concurrency)
         self.model = model
+        self.base_url = str(made.base_url)
         self.chat_template = chat_template_of(chat_template)
         self.capabilities = Capabilities(
             constraints=dialect.constraints(), gen_options=dialect.gen_options(), tokens=False, images=is_chat,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import weakref
 from collections import Counter
@@ -10,6 +11,7 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any, cast
 
 from sgdsl.backends.base import Backend, BackendSession, Capabilities
+from sgdsl.backends.fingerprint import fingerprint_of
 from sgdsl.backends.routed_call import RoutedCall, can_do
 from sgdsl.backends.router_session import RouterSession
 from sgdsl.backends.worker import Worker
@@ -67,6 +69,11 @@ class Router:
         self._lock = threading.Lock()
         if not self.takes_roles and len({_source(backend.chat_template) for backend in self.backends}) > 1:
             raise InvalidArgument("backends: their chat templates differ, and the text of messages is one for all")
+
+    @property
+    def fingerprint(self) -> str:
+        """Those of its backends together: any of them may answer."""
+        return json.dumps([fingerprint_of(backend) for backend in self.backends])
 
     @property
     def takes_roles(self) -> bool:

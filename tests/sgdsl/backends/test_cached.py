@@ -225,6 +225,36 @@ def test_a_closed_cache_lets_everything_through(make: Make) -> None:
         session.close()
 
 
+def test_a_backend_of_messages_is_asked_once(openai: Callable[..., sg.OpenAI], server: Any, make: Make) -> None:
+    cached = make(openai())
+
+    @sg.function
+    def program(s: sg.ProgramState, more: bool) -> Any:
+        s += sg.user("Hello") + sg.assistant(sg.gen("a", temperature=0))
+        point = s.checkpoint()
+        s += sg.user("Again") + sg.assistant(sg.gen("b", temperature=0))
+        s["b"]
+        s.rollback(point)
+        if more:
+            s += sg.user("More") + sg.assistant(sg.gen("c", temperature=0))
+        return s.messages()
+
+    first = program.run(False, backend=cached).ret_value
+    assert len(server.requests) == 2
+    assert program.run(False, backend=cached).ret_value == first
+    assert len(server.requests) == 2
+    assert program.run(True, backend=cached).ret_value[-1] == {"role": "assistant", "content": "fine"}
+    assert [message["content"] for message in server.requests[-1]["messages"]] == ["Hello", "fine", "More"]
+
+
+def test_a_router_s_sessions_can_be_kept(make: Make) -> None:
+    mock = sg.Mock({"x": "1"})
+    cached = make(sg.Router([mock]))
+    program = sg.function(lambda s: s.__iadd__("p" + sg.gen("x", temperature=0)))
+    assert [program.run(backend=cached)["x"] for _ in range(2)] == ["1", "1"]
+    assert len(mock.calls) == 1
+
+
 def test_a_session_nobody_holds_is_given_up(tiny_engine: Engine, make: Make, settles: Any, is_idle: Any) -> None:
     cached = make(tiny_engine)
     session = cached.open()

@@ -106,7 +106,7 @@ def test_a_server_that_gives_no_sign_of_life_is_dead(serve: Serve, connect: Conn
 
 
 def test_a_slow_server_is_waited_for(serve: Serve, connect: Connect) -> None:
-    endpoint = connect(serve(sg.Mock(["late"]), delay=0.5), heartbeat=0.1)
+    endpoint = connect(serve(sg.Mock(["late"]), delay=1.0), heartbeat=0.6)
     session = endpoint.open()
     with pytest.raises(TimeoutError):
         session.generate(GREEDY).result(0.05)
