@@ -39,6 +39,7 @@ class RouterSession:
         self._history: list[Piece] = []
         self._marks: list[Mark] = []
         self._telling: Telling | None = None
+        self._wishes: dict[str, tuple[Any, str]] = {}
         self._steps: deque[Step] = deque()
         self._label: str | None = None
         self._error: BaseException | None = None
@@ -69,12 +70,12 @@ class RouterSession:
         self._tell("end_role", role)
 
     def hint(self, hint: Hint) -> None:
-        """What is known at this point of the script; lost where the session has no backend yet, or one without use."""
-        self._pass_on("hint", hint, "hints")
+        """What is known at this point of the script, for a backend that can use it."""
+        self._wish("hint", hint, "hints")
 
     def speculate(self, num_tokens: int) -> None:
-        """Passed on to a backend that speculates."""
-        self._pass_on("speculate", num_tokens, "speculation")
+        """From here on, calls write at least so many tokens, on a backend that speculates."""
+        self._wish("speculate", num_tokens, "speculation")
 
     def generate(
         self, params: SamplingParams, *, top_logprobs: int | None = None, logprob_start: int | None = None
@@ -200,13 +201,21 @@ class RouterSession:
         if self._telling is not None:
             self._telling.tell(what, value)
 
-    def _pass_on(self, what: str, value: Any, capability: str) -> None:
+    def _wish(self, what: str, value: Any, capability: str) -> None:
+        """Something that no answer depends on: told where it is of use, and again after a move."""
+
         def run() -> None:
-            if self._telling is not None and getattr(self._telling.backend.capabilities, capability, False):
-                self._telling.tell(what, value)
+            self._wishes[what] = (value, capability)
+            if self._telling is not None:
+                self._tell_wish(self._telling, what)
 
         with self._lock:
             self._then(Step(run))
+
+    def _tell_wish(self, telling: Telling, what: str) -> None:
+        value, capability = self._wishes[what]
+        if getattr(telling.backend.capabilities, capability):
+            telling.tell(what, value)
 
     def _submit(self, call: RoutedCall, run: Callable[[], Handle[Any]], piece: Piece | None) -> Handle[Any]:
         with self._lock:
@@ -240,6 +249,8 @@ class RouterSession:
         for piece in history:
             told = piece.what == "append" and (piece.written is not None or not isinstance(piece.value, str))
             telling.tell(piece.what, piece.text() if told else piece.value)
+        for what in self._wishes:
+            self._tell_wish(telling, what)
         self._telling = telling
         self._router.count(backend, moved=moved)
         if old is not None:
@@ -325,6 +336,7 @@ class RouterSession:
         if self._telling is not None and self._error is None:
             tellings = self._telling.fork(len(children))
         for child, telling in zip(children, tellings, strict=True):
+            child._wishes = dict(self._wishes)
             child._start(telling, self._error)
 
     def _start(self, telling: Telling | None, error: BaseException | None) -> None:

@@ -273,7 +273,13 @@ def test_what_an_engine_is_told_by(tiny_engine: Engine, make: Make) -> None:
 
 @pytest.mark.parametrize(
     ("settings", "message"),
-    [({"mode": "some"}, "mode='some'"), ({"max_bytes": 0}, "max_bytes=0"), ({"path": ""}, "path=''")],
+    [
+        ({"mode": "some"}, "mode='some'"),
+        ({"max_bytes": 0}, "max_bytes=0"),
+        ({"path": ""}, "path=''"),
+        ({"path": "."}, "path='.'"),
+        ({"path": "."}, "path='.'"),
+    ],
 )
 def test_arguments_are_checked(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(sg.InvalidArgument, match=message):

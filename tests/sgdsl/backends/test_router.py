@@ -11,6 +11,7 @@ import sgdsl as sg
 from grammars.spec import Regex
 from runtime.engine import Engine
 from runtime.errors import RequestCancelled
+from runtime.hint import Hint
 from runtime.sampling.params import SamplingParams
 from sgdsl.backends.base import Capabilities
 from sgdsl.backends.routed_call import RoutedCall
@@ -253,6 +254,29 @@ def test_messages_are_written_in_each_backend_s_own_way(openai: OpenAI, server: 
         {"role": "user", "content": "A number?"},
     ]
     assert local.calls[0].prompt == CHATML.render(conversation, add_generation_prompt=True)
+
+
+def test_hints_reach_a_backend_that_is_chosen_later() -> None:
+    told: list[tuple[str, Any]] = []
+
+    class Hinted(sg.Mock):
+        def open(self, *, namespace: str = "", program: str = "") -> Any:
+            session: Any = super().open(namespace=namespace, program=program)
+            session.hint = lambda hint: told.append((program, hint))
+            return session
+
+    able = Hinted(["1", "2"])
+    able.capabilities = replace(able.capabilities, hints=True)
+    router = sg.Router([Plain(["0"]), able])
+    session: Any = router.open(program="p")
+    session.append("text")
+    session.hint(Hint(remaining_calls=2))
+    session.generate(GREEDY).result(5)
+    assert told == []
+    session.generate(DIGITS).result(5)
+    session.hint(Hint(remaining_calls=0))
+    session.close()
+    assert told == [("p", Hint(remaining_calls=2)), ("p", Hint(remaining_calls=0))]
 
 
 def test_what_it_can_do_is_what_one_of_them_can() -> None:
