@@ -277,8 +277,7 @@ def test_what_an_engine_is_told_by(tiny_engine: Engine, make: Make) -> None:
         ({"mode": "some"}, "mode='some'"),
         ({"max_bytes": 0}, "max_bytes=0"),
         ({"path": ""}, "path=''"),
-        ({"path": "."}, "path='.'"),
-        ({"path": "."}, "path='.'"),
+        ({"path": "."}, r"path='\.'"),
     ],
 )
 def test_arguments_are_checked(settings: dict[str, Any], message: str) -> None:
