@@ -81,6 +81,7 @@ if TYPE_CHECKING:
     from sgdsl.backends.endpoint import RuntimeEndpoint
     from sgdsl.backends.litellm import LiteLLM
     from sgdsl.backends.openai import OpenAI
+    from sgdsl.backends.router import Router
     from sgdsl.compiled import CompiledProgram
 
 _LAZY: Mapping[str, str] = MappingProxyType(
@@ -91,6 +92,7 @@ _LAZY: Mapping[str, str] = MappingProxyType(
         "Engine": "runtime.engine",
         "LiteLLM": "sgdsl.backends.litellm",
         "OpenAI": "sgdsl.backends.openai",
+        "Router": "sgdsl.backends.router",
         "RuntimeEndpoint": "sgdsl.backends.endpoint",
     }
 )
@@ -125,6 +127,7 @@ __all__ = [
     "ProgramStateGroup",
     "ProgramTimeout",
     "Recorder",
+    "Router",
     "Runtime",
     "RuntimeEndpoint",
     "SgdslError",

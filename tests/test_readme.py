@@ -63,6 +63,15 @@ def test_the_typed_program_runs() -> None:
     assert names["state"]["city"].population == 700000  # type: ignore[index]
 
 
+def test_the_routed_and_cached_program_runs(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for expected in ("small\nlarge\nsmall\n1 2\n", "small\nlarge\nsmall\n3 0\n"):
+        run(block_with("sg.Router("))
+        assert capsys.readouterr().out == expected
+
+
 @pytest.mark.model
 def test_the_engine_block_runs(capsys: pytest.CaptureFixture[str]) -> None:
     run(block_with("sg.Engine("))
@@ -72,7 +81,7 @@ def test_the_engine_block_runs(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_every_block_is_tested() -> None:
-    assert len(BLOCKS) == 4
+    assert len(BLOCKS) == 5
 
 
 def test_the_settings_table_lists_every_setting_with_its_default() -> None:

@@ -117,12 +117,18 @@ class Generate:
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """Scores texts as continuations and goes on with one of them; without `choosing`, with the client's choice."""
+    """Scores texts as continuations and goes on with one of them; without `choosing`, with the client's choice.
+
+    Attributes:
+        unconditional, priority: as `runtime.session.Session.score`.
+    """
 
     call: int
     choices: tuple[str, ...]
     choosing: Choosing | None = None
     name: str | None = None
+    unconditional: bool = False
+    priority: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,7 +249,8 @@ class Hello:
         version: of this protocol; another one ends the connection.
         model: its name. fingerprint: differs where the model, its weights' format or its tokenizer do.
         constraints: names of the spec classes that gens can be held to.
-        score, tokens, labels, concat, hints, tokenizes, compiles_ahead: as `sgdsl.backends.base.Capabilities`.
+        score, unconditional, tokens, priority, labels, concat, hints, tokenizes, compiles_ahead: as
+            `sgdsl.backends.base.Capabilities`.
         concurrency: requests it serves at once.
         context_length: tokens of the longest sequence.
     """
@@ -253,7 +260,9 @@ class Hello:
     fingerprint: str = ""
     constraints: tuple[str, ...] = ()
     score: bool = True
+    unconditional: bool = False
     tokens: bool = True
+    priority: bool = False
     labels: bool = False
     concat: bool = False
     hints: bool = False
@@ -282,7 +291,7 @@ class Generated:
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Log probabilities per choice, for the client to choose by."""
+    """What the client is to choose by: per choice, its tokens' log probabilities, or what `unconditional` leaves."""
 
     call: int
     logprobs: tuple[tuple[float, ...], ...]

@@ -68,7 +68,7 @@ class Cached:
             raise InvalidArgument(f"mode={mode!r} is not allowed: one of {', '.join(get_args(Mode))}")
         if isinstance(max_bytes, bool) or not isinstance(max_bytes, int) or max_bytes < 1:
             raise InvalidArgument(f"max_bytes={max_bytes!r} is not allowed: an integer of at least 1")
-        if not isinstance(path, str | Path) or not str(path):
+        if not isinstance(path, str | Path) or not str(path) or Path(path).expanduser().is_dir():
             raise InvalidArgument(f"path={path!r} is not allowed: the name of a file")
         self.backend = as_backend(backend)
         self.mode = mode

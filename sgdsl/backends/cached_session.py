@@ -328,7 +328,7 @@ class CachedSession:
 
     def _choose(self, handle: Handle[Scores], choices: tuple[str, ...], choose: Choose, found: Scores) -> bool:
         try:
-            index = choose(getattr(found, "basis", found.logprobs))
+            index = choose(found.basis)
             text, tokens = choices[index], found.token_ids[index]
         except Exception as error:
             self._break(handle, error)

@@ -86,7 +86,8 @@ class RuntimeEndpoint:
         self.model = hello.model
         self.fingerprint = hello.fingerprint or f"{self.url} {hello.model}"
         self.capabilities = Capabilities(
-            constraints=frozenset(hello.constraints), score=hello.score, tokens=hello.tokens, labels=hello.labels,
+            constraints=frozenset(hello.constraints), score=hello.score, unconditional=hello.unconditional,
+            tokens=hello.tokens, priority=hello.priority, labels=hello.labels,
             concat=hello.concat, hints=hello.hints, tokenizes=hello.tokenizes, compiles_ahead=hello.compiles_ahead,
             concurrency=hello.concurrency, context_length=hello.context_length,
         )  # fmt: skip

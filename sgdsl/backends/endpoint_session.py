@@ -75,7 +75,9 @@ class EndpointSession:
         op = wire.Generate(call.number, write_params(params), top_logprobs, logprob_start, self._label)
         return self._ask(call, op)
 
-    def score(self, choices: Sequence[str], choose: Choose) -> Handle[Scores]:
+    def score(
+        self, choices: Sequence[str], choose: Choose, *, unconditional: bool = False, priority: int = 0
+    ) -> Handle[Scores]:
         """Scores texts as continuations.
 
         The server chooses where `choose` is a `runtime.choosing.Choosing`; any other function is called here, which
@@ -89,7 +91,8 @@ class EndpointSession:
         known = choose if isinstance(choose, Choosing) else None
         call = self._call(wire.Scored, _result)
         call.choose = None if known is not None else choose
-        return self._ask(call, wire.Score(call.number, tuple(choices), known, self._label))
+        op = wire.Score(call.number, tuple(choices), known, self._label, unconditional, priority)
+        return self._ask(call, op)
 
     def fork(self, n: int) -> list[BackendSession]:
         """Sessions that begin with everything this one holds at this point of the script.
@@ -117,7 +120,9 @@ class EndpointSession:
             session.flush()
             numbers.append(session._number)
         call = self._call(wire.Counted, _num_tokens)
-        return self._ask(call, wire.Concat(call.number, tuple(numbers)))
+        handle = self._ask(call, wire.Concat(call.number, tuple(numbers)))
+        self.flush()  # before anything that the forks are told from now on
+        return handle
 
     def tokens(self) -> Handle[list[tuple[int, str]]]:
         """Token ids with their origin."""

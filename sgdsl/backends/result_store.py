@@ -44,6 +44,8 @@ class ResultStore:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             self._open()
+        except sqlite3.OperationalError as error:  # locked, or not to be written: the file is not to blame
+            _log.warning("%s cannot be used as a cache (%s): nothing is kept", path, error)
         except sqlite3.Error as error:
             self._start_afresh(error)
 

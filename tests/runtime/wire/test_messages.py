@@ -17,7 +17,7 @@ OPS: tuple[wire.Op, ...] = (
     wire.Append("text é"),
     wire.Append((1, 2)),
     wire.Generate(1, {"temperature": 0.5, "stop": ["a"]}, 2, 0, "name"),
-    wire.Score(2, ("a", "b"), Choosing("joint_likelihood", 0.5, 3), "name"),
+    wire.Score(2, ("a", "b"), Choosing("joint_likelihood", 0.5, 3), "name", True, 2),
     wire.Fork((7, 8)),
     wire.Concat(3, (7, 8)),
     wire.Tokens(4),

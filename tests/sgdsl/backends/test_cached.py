@@ -36,6 +36,7 @@ def make(tmp_path: Path) -> Iterator[Make]:
 @sg.function
 def everything(s: sg.ProgramState, word: str) -> Any:
     s += sg.user(f"Hello {word} é") + sg.assistant(sg.gen("a", 6, stop="zz") + sg.select("b", ["x", "yy", "x y"]))
+    s += sg.select("g", ["up", "down"], choices_method=sg.unconditional_likelihood_normalized, priority=2)
     forks = s.fork(3)
     forks += lambda i: f"{i}: " + sg.gen("c", 4, regex="[0-9]+")
     forks.join()
@@ -44,7 +45,7 @@ def everything(s: sg.ProgramState, word: str) -> Any:
     s["d"]
     s.rollback(point)
     s += sg.gen("e", 3, return_logprob=True, top_logprobs_num=2) + sg.gen("f", 4, n=2, seed=5, temperature=1.5)
-    return [s[name] for name in "abcef"], s.text()
+    return [s[name] for name in "abcefg"], s.text()
 
 
 def test_a_second_run_is_the_same_and_computes_nothing(tiny_engine: Engine, make: Make) -> None:
@@ -224,6 +225,36 @@ def test_a_closed_cache_lets_everything_through(make: Make) -> None:
         session.close()
 
 
+def test_a_backend_of_messages_is_asked_once(openai: Callable[..., sg.OpenAI], server: Any, make: Make) -> None:
+    cached = make(openai())
+
+    @sg.function
+    def program(s: sg.ProgramState, more: bool) -> Any:
+        s += sg.user("Hello") + sg.assistant(sg.gen("a", temperature=0))
+        point = s.checkpoint()
+        s += sg.user("Again") + sg.assistant(sg.gen("b", temperature=0))
+        s["b"]
+        s.rollback(point)
+        if more:
+            s += sg.user("More") + sg.assistant(sg.gen("c", temperature=0))
+        return s.messages()
+
+    first = program.run(False, backend=cached).ret_value
+    assert len(server.requests) == 2
+    assert program.run(False, backend=cached).ret_value == first
+    assert len(server.requests) == 2
+    assert program.run(True, backend=cached).ret_value[-1] == {"role": "assistant", "content": "fine"}
+    assert [message["content"] for message in server.requests[-1]["messages"]] == ["Hello", "fine", "More"]
+
+
+def test_a_router_s_sessions_can_be_kept(make: Make) -> None:
+    mock = sg.Mock({"x": "1"})
+    cached = make(sg.Router([mock]))
+    program = sg.function(lambda s: s.__iadd__("p" + sg.gen("x", temperature=0)))
+    assert [program.run(backend=cached)["x"] for _ in range(2)] == ["1", "1"]
+    assert len(mock.calls) == 1
+
+
 def test_a_session_nobody_holds_is_given_up(tiny_engine: Engine, make: Make, settles: Any, is_idle: Any) -> None:
     cached = make(tiny_engine)
     session = cached.open()
@@ -242,7 +273,12 @@ def test_what_an_engine_is_told_by(tiny_engine: Engine, make: Make) -> None:
 
 @pytest.mark.parametrize(
     ("settings", "message"),
-    [({"mode": "some"}, "mode='some'"), ({"max_bytes": 0}, "max_bytes=0"), ({"path": ""}, "path=''")],
+    [
+        ({"mode": "some"}, "mode='some'"),
+        ({"max_bytes": 0}, "max_bytes=0"),
+        ({"path": ""}, "path=''"),
+        ({"path": "."}, r"path='\.'"),
+    ],
 )
 def test_arguments_are_checked(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(sg.InvalidArgument, match=message):

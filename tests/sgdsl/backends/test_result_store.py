@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import logging
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
@@ -109,15 +108,25 @@ def test_a_value_that_was_changed_is_not_believed(make: Make, path: Path, caplog
     assert store.get(b"a") == "again"
 
 
-def test_where_nothing_can_be_written_nothing_is_kept(make: Make, path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.WARNING)
-    path.parent.mkdir()
-    path.mkdir()
-    path.with_name("cache.db.damaged").write_text("in the way")
+def test_a_file_that_cannot_be_used_stays_as_it_is(make: Make, path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path.mkdir(parents=True)
     store = make()
     store.put(b"a", 1)
     assert store.get(b"a") is None
     assert "nothing is kept" in caplog.text
+    assert path.is_dir()
+
+
+def test_where_no_new_file_can_be_begun_nothing_is_kept(
+    make: Make, path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path.parent.mkdir()
+    path.write_bytes(b"not a database" * 100)
+    path.with_name("cache.db.damaged").mkdir()
+    store = make()
+    store.put(b"a", 1)
+    assert store.get(b"a") is None
+    assert "no cache can be begun" in caplog.text
 
 
 def test_threads_and_stores_share_a_file(make: Make) -> None:

@@ -102,15 +102,22 @@ class Served:
     def score(self, op: wire.Score) -> None:
         self.label(op.name)
         if op.choosing is not None:
-            handle = self.session.score(op.choices, op.choosing)
+            handle = self.scored(self.session, op, op.choosing)
             self.follow(handle, op.call, lambda result: wire.Scored(op.call, result))
             return
         (probe,) = self.session.fork(1)
-        handle = probe.score(op.choices, lambda rows: 0)
+        handle = self.scored(probe, op, lambda rows: 0)
         probe.close()
         self.undecided = op
         self.peer.undecided[op.call] = self
-        self.follow(handle, op.call, lambda result: wire.Rows(op.call, result.logprobs))
+        self.follow(handle, op.call, lambda result: wire.Rows(op.call, result.basis))
+
+    @staticmethod
+    def scored(session: Any, op: wire.Score, choose: Callable[[Any], int]) -> Handle[Any]:
+        handle: Handle[Any] = session.score(
+            op.choices, choose, unconditional=op.unconditional, priority=op.priority
+        )  # fmt: skip
+        return handle
 
     def decide(self, index: int | None) -> None:
         op, self.undecided = self.undecided, None
@@ -119,7 +126,7 @@ class Served:
         if index is None:
             self.fail(op, RequestCancelled("the client could not choose"))
         else:
-            handle = self.session.score(op.choices, lambda rows: index)
+            handle = self.scored(self.session, op, lambda rows: index)
             self.follow(handle, op.call, lambda result: wire.Scored(op.call, result))
         self.advance()
 
@@ -281,8 +288,8 @@ class EndpointServer:
             template = wire.Template(self.source.chat_template.source, self.source.engine.tokenizer.token_names)
         return wire.Hello(
             model="tiny", constraints=tuple(sorted(able.constraints)), labels=able.labels, concat=able.concat,
-            hints=True, tokenizes=able.tokenizes, compiles_ahead=able.compiles_ahead,
-            context_length=able.context_length, chat_template=template,
+            hints=True, unconditional=able.unconditional, priority=able.priority, tokenizes=able.tokenizes,
+            compiles_ahead=able.compiles_ahead, context_length=able.context_length, chat_template=template,
         )  # fmt: skip
 
     def start(self) -> EndpointServer:

@@ -5,6 +5,7 @@ import gc
 import json
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 import pytest
@@ -14,6 +15,7 @@ from runtime.engine import Engine
 from runtime.errors import ContextLengthExceeded, InvalidParameter, RequestCancelled
 from runtime.hint import Hint
 from runtime.sampling.params import SamplingParams
+from sgdsl.backends.mock_session import MockSession
 from sgdsl.choices import ChoicesMethod
 
 Serve = Callable[..., Any]
@@ -42,6 +44,7 @@ def sums(rows: Sequence[Sequence[float]]) -> list[float]:
 
 
 CUSTOM = ChoicesMethod("my_own", sums)
+LEAST = ChoicesMethod("least", lambda rows: [-one for one in sums(rows)], needs="unconditional")
 
 
 @sg.function
@@ -51,6 +54,8 @@ def everything(s: sg.ProgramState, word: str) -> Any:
     s += sg.select("c", ["one", "two"], choices_method=sg.greedy_token_selection) + sg.select(
         "d", ["red", "blue"], temperature=2.0, seed=7, choices_method=CUSTOM
     )
+    s += sg.select("j", ["up", "down"], choices_method=sg.unconditional_likelihood_normalized, priority=2)
+    s += sg.select("k", ["in", "out"], choices_method=LEAST)
     forks = s.fork(3)
     forks += lambda i: f"{i}: " + sg.gen("e", 4, regex="[0-9]+")
     forks.join()
@@ -62,7 +67,7 @@ def everything(s: sg.ProgramState, word: str) -> Any:
     assert s.text() == before
     s += sg.gen("g", 3, return_logprob=True, top_logprobs_num=2, logprob_start_len=3, return_text_in_logprobs=True)
     s += sg.gen("h", type=Literal[1, 22]) + sg.gen("i", 3, n=2, seed=5, temperature=1.5)
-    return [s[name] for name in "abcdeghi"], s.tokens(), s.text()
+    return [s[name] for name in "abcdeghijk"], s.tokens(), s.text()
 
 
 def test_a_program_is_the_same_here_and_there(tiny_engine: Engine, endpoint: sg.RuntimeEndpoint) -> None:
@@ -297,3 +302,30 @@ def test_a_mock_behind_the_server_knows_names(settles: Settles, serve: Serve, co
     assert state.ret_value == ("blue", "infra")
     assert state.text() == program.run(backend=sg.Mock({"colour": "blue", "team": "infra"})).text()
     assert settles(lambda: mock.num_open == 0)
+
+
+def test_forks_are_concatenated_with_what_they_hold_by_then(
+    serve: Serve, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def concat(session: Any, sessions: Sequence[Any]) -> Any:
+        for fork in sessions:
+            session.append([token for token, _ in fork.tokens().result(5)][1:])
+        return session.mark()
+
+    monkeypatch.setattr(MockSession, "concat", concat, raising=False)
+    mock = sg.Mock()
+    mock.capabilities = replace(mock.capabilities, concat=True)
+    endpoint = connect(serve(mock))
+    assert endpoint.capabilities.concat
+    session: Any = endpoint.open()
+    session.append("p")
+    forks = session.fork(2)
+    for text, fork in zip((" one", " two"), forks, strict=True):
+        fork.append(text)
+    count = session.concat(forks)
+    forks[0].append(" more")
+    assert count.result(5) == 3
+    assert session.generate(GREEDY).result(5).text == "mock"
+    assert mock.calls[0].prompt == "p one two"
+    for one in (session, *forks):
+        one.close()

@@ -2,9 +2,12 @@ from __future__ import annotations
 
 import gc
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +16,7 @@ import sgdsl as sg
 from runtime.engine import Engine
 from runtime.sampling.params import SamplingParams
 
+ROOT = Path(sg.__file__).parent.parent
 Serve = Callable[..., Any]
 Connect = Callable[..., sg.RuntimeEndpoint]
 Settles = Callable[..., bool]
@@ -106,7 +110,7 @@ def test_a_server_that_gives_no_sign_of_life_is_dead(serve: Serve, connect: Conn
 
 
 def test_a_slow_server_is_waited_for(serve: Serve, connect: Connect) -> None:
-    endpoint = connect(serve(sg.Mock(["late"]), delay=0.5), heartbeat=0.1)
+    endpoint = connect(serve(sg.Mock(["late"]), delay=1.0), heartbeat=0.6)
     session = endpoint.open()
     with pytest.raises(TimeoutError):
         session.generate(GREEDY).result(0.05)
@@ -182,6 +186,20 @@ def test_an_endpoint_nobody_holds_is_closed(settles: Settles, server: Any) -> No
     del endpoint
     gc.collect()
     assert settles(lambda: "sgdsl-network" not in [thread.name for thread in threading.enumerate()], 2)
+
+
+def test_a_process_that_closes_nothing_ends_quietly(serve: Serve) -> None:
+    code = f"""
+import sgdsl as sg
+endpoint = sg.RuntimeEndpoint({serve(sg.Mock(latency=30)).url!r})
+session = endpoint.open()
+session.append("x")
+sg.function(lambda s: s.__iadd__("a" + sg.gen("x"))).run(backend=endpoint, stream=True)
+print("over")
+"""
+    command = [sys.executable, "-X", "dev", "-W", "error::ResourceWarning", "-c", code]
+    done = subprocess.run(command, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "over\n", "")
 
 
 @pytest.mark.parametrize(
