@@ -262,8 +262,6 @@ class Stream:
                     self.take(self.run.open_session())
                 if self.session is None:  # a fork that its parent has not handed over yet
                     return
-                if self.run.recording is not None:
-                    self.run.recording.handing_over(self, step)
                 interpreter.execute(self, self.queue.popleft())
                 if not self.queue or self.waiting:
                     self.session.flush()

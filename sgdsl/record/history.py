@@ -80,6 +80,7 @@ class PastInstruction:
             cached_tokens=sum(one.cached_tokens for one in ended.samples),
             generated_tokens=sum(one.num_generated for one in ended.samples),
             forced_tokens=sum(one.num_forced for one in ended.samples),
+            saved_calls=sum(one.written_ahead for one in ended.samples),
         )
 
 

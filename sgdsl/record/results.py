@@ -80,7 +80,7 @@ def _sample(result: Generation, spelling: Spelling) -> Sample:
         prompt_tokens=result.prompt_tokens, cached_tokens=result.cached_tokens,
         num_generated=result.num_generated, num_forced=result.num_forced, finish_reason=result.finish_reason,
         matched_stop=clean(result.matched_stop) if isinstance(result.matched_stop, str) else result.matched_stop,
-        queue_seconds=result.queue_seconds, first_token_seconds=result.first_token_seconds,
+        written_ahead=result.written_ahead, queue_seconds=result.queue_seconds, first_token_seconds=result.first_token_seconds,
         total_seconds=result.total_seconds,
     )  # fmt: skip
 
