@@ -67,7 +67,7 @@ class _Payload:
     def _stream(self, stream: PastStream) -> dict[str, Any]:
         return {
             "index": stream.begun.stream, "parent": stream.begun.parent, "at": stream.begun.at,
-            "begun": _ms(stream.begun.seconds), "over": _ms(stream.over),
+            "begun": _ms(stream.started), "over": _ms(stream.over),
             "instructions": [self._instruction(past) for past in stream.instructions],
         }  # fmt: skip
 

@@ -78,6 +78,7 @@ class Recording:
         self.number: int = sink.next_run()
         self._spelling = Spelling(run.backend.token_text)
         self._ids: dict[Step, int] = {}
+        self._over: set[Step] = set()
         self._early: dict[Step, list[HandedOver | FirstToken | Ended | Failed]] = {}  # of steps that were foreseen
         self._num_instructions = 0
         self._prompts: dict[Step, Held] = {}  # asked for when the step was handed over
@@ -204,14 +205,17 @@ class Recording:
     def ended(self, stream: Stream, step: Step, results: Sequence[Any], outcome: Outcome) -> None:
         """An instruction came to its end: `results` are the backend's, `outcome` is what they come to."""
         held = self._prompts.pop(step, None)
-        ids = None if held is None or held.error() is not None or not held.done() else [one for one, _ in held.result()]
         known = self._known_of(stream)
         answer = made.Answer.of(step.node, results)
+        ids = None
+        if held is not None and held.done() and held.error() is None:  # the last of them may have been spelled anew
+            ids = [token for token, _ in held.result()[: answer.prompt_tokens]]
         start = _common(known, ids) if ids is not None else 0
         entry = made.entry(
             answer, self._spelling, run=self.number, seconds=self._sink.now(), text=outcome.text, start=start,
             prompt=() if ids is None else ids[start:],
         )  # fmt: skip
+        self._over.add(step)
         self._put(step, entry)
         if ids is not None:
             self._known[stream.index] = [*ids, *answer.kept]
@@ -225,7 +229,9 @@ class Recording:
     @_harmless
     def failed(self, steps: Sequence[Step], error: ProgramError, cause: Step | None) -> None:
         """Instructions will not come to their end, because of `cause` or of something outside."""
-        for step in steps if cause is None or cause in steps else [cause, *steps]:
+        failing = dict.fromkeys([*steps, *(() if cause is None else (cause,))])
+        for step in [step for step in failing if step not in self._over]:
+            self._over.add(step)
             self._prompts.pop(step, None)
             entry = Failed(
                 run=self.number, id=-1, seconds=self._sink.now(), failure=_failure(error), is_cause=step is cause
@@ -276,6 +282,7 @@ def _failure(error: ProgramError) -> Failure:
     message = str(error)
     if error.source is not None:
         message = message.removeprefix(f"{error.source}: ")
+    message = message.removeprefix(f"{type(cause).__name__}: ")
     return Failure(type=type(cause).__name__, message=clean(message), source=error.source)
 
 

@@ -385,7 +385,11 @@ function study(instructions) {
 }
 function deal(constants, [places, origins, logprobs]) {
   const tokens = places.map((place, i) => ({ token: data.tokens[place], origin: origins[i], logprob: logprobs && logprobs[i] }));
-  if (tokens.map((one) => one.token[1]).join("") !== constants.map((one) => one.t).join("")) return;
+  const whole = constants.map((one) => one.t).join("");
+  if (tokens.length && !whole.startsWith(tokens[0].token[1])) tokens.shift(); // what begins every sequence
+  const said = tokens.map((one) => one.token[1]).join("");
+  if (!whole.startsWith(said)) return;
+  if (said.length < whole.length) tokens.push({ token: [null, whole.slice(said.length)], origin: "p" }); // spelled anew behind it
   let rest = tokens.shift();
   let text = rest ? rest.token[1] : "";
   for (const one of constants) {
@@ -444,17 +448,22 @@ function addPart(one) {
   }
   if (one.k === "scope_begin" || one.k === "scope_end" || one.k === "tokens") return;
   const isGone = parts.gone.has(one);
-  if (one.k === "role_begin") addBlock(one.n || "");
-  if (!parts.block || (parts.block.dataset.gone === "1") !== isGone) {
-    const body = addBlock(isGone ? "rolled back" : "");
-    body.dataset.gone = isGone ? "1" : "0";
-    if (isGone) body.parentNode.classList.add("gone");
+  if (one.k === "role_begin") {
+    addBlock((one.n || "") + (isGone ? ", undone" : ""));
+    markGone(isGone);
+  } else if (!parts.block || (parts.block.dataset.gone === "1") !== isGone) {
+    addBlock(isGone ? "undone" : "");
+    markGone(isGone);
   }
   const part = make("span", "part");
   fillPart(part, one);
   attach(part, one);
   parts.block.append(part);
   if (one.k === "role_end") parts.block = null;
+}
+function markGone(isGone) {
+  parts.block.dataset.gone = isGone ? "1" : "0";
+  parts.block.parentNode.classList.toggle("gone", isGone);
 }
 function fillPart(part, one) {
   if (one.err) part.append(make("span", "error", `[${named(one)}: ${visible(one.err)}]`));
@@ -486,7 +495,8 @@ function attach(part, one) {
   part.onclick = () => chooseInstruction(one);
   part.onmousemove = (event) => {
     const token = event.target.token, rows = [];
-    if (token && token.token) rows.push(["token", String(token.token[0])], ["origin", ORIGIN[token.origin]]);
+    if (token && token.token && token.token[0] !== null) rows.push(["token", String(token.token[0])]);
+    if (token) rows.push(["origin", ORIGIN[token.origin]]);
     if (token && typeof token.logprob === "number") rows.push(["probability", (100 * Math.exp(token.logprob)).toFixed(1) + " %"]);
     tip(event, [...rows, ...counts(one), ...timings(one)], visible(named(one)), "");
   };
