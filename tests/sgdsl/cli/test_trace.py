@@ -89,7 +89,7 @@ def test_a_failed_run_is_recorded(write: Any, sgdsl: Any) -> None:
     assert sgdsl("run", path, "--record", "run.jsonl")[0] == 1
     out = sgdsl("trace", "run.jsonl")[1]
     assert "main()  failed" in out
-    assert "ValueError: program.py:5 in main: enough" in out
+    assert "ValueError: program.py:6 in main: enough" in out
 
 
 def test_a_record_needs_a_place_and_a_program(write: Any, sgdsl: Any) -> None:

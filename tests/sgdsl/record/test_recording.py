@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
+import linecache
 import logging
 from collections.abc import Callable
 from typing import Any
@@ -45,9 +45,8 @@ def test_a_record_says_what_the_state_says(recorded: tuple[sg.ProgramState, sg.R
     assert history.usage == state.usage() == ending(recorder).usage
     assert ending(recorder).value == repr(state.ret_value)
     assert dict(ending(recorder).variables)["team"] == "'infra'"
-    kept = [
-        past for past in run.streams[0].instructions if past.instruction.id < named(run, "checkpoint")[0].instruction.id
-    ]
+    main = run.streams[0].instructions
+    kept = main[: main.index(named(run, "checkpoint")[0])]
     assert "".join(past.text for past in kept) == state.text()
 
 
@@ -89,12 +88,8 @@ def test_forks_and_joins_are_edges(history: History) -> None:
 
 def test_instructions_know_their_line(history: History) -> None:
     source = named(history.runs[0], "select")[0].instruction.source
-    lines, first = inspect.getsourcelines(inspect.getmodule(test_instructions_know_their_line) or __import__(__name__))
-    assert source is not None
     assert source.function == "everything"
-    assert "conftest.py" in source.file
-    assert lines
-    assert first == 0
+    assert "sg.select(" in linecache.getline(source.file, source.line)
 
 
 def test_time_goes_forward(history: History) -> None:
