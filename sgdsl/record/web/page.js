@@ -43,12 +43,13 @@ function addRun(run, depth) {
     if (!children.has(parent)) children.set(parent, []);
     children.get(parent).push(stream);
   }
+  run.lanes = new Map();
   const stack = streams.has(0) ? [[streams.get(0), depth, null]] : [];
   while (stack.length) {
     const [stream, level, parent] = stack.pop();
     const below = children.get(stream.index) || [];
     const lane = { run, stream, level, parent, below: below.length, key: run.number + "." + stream.index };
-    stream.lane = lane;
+    run.lanes.set(stream.index, lane);
     allLanes.push(lane);
     for (let i = below.length - 1; i >= 0; i--) stack.push([below[i], level + 1, lane]);
   }
@@ -74,8 +75,9 @@ const summary = data.summary;
 function fillHead() {
   const names = [...new Set(data.runs.map((run) => run.program))];
   const worst = data.runs.find((run) => run.status !== "completed") || first;
+  const outermost = data.runs.filter((run) => run.outer === null);
   const args = first ? first.arguments.map(([name, value]) => name + "=" + short(value, 60)).join(", ") : "";
-  $("title").textContent = !first ? "An empty record" : visible(data.runs.length === 1 ? `${first.program}(${args})` : short(names.join(", "), 120));
+  $("title").textContent = !first ? "An empty record" : visible(outermost.length === 1 ? `${first.program}(${args})` : short(names.join(", "), 120));
   if (first) {
     $("status").textContent = data.runs.length > 1 && worst.status !== "completed" ? `${summary.failed_runs} failed, ${summary.unfinished_runs} unfinished` : worst.status;
     $("status").className = "status" + (worst.status === "unfinished" ? " open" : worst.status === "completed" ? "" : " bad");
@@ -84,12 +86,12 @@ function fillHead() {
     $("subtitle").textContent = visible([first.model || first.backend, where, when].filter(Boolean).join("  ·  "));
   }
   document.title = $("title").textContent + " – sgdsl trace";
-  const share = summary.prompt_tokens ? Math.round((100 * summary.cached_tokens) / summary.prompt_tokens) : 0;
+  const share = summary.prompt_tokens ? Math.floor((100 * summary.cached_tokens) / summary.prompt_tokens) : 0;
   const figures = [
     [time(summary.seconds * 1000), "duration"], [count(summary.runs), summary.runs === 1 ? "run" : "runs"],
     [count(summary.streams), summary.streams === 1 ? "stream" : "streams"], [count(summary.gens), "gens"],
     [count(summary.selects), "selects"], [count(summary.prompt_tokens), "prompt tokens"], [share + " %", "of them cached"],
-    [count(summary.generated_tokens), "generated tokens"], [summary.tokens_per_second.toFixed(summary.tokens_per_second < 10 ? 1 : 0), "tokens / s"],
+    [count(summary.generated_tokens), "generated tokens"], [count(+summary.tokens_per_second.toFixed(summary.tokens_per_second < 10 ? 1 : 0)), "tokens / s"],
   ];
   for (const [value, label] of figures) {
     const figure = make("div", "figure");
@@ -192,40 +194,42 @@ function paintRows(pen, firstRow, lastRow, y) {
     }
   }
 }
+/** Lines from forks to their streams, and dotted ones from streams to their join; what lies on one pixel is one line. */
 function paintEdges(pen, firstRow, lastRow, y) {
-  pen.lineWidth = 1;
-  pen.strokeStyle = colours.dim;
-  const drawn = new Set();
-  for (let row = 0; row < lanes.length; row++) {
-    const lane = lanes[row];
-    if (!lane.parent || row < firstRow && lane.parent.y < firstRow || lane.parent.y > lastRow) continue;
-    const left = Math.round(x(lane.stream.begun)) + 0.5, bottom = Math.min(row, lastRow + 1);
-    const key = lane.parent.y + ":" + left + ":" + bottom;
-    if (drawn.has(key) && row > lastRow) continue;
-    drawn.add(key);
-    pen.globalAlpha = 0.5;
-    pen.beginPath();
-    pen.moveTo(left, y(lane.parent.y));
-    pen.lineTo(left, y(bottom) - 5);
-    pen.quadraticCurveTo(left, y(bottom), left + 5, y(bottom));
-    pen.stroke();
-  }
-  pen.setLineDash([2, 3]);
-  for (let row = 0; row < lanes.length; row++) {
-    const lane = lanes[row];
-    if (row > lastRow) break;
-    for (const one of lane.joins || (lane.joins = lane.stream.instructions.filter((one) => one.k === "join"))) {
+  const forks = new Map(), joins = new Map();
+  const span = (lines, px, from, to) => {
+    const key = px + ":" + from, line = lines.get(key);
+    if (line) line.to = Math.max(line.to, to); else lines.set(key, { px, from, to });
+  };
+  for (const lane of lanes) {
+    if (lane.parent && lane.y >= firstRow && lane.parent.y <= lastRow) {
+      span(forks, Math.round(x(lane.stream.begun)), lane.parent.y, Math.min(lane.y, lastRow + 1));
+    }
+    if (lane.y <= lastRow) for (const one of lane.stream.instructions) {
+      if (one.k !== "join") continue;
       for (const index of one.to || []) {
-        const child = lane.run.streams.find((stream) => stream.index === index);
-        if (!child || child.lane.y < 0 || (child.lane.y < firstRow && row < firstRow)) continue;
-        const right = Math.round(x(Math.max(child.over, one.b))) + 0.5;
-        pen.beginPath();
-        pen.moveTo(x(child.over), y(child.lane.y));
-        pen.lineTo(right, y(child.lane.y));
-        pen.lineTo(right, y(row) + 4);
-        pen.stroke();
+        const child = lane.run.lanes.get(index);
+        if (child && child.y >= firstRow) span(joins, Math.round(x(Math.max(child.stream.over, one.b))), lane.y, Math.min(child.y, lastRow + 1));
       }
     }
+  }
+  pen.lineWidth = 1;
+  pen.strokeStyle = colours.dim;
+  pen.globalAlpha = 0.55;
+  for (const { px, from, to } of forks.values()) {
+    pen.beginPath();
+    pen.moveTo(px + 0.5, y(from));
+    pen.lineTo(px + 0.5, y(to) - 5);
+    pen.quadraticCurveTo(px + 0.5, y(to), px + 5, y(to));
+    pen.stroke();
+  }
+  pen.globalAlpha = joins.size > 24 ? 0.18 : 0.55;
+  pen.setLineDash([2, 3]);
+  for (const { px, from, to } of joins.values()) {
+    pen.beginPath();
+    pen.moveTo(px + 0.5, y(from) + 4);
+    pen.lineTo(px + 0.5, y(to));
+    pen.stroke();
   }
   pen.setLineDash([]);
   pen.globalAlpha = 1;
@@ -245,8 +249,10 @@ function paintBars(pen, lane, middle) {
 }
 function paintBar(pen, one, left, right, middle) {
   if (!isWaited(one)) {
-    pen.fillStyle = one.k === "text" ? colours.prompt : colours.dim;
+    pen.globalAlpha = one === hovered || one === chosen ? 1 : 0.4;
+    pen.fillStyle = colours.dim;
     pen.fillRect(left, middle - 4, 1.5, 8);
+    pen.globalAlpha = 1;
     return;
   }
   const tall = 13, high = middle - tall / 2, begin = one.f === undefined ? (one.k === "gen" ? right : left) : Math.max(left, x(one.f));
@@ -292,7 +298,8 @@ function paintAxis(pen) {
     pen.stroke();
     pen.globalAlpha = 1;
     pen.fillStyle = colours.dim;
-    const label = step >= 1000 ? (ms / 1000).toFixed(step >= 1000 ? 0 : 1) + " s" : +ms.toFixed(3) + " ms";
+    const inSeconds = step >= 10 && view.from + view.length > 1000;
+    const label = inSeconds ? (ms / 1000).toFixed(step >= 1000 ? 0 : step >= 100 ? 1 : 2) + " s" : +ms.toFixed(3) + " ms";
     if (px > LABEL - 2 && px < width - 44) pen.fillText(label, px + 4, AXIS / 2);
   }
   pen.beginPath();
@@ -449,7 +456,7 @@ function addPart(one) {
   if (one.k === "scope_begin" || one.k === "scope_end" || one.k === "tokens") return;
   const isGone = parts.gone.has(one);
   if (one.k === "role_begin") {
-    addBlock((one.n || "") + (isGone ? ", undone" : ""));
+    addBlock(one.n || "");
     markGone(isGone);
   } else if (!parts.block || (parts.block.dataset.gone === "1") !== isGone) {
     addBlock(isGone ? "undone" : "");

@@ -75,6 +75,20 @@ def test_tokens_before_a_gen_are_named_once_with_their_origin(history: History) 
     assert len(named(run, "gen")[3].samples) == 2
 
 
+def test_tokens_after_a_rollback_are_named_again(record_of: RecordOf) -> None:
+    @sg.function
+    def edit(s: sg.ProgramState) -> None:
+        s += "one two"
+        point = s.checkpoint()
+        s += " three four" + sg.gen("a")
+        s.rollback(point)
+        s += " three five six" + sg.gen("b")
+
+    first, second = (past.ended for past in named(History(record_of(edit).entries).runs[0], "gen"))
+    assert [token.text for token in first.prompt] == ["one", " two", " three", " four"]
+    assert (second.prompt_start, [token.text for token in second.prompt]) == (3, [" five", " six"])
+
+
 def test_forks_and_joins_are_edges(history: History) -> None:
     run = history.runs[0]
     fork, join = named(run, "fork")[0].instruction, named(run, "join")[0].instruction
