@@ -120,6 +120,8 @@ class Recording:
     @_harmless
     def end(self) -> None:
         """The run is over."""
+        if not self._is_open:  # it was ended before it could begin
+            return
         run, error = self._run, self._run.error
         self._sink.write(
             RunEnded(
@@ -127,9 +129,8 @@ class Recording:
                 variables=_variables(run.main), failure=None if error is None else _failure(error), usage=run.usage(),
             )
         )  # fmt: skip
-        if self._is_open:
-            self._is_open = False
-            self._sink.release()
+        self._is_open = False
+        self._sink.release()
 
     # its instructions
 
