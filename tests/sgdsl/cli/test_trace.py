@@ -98,3 +98,11 @@ def test_a_record_needs_a_place_and_a_program(write: Any, sgdsl: Any) -> None:
     assert "--record: record='none/run.jsonl' cannot be written: No such file or directory" in err
     script = write("if __name__ == '__main__':\n    print(1)\n", "script.py")
     assert sgdsl("run", script, "--record", "x.jsonl")[0] == 2
+    code, _, err = sgdsl("run", write(PROGRAM), "--dry-run", "--record", "x.jsonl")
+    assert (code, err) == (2, "sgdsl: --dry-run runs nothing: there is nothing to --record\n")
+    assert not Path("x.jsonl").exists()
+
+
+def test_many_programs_at_once_are_recorded_together(write: Any, sgdsl: Any) -> None:
+    assert sgdsl("run", write(PROGRAM), "--num-programs", "3", "--record", "run.jsonl")[0] == 0
+    assert json.loads(sgdsl("trace", "run.jsonl", "--json")[1])["runs"] == 3
