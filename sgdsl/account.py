@@ -66,6 +66,11 @@ class Account:
         """Of the generated tokens, those that needed no model."""
         return self.total.forced_tokens
 
+    @property
+    def saved_calls(self) -> int:
+        """Gens that needed no call of their own, because an earlier one had written ahead."""
+        return self.total.saved_calls
+
     def __repr__(self) -> str:
         return f"<account of {', '.join(self.by_program) or 'nothing'}: {self.total}>"
 

@@ -70,6 +70,8 @@ def execute(stream: Stream, step: Step) -> None:
     """Does one instruction; the stream's next ones may follow at once unless `stream.waiting` is set."""
     if step.hint is not None and stream.run.backend.capabilities.hints:
         cast("HintedSession", stream.live_session).hint(step.hint)
+    if stream.run.recording is not None:
+        stream.run.recording.handing_over(stream, step)
     _EXECUTE[type(step.node)](stream, step)
 
 

@@ -266,8 +266,6 @@ class Stream:
                     self.take(self.run.open_session())
                 if self.session is None:  # a fork that its parent has not handed over yet
                     return
-                if self.run.recording is not None:
-                    self.run.recording.handing_over(self, step)
                 interpreter.execute(self, self.queue.popleft())
                 if self.session is not None and (not self.queue or self.waiting):  # its last step may close it
                     self.session.flush()

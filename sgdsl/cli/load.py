@@ -47,8 +47,9 @@ def load(
     begun = time.monotonic()
     with contextlib.redirect_stdout(sys.stderr):  # figures are all that goes to stdout
         results = timed.run_batch(
-            [tuple(args)] * options.num_programs, backend=backend, progress_bar=bar, return_exceptions=True
-        )
+            [tuple(args)] * options.num_programs, backend=backend, progress_bar=bar, return_exceptions=True,
+            record=options.record,
+        )  # fmt: skip
     figures = _figures(list(results), seconds, backend.usage(), time.monotonic() - begun)
     print(json.dumps(figures, indent=2) if options.json else _written(figures), flush=True)
     failure = next((result for result in results if isinstance(result, BaseException)), None)

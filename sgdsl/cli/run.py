@@ -62,6 +62,8 @@ def run(options: argparse.Namespace) -> int:
 def _run_file(path: Path, settings: dict[str, Any], options: argparse.Namespace) -> int:
     file = ProgramFile.load(path, options.rest)
     program = file.program
+    if options.dry_run and options.record is not None:
+        raise UsageError("--dry-run runs nothing: there is nothing to --record")
     if program is None and options.dry_run:
         raise UsageError(f"{path} is a script: --dry-run needs a @function")
     if program is None:

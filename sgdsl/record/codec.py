@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from functools import cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, cast, get_args
@@ -31,17 +32,30 @@ def _adapter(name: str) -> TypeAdapter[Any]:
     from pydantic import ConfigDict, TypeAdapter, with_config
 
     kind = next(one for one in get_args(Entry) if _NAMES[one.__name__] == name)
-    config = ConfigDict(ser_json_inf_nan="strings", extra="forbid")
-    return TypeAdapter(with_config(config)(kind))
+    return TypeAdapter(with_config(ConfigDict(extra="forbid"))(kind))
 
 
 def encode(entry: Entry) -> str:
     """The entry as one line of JSON, without the line's end."""
     name = _NAMES[type(entry).__name__]
-    written = _adapter(name).dump_json(entry, exclude_defaults=True)
-    if isinstance(entry, Header):
-        written = json.dumps({"version": entry.version, "started_at": entry.started_at}).encode()
-    return f'{{"entry":"{name}",{written[1:].decode()}'
+    fields = {"entry": name} | _adapter(name).dump_python(entry, exclude_defaults=not isinstance(entry, Header))
+    try:
+        return _json(fields)
+    except ValueError:
+        return _json(_finite(fields))
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+
+def _finite(value: Any) -> Any:
+    """JSON has no infinity; its name stands for it, which reading takes for a number again."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, dict):
+        return {key: _finite(one) for key, one in value.items()}
+    return [_finite(one) for one in value] if isinstance(value, list | tuple) else value
 
 
 def decode(line: str) -> Entry:

@@ -152,6 +152,7 @@ class Sample:
 
     Attributes:
         tokens: of the text. num_generated: new tokens, the stopping one included; num_forced of them needed no model.
+        written_ahead: an earlier call had written it already.
         queue_seconds, first_token_seconds, total_seconds: as the backend measured them, since submission.
     """
 
@@ -163,6 +164,7 @@ class Sample:
     num_forced: int = 0
     finish_reason: str = ""
     matched_stop: str | int | None = None
+    written_ahead: bool = False
     queue_seconds: float = 0.0
     first_token_seconds: float = 0.0
     total_seconds: float = 0.0

@@ -41,7 +41,7 @@ class PastInstruction:
     @property
     def begun(self) -> float:
         """When the backend could begin with it; when it was recorded, where it was never handed over."""
-        return self.instruction.seconds if self.handed_over is None else max(self.handed_over, self.before)
+        return max(self.before, self.instruction.seconds if self.handed_over is None else self.handed_over)
 
     @property
     def over(self) -> float | None:
@@ -80,20 +80,26 @@ class PastInstruction:
             cached_tokens=sum(one.cached_tokens for one in ended.samples),
             generated_tokens=sum(one.num_generated for one in ended.samples),
             forced_tokens=sum(one.num_forced for one in ended.samples),
+            saved_calls=sum(one.written_ahead for one in ended.samples),
         )
 
 
 @dataclass(slots=True)
 class PastStream:
-    """A stream and its own instructions; what it began with is its parent's."""
+    """A stream and its own instructions; what it began with is its parent's.
+
+    Attributes:
+        started: when its parent came to the fork.
+    """
 
     begun: StreamBegun
+    started: float = 0.0
     instructions: list[PastInstruction] = field(default_factory=list)
 
     @property
     def over(self) -> float:
         """When the last thing in it happened."""
-        last = [self.begun.seconds]
+        last = [self.started]
         for one in self.instructions:
             last.append(one.begun if one.over is None else one.over)
         return max(last)
@@ -142,8 +148,8 @@ class History:
         for entry in entries:
             self._take(entry)
         for run in self.by_number.values():
-            for stream in run.streams.values():
-                _put_in_order(stream)
+            for _, stream in sorted(run.streams.items(), key=lambda item: item[0]):  # parents before their forks
+                _put_in_order(run, stream)
 
     @property
     def seconds(self) -> float:
@@ -191,9 +197,10 @@ def _add(run: PastRun, entry: Entry) -> None:
                     past.failed = entry
 
 
-def _put_in_order(stream: PastStream) -> None:
-    """Each instruction begins when the one before it in the stream is over."""
-    before = 0.0
+def _put_in_order(run: PastRun, stream: PastStream) -> None:
+    """Each instruction begins when the one before it in the stream is over, and a fork when its parent is there."""
+    fork = None if stream.begun.at is None else run.instructions.get(stream.begun.at)
+    before = stream.started = stream.begun.seconds if fork is None else max(stream.begun.seconds, fork.begun)
     for past in stream.instructions:
         past.before = before
         before = max(before, past.begun if past.over is None else past.over)

@@ -17,7 +17,7 @@ __all__ = ["outline"]
 SHOWN = 60
 DEEPEST = 40
 """Forks of forks below this are only counted: no terminal is that wide."""
-STYLES = {"gen": "green", "select": "yellow", "role_begin": "cyan", "role_end": "cyan", "fork": "magenta"}
+STYLES = {"gen": "green", "select": "yellow", "fork": "magenta", "join": "magenta"}
 STATUS = {"completed": "green", "failed": "red", "cancelled": "red", "timeout": "red"}
 
 
@@ -57,38 +57,47 @@ def _add_run(tree: Tree, run: PastRun) -> None:
 
 
 def _add_instructions(tree: Tree, run: PastRun, stream: PastStream, depth: int = 0) -> None:
-    """The stream's instructions; below a fork, the streams it made."""
+    """The stream's instructions, those of a message under its role; below a fork, the streams it made."""
+    message: Tree | None = None
     for past in stream.instructions:
-        if past.instruction.kind in ("role_end", "scope_end"):
+        kind = past.instruction.kind
+        if kind in ("role_end", "scope_end"):
+            message = None if kind == "role_end" else message
             continue
-        branch = tree.add(_line(past))
-        if past.instruction.kind != "fork":
-            continue
-        for index in past.instruction.streams:
-            if index not in run.streams:
-                continue
-            child = run.streams[index]
-            twig = branch.add(_dim(f"stream {index}  {_time(child.over - child.begun.seconds)}"))
-            if depth < DEEPEST:
-                _add_instructions(twig, run, child, depth + 1)
-            else:
-                twig.add(_dim(f"… {len(child.instructions)} instructions"))
+        branch = (message or tree).add(_line(past))
+        if kind == "role_begin":
+            message = branch
+        for index in past.instruction.streams if kind == "fork" else ():
+            if index in run.streams:
+                _add_stream(branch, run, run.streams[index], depth + 1)
+
+
+def _add_stream(branch: Tree, run: PastRun, stream: PastStream, depth: int) -> None:
+    twig = branch.add(_dim(f"stream {stream.begun.stream}  {_time(stream.over - stream.started)}"))
+    if depth <= DEEPEST:
+        _add_instructions(twig, run, stream, depth)
+    else:
+        twig.add(_dim(f"… {len(stream.instructions)} instructions"))
 
 
 def _line(past: PastInstruction) -> Text:
     from rich.text import Text
 
     one = past.instruction
+    if one.kind == "role_begin":
+        return Text(_plain(one.name or ""), style="cyan")
     line = Text.assemble((one.kind, STYLES.get(one.kind, "dim")))
-    if one.name is not None and one.kind != "text":
-        line.append(f" {one.name}", "bold")
+    if one.name is not None:
+        line.append(f" {_plain(one.name)}", "bold")
+    if one.checkpoint is not None:
+        line.append(f" {one.checkpoint}", "dim")
     if one.kind == "join":
         line.append(f" {', '.join(map(str, one.streams))} → {', '.join(one.names) or 'nothing'}", "dim")
-    if past.text and one.kind not in ("role_begin",):
+    if past.text:
         line.append(f"  {_quoted(past.text)}", "" if past.ended else "dim")
     if past.failed is not None:
         line.append(f"  {past.failed.failure.type}: {_short(past.failed.failure.message, SHOWN)}", "red")
-    if past.ended is not None and not past.is_instant:
+    if past.ended is not None and past.usage.prompt_tokens:
         line.append(f"  {_figures(past)}", "dim")
     return line
 

@@ -14,16 +14,22 @@ from sgdsl.record.summary import Summary
 __all__ = ["page"]
 
 _WEB = Path(__file__).parent / "web"
+_SCRIPTS = ("words", "lanes", "head", "timeline", "text", "details", "actions")
+"""In this order."""
 _ORIGINS = {"cached": "c", "prompt": "p", "generated": "g", "forced": "f"}
 
 
 def page(history: History) -> str:
     """The file's text. Whatever texts the record holds, they stay text."""
-    parts = {name: (_WEB / f"page.{name}").read_text(encoding="utf-8") for name in ("html", "css", "js")}
-    before, rest = parts["html"].split("/*css*/")
+    before, rest = _read("page.html").split("/*css*/")
     middle, rest = rest.split("/*data*/")
     last, after = rest.split("/*js*/")
-    return "".join((before, parts["css"], middle, _embedded(_Payload(history).data()), last, parts["js"], after))
+    script = "\n".join(_read(f"{name}.js") for name in _SCRIPTS)
+    return "".join((before, _read("page.css"), middle, _embedded(_Payload(history).data()), last, script, after))
+
+
+def _read(name: str) -> str:
+    return (_WEB / name).read_text(encoding="utf-8")
 
 
 def _embedded(data: dict[str, Any]) -> str:
@@ -67,7 +73,7 @@ class _Payload:
     def _stream(self, stream: PastStream) -> dict[str, Any]:
         return {
             "index": stream.begun.stream, "parent": stream.begun.parent, "at": stream.begun.at,
-            "begun": _ms(stream.begun.seconds), "over": _ms(stream.over),
+            "begun": _ms(stream.started), "over": _ms(stream.over),
             "instructions": [self._instruction(past) for past in stream.instructions],
         }  # fmt: skip
 

@@ -33,7 +33,7 @@ def _run_events(run: PastRun) -> list[dict[str, Any]]:
     for index, stream in run.streams.items():
         name = "main" if index == 0 else f"stream {index}"
         events.append({"ph": "M", "name": "thread_name", "pid": number, "tid": index, "args": {"name": name}})
-        events.append(_slice(number, index, name, stream.begun.seconds, _end(run, stream), _stream_args(run, stream)))
+        events.append(_slice(number, index, name, stream.started, _end(run, stream), _stream_args(run, stream)))
         for past in stream.instructions:
             over = past.begun if past.over is None else past.over
             events.append(_slice(number, index, _title(past), past.begun, over, _args(past)))
@@ -105,7 +105,7 @@ def _arrows(run: PastRun, past: PastInstruction) -> list[dict[str, Any]]:
         if index not in run.streams:
             continue
         child = run.streams[index]
-        here, there = (one.stream, past.begun), (index, child.begun.seconds)
+        here, there = (one.stream, past.begun), (index, child.started)
         if one.kind == "join":
             here, there = (index, min(child.over, past.begun)), (one.stream, past.begun)
         arrow = f"{number}.{one.id}.{index}"

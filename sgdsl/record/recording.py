@@ -32,6 +32,7 @@ from sgdsl.record.entries import (
     StreamBegun,
 )  # fmt: skip
 from sgdsl.record.spelling import Spelling, clean
+from sgdsl.source import is_program
 
 if TYPE_CHECKING:
     from sgdsl.outcome import Outcome
@@ -78,11 +79,15 @@ class Recording:
         self.number: int = sink.next_run()
         self._spelling = Spelling(run.backend.token_text)
         self._ids: dict[Step, int] = {}
+        self._over: set[Step] = set()
         self._early: dict[Step, list[HandedOver | FirstToken | Ended | Failed]] = {}  # of steps that were foreseen
         self._num_instructions = 0
-        self._prompts: dict[Step, Held] = {}  # asked for when the step was handed over
+        # Asked for when the step was handed over, and whether its stream was rolled back since the step before.
+        self._prompts: dict[Step, tuple[Held, bool]] = {}
         self._forks: dict[int, Held] = {}  # by the fork's stream, what it began with
-        self._known: dict[int, Sequence[int]] = {}  # by stream, the token ids that entries have named
+        # By stream: the tokens before its last call, and how many of the stream's tokens entries have named.
+        self._named: dict[int, tuple[Sequence[tuple[int, str]], int]] = {}
+        self._rolled_back: set[int] = set()
         self._is_open = False
         self._lock = threading.Lock()
 
@@ -98,12 +103,14 @@ class Recording:
         backend = self._run.backend
         model = getattr(backend, "model", None)  # not every backend is one of a model
         code = getattr(inspect.unwrap(program.func), "__code__", None)
+        if code is not None and not is_program(code.co_filename):  # a compiled program has no line of its own
+            code = None
         self._sink.acquire()
         self._is_open = True
         self._sink.write(
             RunBegun(
                 run=self.number, seconds=self._sink.now(), program=program.name, outer=self._outer,
-                file=code.co_filename if code is not None else "", line=code.co_firstlineno if code is not None else 0,
+                file="" if code is None else code.co_filename, line=0 if code is None else code.co_firstlineno,
                 arguments=_arguments(program, args, kwargs), backend=backend.name,
                 model=model if isinstance(model, str) else None,
             )
@@ -113,6 +120,8 @@ class Recording:
     @_harmless
     def end(self) -> None:
         """The run is over."""
+        if not self._is_open:  # it was ended before it could begin
+            return
         run, error = self._run, self._run.error
         self._sink.write(
             RunEnded(
@@ -120,9 +129,8 @@ class Recording:
                 variables=_variables(run.main), failure=None if error is None else _failure(error), usage=run.usage(),
             )
         )  # fmt: skip
-        if self._is_open:
-            self._is_open = False
-            self._sink.release()
+        self._is_open = False
+        self._sink.release()
 
     # its instructions
 
@@ -185,7 +193,10 @@ class Recording:
             if isinstance(step.node, ir.Fork):
                 self._forks.update((child, held) for child in step.node.children)
             else:
-                self._prompts[step] = held
+                self._prompts[step] = (held, stream.index in self._rolled_back)
+                self._rolled_back.discard(stream.index)
+        if isinstance(step.node, ir.Rollback):
+            self._rolled_back.add(stream.index)
         self._put(step, HandedOver(run=self.number, id=-1, seconds=self._sink.now()))
         if isinstance(step.node, ir.Gen) and step.outcome is not None:
             self._watch(step, step.outcome)
@@ -203,29 +214,39 @@ class Recording:
     @_harmless
     def ended(self, stream: Stream, step: Step, results: Sequence[Any], outcome: Outcome) -> None:
         """An instruction came to its end: `results` are the backend's, `outcome` is what they come to."""
-        held = self._prompts.pop(step, None)
-        ids = None if held is None or held.error() is not None or not held.done() else [one for one, _ in held.result()]
-        known = self._known_of(stream)
+        held, is_rolled_back = self._prompts.pop(step, (None, False))
         answer = made.Answer.of(step.node, results)
-        start = _common(known, ids) if ids is not None else 0
+        prompt: list[int] = []
+        start = 0
+        if held is not None and held.done() and held.error() is None:
+            tokens = held.result()
+            start = self._first_unnamed(stream, tokens, is_rolled_back)
+            prompt = [token for token, _ in tokens[start : answer.prompt_tokens]]  # the last may be spelled anew
+            self._named[stream.index] = (tokens, answer.prompt_tokens + len(answer.kept))
         entry = made.entry(
             answer, self._spelling, run=self.number, seconds=self._sink.now(), text=outcome.text, start=start,
-            prompt=() if ids is None else ids[start:],
+            prompt=prompt,
         )  # fmt: skip
+        self._over.add(step)
         self._put(step, entry)
-        if ids is not None:
-            self._known[stream.index] = [*ids, *answer.kept]
 
-    def _known_of(self, stream: Stream) -> Sequence[int]:
+    def _first_unnamed(self, stream: Stream, tokens: Sequence[tuple[int, str]], is_rolled_back: bool) -> int:
+        """The position of the first of a stream's tokens that no entry has named yet."""
         held = self._forks.pop(stream.index, None)
         if held is not None and held.done() and held.error() is None:
-            self._known.setdefault(stream.index, [one for one, _ in held.result()])
-        return self._known.get(stream.index, ())
+            self._named.setdefault(stream.index, (held.result(), len(held.result())))
+        known, num_named = self._named.get(stream.index, ((), 0))
+        if not is_rolled_back:
+            return min(num_named, len(tokens))
+        shared = min(len(known), len(tokens))
+        return next((place for place in range(shared) if known[place] != tokens[place]), shared)
 
     @_harmless
     def failed(self, steps: Sequence[Step], error: ProgramError, cause: Step | None) -> None:
         """Instructions will not come to their end, because of `cause` or of something outside."""
-        for step in steps if cause is None or cause in steps else [cause, *steps]:
+        failing = dict.fromkeys([*steps, *(() if cause is None else (cause,))])
+        for step in [step for step in failing if step not in self._over]:
+            self._over.add(step)
             self._prompts.pop(step, None)
             entry = Failed(
                 run=self.number, id=-1, seconds=self._sink.now(), failure=_failure(error), is_cause=step is cause
@@ -237,12 +258,6 @@ def _kind(node: ir.Node | Awaited) -> str:
     """RoleBegin → role_begin."""
     name = type(node).__name__
     return "".join(f"_{char.lower()}" if char.isupper() else char for char in name).removeprefix("_")
-
-
-def _common(known: Sequence[int], ids: Sequence[int]) -> int:
-    """Tokens at the beginning that both have."""
-    shared = min(len(known), len(ids))
-    return next((place for place in range(shared) if known[place] != ids[place]), shared)
 
 
 def _arguments(program: Program, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
@@ -276,6 +291,7 @@ def _failure(error: ProgramError) -> Failure:
     message = str(error)
     if error.source is not None:
         message = message.removeprefix(f"{error.source}: ")
+    message = message.removeprefix(f"{type(cause).__name__}: ")
     return Failure(type=type(cause).__name__, message=clean(message), source=error.source)
 
 

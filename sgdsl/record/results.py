@@ -20,13 +20,14 @@ class Answer:
     """The results of a gen or a select; of anything else there are none.
 
     Attributes:
-        kept: the token ids the stream goes on with.
+        prompt_tokens: before it. kept: the token ids that the stream goes on with from there.
         scores: of the choices, where the select scores them.
     """
 
     generations: tuple[Generation, ...] = ()
     scored: Scores | None = None
     scores: tuple[float, ...] = ()
+    prompt_tokens: int = 0
     kept: tuple[int, ...] = ()
 
     @classmethod
@@ -34,10 +35,11 @@ class Answer:
         """The results of a node."""
         first = results[0] if results else None
         if isinstance(first, Generation):
-            return cls(generations=tuple(results), kept=first.token_ids)
+            return cls(generations=tuple(results), prompt_tokens=first.prompt_tokens, kept=first.token_ids)
         if isinstance(first, Scores) and isinstance(node, ir.Select):
             scores = tuple(node.method.scores(first.logprobs))
-            return cls(scored=first, scores=scores, kept=first.token_ids[first.index])
+            kept = first.token_ids[first.index]
+            return cls(scored=first, scores=scores, prompt_tokens=first.prompt_tokens, kept=kept)
         return cls()
 
 
@@ -51,13 +53,12 @@ def entry(
         start: position of `prompt`, the token ids before it that no earlier entry has named.
     """
     first = answer.generations[0] if answer.generations else answer.scored
-    prompt_tokens = first.prompt_tokens if first is not None else 0
     cached = first.cached_tokens if first is not None else 0
     written = text[0] if isinstance(text, list) and text else text
     texts = spelling.of(prompt)
     return Ended(
         run=run, id=-1, seconds=seconds, text=clean(written) if isinstance(written, str) else "",
-        prompt_start=start, prompt_tokens=prompt_tokens, cached_tokens=cached,
+        prompt_start=start, prompt_tokens=answer.prompt_tokens, cached_tokens=cached,
         prompt=tuple(
             Token(token, text, "cached" if start + place < cached else "prompt")
             for place, (token, text) in enumerate(zip(prompt, texts, strict=True))
@@ -80,8 +81,8 @@ def _sample(result: Generation, spelling: Spelling) -> Sample:
         prompt_tokens=result.prompt_tokens, cached_tokens=result.cached_tokens,
         num_generated=result.num_generated, num_forced=result.num_forced, finish_reason=result.finish_reason,
         matched_stop=clean(result.matched_stop) if isinstance(result.matched_stop, str) else result.matched_stop,
-        queue_seconds=result.queue_seconds, first_token_seconds=result.first_token_seconds,
-        total_seconds=result.total_seconds,
+        written_ahead=result.written_ahead, queue_seconds=result.queue_seconds,
+        first_token_seconds=result.first_token_seconds, total_seconds=result.total_seconds,
     )  # fmt: skip
 
 
