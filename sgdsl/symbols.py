@@ -5,6 +5,7 @@ A symbol can be appended, concatenated, passed on and returned. Whatever would n
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NoReturn, TypeVar
@@ -13,7 +14,7 @@ from sgdsl.errors import TraceError
 from sgdsl.ir.nodes import Arg, Text, VarRef
 from sgdsl.ir.values import Const, Entries, Items, Joined, Value
 from sgdsl.primitives import Expr
-from sgdsl.source import reader
+from sgdsl.source import is_program, reader
 
 __all__ = ["Opaque", "Symbol", "has_symbols", "symbol", "template"]
 
@@ -67,6 +68,13 @@ def _trapped(cls: C) -> C:
     return cls
 
 
+def _shown_class(self: Any) -> type:
+    """What `isinstance` asks for where the type is another one: a program would be told what is not so in a run."""
+    if is_program(sys._getframe(1).f_code.co_filename):
+        raise _refusal("a test of the type of", self.value)
+    return type(self)
+
+
 def _refusal(use: str, value: Value) -> TraceError:
     kind = "argument" if isinstance(value, Arg) else "value"
     hint = "compile(name=value) fixes it" if isinstance(value, Arg) else "compile(partial=True) ends the graph here"
@@ -80,6 +88,7 @@ class Symbol(Expr):
     """Text that is not there yet. As an expression it is the instruction that appends it."""
 
     value: Arg | VarRef
+    __class__ = property(_shown_class)
 
     def __repr__(self) -> str:
         return f"<symbol {self.value.name!r}>"
@@ -91,6 +100,7 @@ class Opaque:
     """A value that is not there yet, and is no text: it can be returned and passed on."""
 
     value: Arg | VarRef
+    __class__ = property(_shown_class)
 
     def __repr__(self) -> str:
         return f"<symbol {self.value.name!r}>"
