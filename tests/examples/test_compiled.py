@@ -49,7 +49,7 @@ def assert_same(name: str, backend: Any) -> None:
     recorded, replayed = program.run(backend=backend), compiled.run(backend=backend)
     assert replayed.text() == recorded.text()
     assert replayed.messages() == recorded.messages()
-    assert replayed.ret_value == recorded.ret_value
+    assert repr(replayed.ret_value) == repr(recorded.ret_value)  # the two modules have classes of their own
     assert token_ids(replayed) == token_ids(recorded)
 
 
