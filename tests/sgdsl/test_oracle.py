@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import zlib
 from contextlib import nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from hypothesis import given, settings
@@ -160,12 +160,3 @@ def check(ops: list[Any], mock: sg.Mock, backend: Any) -> None:
 def test_programs_mean_what_a_few_lines_over_strings_say(ops: list[Any]) -> None:
     mock = sg.Mock(script)
     check(ops, mock, mock)
-
-
-@settings(max_examples=60, deadline=None)
-@given(PROGRAMS)
-def test_so_they_do_where_sessions_move(ops: list[Any]) -> None:
-    able, unable = sg.Mock(script), sg.Mock(script)
-    unable.capabilities = replace(unable.capabilities, score=False)
-    check(ops, able, sg.Router([unable, able]))
-    assert unable.num_open == 0
