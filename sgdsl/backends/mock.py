@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import uuid
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -65,6 +66,7 @@ class Mock:
     Attributes:
         calls: every call so far, in the order they ran.
         num_open: sessions that are not closed.
+        fingerprint: its own, since nothing else tells a script from another: see `Cached`.
     """
 
     name = "mock"
@@ -88,6 +90,7 @@ class Mock:
         self.latency = latency
         self.calls: list[MockCall] = []
         self.num_open = 0
+        self.fingerprint = f"mock {uuid.uuid4().hex}"
         self.worker = Worker()
         self._function = script if callable(script) else None
         self._by_name = dict(script) if isinstance(script, Mapping) else {}

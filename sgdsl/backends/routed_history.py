@@ -15,7 +15,10 @@ if TYPE_CHECKING:
     from sgdsl.backends.telling import Telling
     from sgdsl.chat import Conversation
 
-__all__ = ["Mark", "Piece", "Step", "pipe"]
+__all__ = ["FAR", "Mark", "Piece", "Step", "pipe", "shifted"]
+
+FAR = 1 << 40
+"""More tokens than any session holds: what a session's marks on two backends are apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +65,7 @@ class Mark:
     telling: Telling | None
     length: int
     conversation: Conversation | None
+    offset: int = 0
 
     def value(self) -> int | None:
         """The number of tokens, where it is known."""
@@ -98,3 +102,18 @@ def pipe(made: Handle[Any], handle: Handle[Any]) -> None:
             handle.finish(made.result())
 
     made.subscribe(arrived)
+
+
+def shifted(count: Handle[int], offset: int) -> Handle[int]:
+    """The number that is to come, and `offset` more."""
+    made: Handle[int] = Handle(_flush=count._flush)
+
+    def arrived(chunk: Chunk | None) -> None:
+        error = count.error()
+        if error is not None:
+            made.fail(error)
+        else:
+            made.finish(count.result() + offset)
+
+    count.subscribe(arrived)
+    return made

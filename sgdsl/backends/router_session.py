@@ -13,7 +13,7 @@ from runtime.errors import InvalidParameter, RequestCancelled
 from runtime.handle import Chunk, Generation, Handle, Scores
 from sgdsl.backends.base import Backend, BackendSession, Choose
 from sgdsl.backends.routed_call import RoutedCall, options_of
-from sgdsl.backends.routed_history import Mark, Piece, Step, pipe
+from sgdsl.backends.routed_history import FAR, Mark, Piece, Step, pipe, shifted
 from sgdsl.backends.telling import Telling
 from sgdsl.errors import BackendCapabilityError
 
@@ -40,6 +40,7 @@ class RouterSession:
         self._marks: list[Mark] = []
         self._telling: Telling | None = None
         self._wishes: dict[str, tuple[Any, str]] = {}
+        self._num_places = 0
         self._steps: deque[Step] = deque()
         self._label: str | None = None
         self._error: BaseException | None = None
@@ -129,7 +130,7 @@ class RouterSession:
         return self._submit(self._call("tokens"), lambda: self._told().tokens(), None)
 
     def mark(self) -> Handle[int]:
-        """Number of tokens here, on the backend where the session is."""
+        """Number of tokens here; in a session that has moved, counted from a number no other backend's come near."""
         with self._lock:
             mark = Mark(Handle(), None, len(self._history), None)
 
@@ -138,7 +139,8 @@ class RouterSession:
                 mark.telling = self._telling
                 mark.conversation = None if self._telling is None else self._telling.conversation
                 made: Handle[int] = session.mark()
-                return made
+                mark.offset = self._num_places * FAR
+                return shifted(made, mark.offset) if mark.offset else made
 
             mark.count = self._submit(self._call("checkpoint"), place, None)
             self._marks.append(mark)
@@ -148,8 +150,6 @@ class RouterSession:
         """Back to that many tokens: those of a mark, where the session has moved since or is to move later."""
         with self._lock:
             found = [mark for mark in self._marks if mark.value() == num_tokens]
-            if len({id(mark.telling) for mark in found}) > 1:
-                raise BackendCapabilityError("a rollback", "router", "two of its backends have a mark of this number")
             if not found:
                 self._is_known = False
                 self._then(Step(lambda: self._told().truncate(num_tokens)))
@@ -254,6 +254,7 @@ class RouterSession:
         self._telling = telling
         self._router.count(backend, moved=moved)
         if old is not None:
+            self._num_places += 1
             old.session.close()
 
     def _then(self, step: Step) -> None:
@@ -353,7 +354,7 @@ class RouterSession:
         if telling is None:
             return
         if mark.telling is telling:
-            telling.put().truncate(num_tokens)
+            telling.put().truncate(num_tokens - mark.offset)
             if mark.conversation is not None:
                 telling.conversation = mark.conversation
         else:  # the session has moved since: it is told again, up to there

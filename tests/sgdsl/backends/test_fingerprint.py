@@ -15,5 +15,5 @@ def test_what_tells_backends_from_one_another(openai: Callable[..., sg.OpenAI]) 
 
 def test_a_fingerprint_of_its_own_is_taken() -> None:
     mock = sg.Mock()
-    mock.fingerprint = "mine"  # type: ignore[attr-defined]
-    assert fingerprint_of(mock) == "mine"
+    assert fingerprint_of(mock) == mock.fingerprint
+    assert fingerprint_of(sg.Mock()) != mock.fingerprint
