@@ -18,7 +18,7 @@ def announced() -> Iterator[None]:
     """The first kernel that numba finds in no cache meanwhile is announced in the log, once in a process."""
     from numba.core import event
 
-    class Compiling(event.Listener):  # type: ignore[misc]
+    class Compiling(event.Listener):
         def on_start(self, event: Any) -> None:
             _say()
 

@@ -38,7 +38,7 @@ from grammars.machine.layout import (
 )
 from grammars.machine.lexeme_masks import LexemeMasks
 from grammars.machine.moves import goto, label_move
-from grammars.machine.scratch import MISSES, MISSES_USED, OVERFLOW
+from grammars.machine.scratch import MAX_THREADS, MISSES, MISSES_USED, OVERFLOW
 from grammars.machine.tables import VocabularyTables
 from grammars.machine.trie import BYTE_CLASSES
 from grammars.regular.language import Languages
@@ -94,6 +94,8 @@ class Machine:
         self._seconds = seconds
         self._deadline: Deadline | None = None
         self.lock = RLock()
+        self.many_threads = MAX_THREADS
+        """Beyond, a text's threads are followed together, and none of its bytes are known to be forced."""
         self.heap = Heap(max_bytes)
         self.lexemes = LexemeMasks(self)
         self._expanders: dict[int, Callable[[], None]] = {}
