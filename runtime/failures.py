@@ -32,9 +32,7 @@ class Failures:
         if isinstance(error, PASSING):
             return
         kept = anew(error)
-        kept.__cause__ = (
-            None  # it holds on to the frames it came through, and with them to all that was compiled so far
-        )
+        kept.__cause__ = None  # it holds on to the frames it came through, and so to all that was compiled
         self._errors[_digest(spec)] = kept
         if len(self._errors) > self._most:
             self._errors.popitem(last=False)
