@@ -113,7 +113,7 @@ class Compilation:
             self._post(partial(self._tell, task, task.given_up))
         return ticket
 
-    def _refuse(self, spec: Spec, then: Then, error: GrammarError) -> Ticket:
+    def _refuse(self, spec: Spec, then: Then, error: BaseException) -> Ticket:
         """Tells what is known to fail, but not before the requester has the ticket."""
         task, future = _Task(spec), Future[Grammar]()
         future.set_exception(error)

@@ -8,6 +8,7 @@ from collections import OrderedDict
 from grammars import GrammarError, Spec
 from grammars.engines.base import EngineAbsent
 from grammars.errors import GrammarCancelled, GrammarTimeout
+from runtime.errors import anew
 
 __all__ = ["Failures"]
 
@@ -24,17 +25,19 @@ class Failures:
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._errors: OrderedDict[bytes, GrammarError] = OrderedDict()
+        self._errors: OrderedDict[bytes, BaseException] = OrderedDict()
 
     def keep(self, spec: Spec, error: GrammarError) -> None:
         """Notes what a spec failed with, unless it may be otherwise the next time."""
         if isinstance(error, PASSING):
             return
-        self._errors[_digest(spec)] = _bare(error)
+        kept = anew(error)
+        kept.__cause__ = None  # it holds on to the frames it came through, and so to all that was compiled
+        self._errors[_digest(spec)] = kept
         if len(self._errors) > self._most:
             self._errors.popitem(last=False)
 
-    def find(self, spec: Spec) -> GrammarError | None:
+    def find(self, spec: Spec) -> BaseException | None:
         """What a spec is known to fail with."""
         if not self._errors:
             return None
@@ -43,14 +46,8 @@ class Failures:
         if error is None:
             return None
         self._errors.move_to_end(digest)
-        return _bare(error)
+        return anew(error)
 
 
 def _digest(spec: Spec) -> bytes:
     return hashlib.sha256(repr(spec).encode(errors="surrogatepass")).digest()
-
-
-def _bare(error: GrammarError) -> GrammarError:
-    """The error without what holds on to the frames it came through, and with them to all that was compiled so far."""
-    error.__cause__ = error.__context__ = None
-    return error.with_traceback(None)

@@ -36,7 +36,11 @@ def fill_batch(
         machines = [matcher.machine for matcher in matchers]
         # Held on to, so that no table that is replaced by a larger one meanwhile goes away.
         held = [(machine.heap.held, machine.lexemes.held) for machine in machines]
-        threads = [matcher.threads for matcher in matchers]
+        # Those of many threads are left to their matchers, which follow them together.
+        threads = [
+            matcher.threads if len(matcher.threads) <= matcher.machine.many_threads else matcher.threads[:0]
+            for matcher in matchers
+        ]
         table, first = [], 0
         for ((heap, heap_at), (slots, slots_at)), own in zip(held, threads, strict=True):
             table.append((heap_at, len(heap), slots_at, len(slots), first, len(own)))

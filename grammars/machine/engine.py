@@ -35,6 +35,8 @@ __all__ = ["EngineLimits", "MachineEngine"]
 CODE = re.compile(r"\\[xuU0-7]|[^\x20-\x7e]")
 """What may ask for a character that few vocabularies have."""
 
+MANY_THREADS = 8
+"""Rules' threads beyond are followed together. A schema's, whose masks are kept, only where there are too many."""
 PLAIN_TAKES = 20
 """As much time as with compiled kernels, about, is given without them."""
 
@@ -188,5 +190,6 @@ class MachineEngine:
             warnings.extend(more)
             return start
 
+        machine.many_threads = MANY_THREADS
         frames = RuleFrames(machine, rules, languages, embedded)
         return MachineGrammar(machine, frames.root(), tuple(warnings))

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from grammars.machine import fill, inner, reach, walk
+from grammars.machine import fill, inner, merged, reach, walk
 from grammars.machine import step as one_byte
 from grammars.machine.first_compilation import announced
 
@@ -52,6 +52,7 @@ HELPERS = [
     reach._gather,
     reach._enlist,
     reach.is_any_set,
+    *merged.HELPERS,
 ]
 
 
@@ -61,8 +62,10 @@ class Kernels:
 
     fill: Callable[..., int]
     fill_below: Callable[..., None]
+    fill_merged: Callable[..., int]
     inner: Callable[..., int]
     advance: Callable[..., int]
+    advance_merged: Callable[..., int]
     forced: Callable[..., int]
     completes: Callable[..., bool]
     goes_on: Callable[..., bool]
@@ -76,8 +79,10 @@ def plain_kernels() -> Kernels:
     return Kernels(
         fill.fill,
         fill.fill_below,
+        merged.fill_merged,
         inner.inner,
         reach.advance,
+        merged.advance_merged,
         reach.forced,
         walk.completes,
         reach.goes_on,
@@ -109,8 +114,10 @@ def compiled_kernels() -> Kernels:
     return Kernels(
         _compiled(fill.fill, integer(ints, ints, masks, masks, threads, words, ints, words)),
         _compiled(fill.fill_below, types.void(ints, ints, ints, threads, integer, words)),
+        _compiled(merged.fill_merged, integer(ints, ints, ints, ints, threads, words)),
         _compiled(inner.inner, integer(ints, ints, ints, integer, integer, words, ints)),
         _compiled(reach.advance, integer(ints, ints, threads, ints, integer, integer)),
+        _compiled(merged.advance_merged, integer(ints, ints, ints, threads, ints, integer, integer)),
         _compiled(reach.forced, integer(ints, ints, threads, types.uint8[::1])),
         _compiled(walk.completes, types.boolean(ints, ints, integer, integer, integer)),
         _compiled(reach.goes_on, types.boolean(ints, ints, threads)),

@@ -38,7 +38,7 @@ from grammars.machine.layout import (
 )
 from grammars.machine.lexeme_masks import LexemeMasks
 from grammars.machine.moves import goto, label_move
-from grammars.machine.scratch import MISSES, MISSES_USED, OVERFLOW
+from grammars.machine.scratch import MAX_THREADS, MISSES, MISSES_USED, OVERFLOW
 from grammars.machine.tables import VocabularyTables
 from grammars.machine.trie import BYTE_CLASSES
 from grammars.regular.language import Languages
@@ -48,9 +48,10 @@ __all__ = ["MOST_EDGES", "Machine", "goto", "label_move"]
 MOST_EDGES = 18
 """States with more edges get a row of 256 moves."""
 
-RESOLVE_SECONDS = 0.3
+RESOLVE_SECONDS = 0.5
 """How long one row of a batch may hold up the others, in time of the thread's own, which is not spent while others run.
-The slowest mask of 550 schemas, nothing of whose grammar was made yet, took 0.14 s (SmolLM2's vocabulary, one core)."""
+The slowest mask of 550 schemas, nothing of whose grammar was made yet, took 0.14 s (SmolLM2's vocabulary, one core),
+that of 10,000 alternatives 0.3 s on a busy one."""
 BYTES_PER_RECORD = 1_000
 """Python objects behind a state or frame, languages and constraints included: measured over 200 schemas."""
 BYTES_BY_CLASS = np.argsort(BYTE_CLASSES, kind="stable")
@@ -94,6 +95,8 @@ class Machine:
         self._seconds = seconds
         self._deadline: Deadline | None = None
         self.lock = RLock()
+        self.many_threads = MAX_THREADS
+        """Beyond, a text's threads are followed together, and none of its bytes are known to be forced."""
         self.heap = Heap(max_bytes)
         self.lexemes = LexemeMasks(self)
         self._expanders: dict[int, Callable[[], None]] = {}

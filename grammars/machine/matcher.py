@@ -11,7 +11,8 @@ from grammars.grammar import MaskRow
 from grammars.machine.capturing import Capturing, Threads, kept_threads
 from grammars.machine.forced import certain_tokens
 from grammars.machine.machine import Machine
-from grammars.machine.scratch import HIT, HITS, HITS_USED, MISSES_USED
+from grammars.machine.merged import new_memory
+from grammars.machine.scratch import HIT, HITS, HITS_USED, MISSES_USED, OVERFLOW
 from grammars.machine.trie import SPECIAL
 
 __all__ = ["MachineMatcher"]
@@ -58,9 +59,17 @@ class MachineMatcher:
         scratch, left = tables.take_scratch(), None
         threads = self._threads
         spare = words if len(threads) < 2 else np.empty_like(words)
-        while tables.kernels.fill(
-            machine.heap.data, tables.trie, machine.lexemes.masks, tables.shared, threads, words, scratch, spare
+        memory = new_memory() if len(threads) > machine.many_threads else None
+        while (
+            tables.kernels.fill(
+                machine.heap.data, tables.trie, machine.lexemes.masks, tables.shared, threads, words, scratch, spare
+            )
+            if memory is None
+            else tables.kernels.fill_merged(machine.heap.data, tables.trie, scratch, memory, threads, words)
         ):
+            if memory is None and scratch[OVERFLOW]:
+                memory = new_memory()
+                continue
             machine.check_room(scratch)
             if not scratch[MISSES_USED]:
                 hits = scratch[HITS : HITS + scratch[HITS_USED]].tolist()
@@ -111,8 +120,16 @@ class MachineMatcher:
         """The threads behind text[begin:end], with stacks that stay."""
         machine, tables = self._machine, self._machine.tables
         scratch, left = tables.take_scratch(), None
+        memory = new_memory() if len(threads) > machine.many_threads else None
         while True:
-            count = tables.kernels.advance(machine.heap.data, scratch, threads, text, begin, end)
+            data = machine.heap.data
+            if memory is None:
+                count = tables.kernels.advance(data, scratch, threads, text, begin, end)
+            else:
+                count = tables.kernels.advance_merged(data, scratch, memory, threads, text, begin, end)
+            if memory is None and scratch[OVERFLOW]:
+                memory = new_memory()
+                continue
             if not scratch[MISSES_USED]:
                 break
             left = machine.resolve(scratch, left)
@@ -127,7 +144,7 @@ class MachineMatcher:
     def forced_bytes(self) -> bytes:
         """The bytes that must come next whatever the model says."""
         machine, tables = self._machine, self._machine.tables
-        if self._num_ends:
+        if self._num_ends or len(self._threads) > machine.many_threads:
             return b""
         out = np.empty(FORCED_BYTES, np.uint8)
         scratch, left = tables.take_scratch(), None

@@ -157,7 +157,7 @@ def walk(h: Any, v: Any, x: Any, row: Any, pending: int) -> None:
     byte_at = v[BYTE_AT]
     depth_at = v[DEPTH_AT]
     skip_at = v[SKIP_AT]
-    while pending > 0:
+    while pending > 0 and x[OVERFLOW] == 0:
         pending -= 1
         at = WORK + 4 * pending
         i = x[at] + 1

@@ -22,7 +22,7 @@ SECONDS = 15
 """For compiling and for sixty masks; most take milliseconds."""
 MASK_SECONDS = 1
 MEGABYTES = 500
-OURS = {"", "GrammarLimit", "InvalidSpec", "UnsupportedConstraint"}
+OURS = {"", "GrammarLimit", "GrammarTimeout", "InvalidSpec", "UnsupportedConstraint"}
 
 
 def names() -> list[str]:
