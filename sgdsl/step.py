@@ -41,6 +41,11 @@ class Step:
     meeting: Meeting | None = None
     hint: Hint | None = None
 
+    @property
+    def only_waits(self) -> bool:
+        """Whether the program never said it: it stands there until another stream has come to its own step."""
+        return self.meeting is not None and self.meeting.step is not self
+
     def what(self) -> str:
         """The instruction in a few words, for messages."""
         kind = type(self.node).__name__.lower()

@@ -331,8 +331,8 @@ class Stream:
                     failed.append(stream)
                     waiting.extend(stream.unfinished)
                     failing.extend(stream._mark_failed(error))
-        if self.run.recording is not None:
-            self.run.recording.failed(waiting, error, cause)
+            if self.run.recording is not None:  # before anybody can find nothing unfinished and end the run
+                self.run.recording.failed(waiting, error, cause)
         for step in waiting:
             if step.outcome is not None:
                 step.outcome.fail(error)

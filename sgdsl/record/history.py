@@ -54,7 +54,7 @@ class PastInstruction:
     @property
     def is_instant(self) -> bool:
         """Nothing is waited for."""
-        return self.instruction.kind not in ("gen", "select", "tokens", "awaited", "call")
+        return self.instruction.kind not in ("gen", "select", "tokens", "awaited", "call", "concat")
 
     @property
     def samples(self) -> tuple[Sample, ...]:

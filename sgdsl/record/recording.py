@@ -187,6 +187,8 @@ class Recording:
     @_harmless
     def handing_over(self, stream: Stream, step: Step) -> None:
         """The stream's next instruction goes to the backend."""
+        if step.only_waits:
+            return
         if isinstance(step.node, ir.Gen | ir.Select | ir.Fork) and self._run.backend.capabilities.tokens:
             stream.put_held()  # as the instruction itself would
             held = stream.live_session.tokens()
@@ -245,7 +247,7 @@ class Recording:
     def failed(self, steps: Sequence[Step], error: ProgramError, cause: Step | None) -> None:
         """Instructions will not come to their end, because of `cause` or of something outside."""
         failing = dict.fromkeys([*steps, *(() if cause is None else (cause,))])
-        for step in [step for step in failing if step not in self._over]:
+        for step in [step for step in failing if step not in self._over and not step.only_waits]:
             self._over.add(step)
             self._prompts.pop(step, None)
             entry = Failed(

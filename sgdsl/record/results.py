@@ -37,7 +37,7 @@ class Answer:
         if isinstance(first, Generation):
             return cls(generations=tuple(results), prompt_tokens=first.prompt_tokens, kept=first.token_ids)
         if isinstance(first, Scores) and isinstance(node, ir.Select):
-            scores = tuple(node.method.scores(first.logprobs))
+            scores = tuple(node.method.scores(first.basis))
             kept = first.token_ids[first.index]
             return cls(scored=first, scores=scores, prompt_tokens=first.prompt_tokens, kept=kept)
         return cls()

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -269,3 +272,18 @@ async def test_cancelling_and_timeouts_end_it() -> None:
     with pytest.raises(sg.ProgramTimeout):
         await asyncio.wait_for(task, 5)
     assert mock.num_open == 0
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_record_has_the_concatenation_and_no_step_that_nobody_said(tmp_path: Path, fails: bool) -> None:
+    path = tmp_path / "run.jsonl"
+    mock = sg.Mock({"a": ["one x", ValueError("no") if fails else "two", "three"]}, latency=0.01)
+    with pytest.raises(sg.ProgramError) if fails else nullcontext():
+        parts.run(backend=mock, record=path)
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    said = {line["id"]: line for line in lines if line["entry"] == "instruction"}
+    [concat] = [line for line in said.values() if line["kind"] == "concat"]
+    assert concat["streams"] == [1, 2, 3]
+    assert {line["id"] for line in lines if "id" in line} == set(said)
+    came_to = [line["entry"] for line in lines if line.get("id") == concat["id"]]
+    assert came_to[-1] == ("failed" if fails else "ended")
