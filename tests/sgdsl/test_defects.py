@@ -13,6 +13,7 @@ import pytest
 import sgdsl as sg
 
 BOOM = ConnectionError("boom")
+PICTURES = ["https://pictures.example/a.png", "https://pictures.example/b.png"]
 
 
 @pytest.fixture(scope="module")
@@ -111,16 +112,16 @@ def test_7_an_int_with_a_stop() -> None:
     assert (state.ret_value, state.text()) == ("42", "6 * 7 = 42!")
 
 
-def test_8_tracing_goes_through_branches_over_arguments_and_loops_over_them() -> None:
+def test_8_tracing_goes_through_images_and_branches_over_arguments() -> None:
     @sg.function
     def program(s: sg.ProgramState, question: str, polite: bool, rounds: int = 1) -> None:
         if polite:
-            s += "Please: "
+            s += sg.image(PICTURES[0]) + "Please: "
         for _ in range(rounds):
             s += question + sg.gen("x")
 
     assert [type(one.node).__name__ for one in program.trace(polite=True, rounds=2).instructions] == [
-        "Text", "Arg", "Gen", "Arg", "Gen",
+        "Image", "Text", "Arg", "Gen", "Arg", "Gen",
     ]  # fmt: skip
     compiled = program.compile(polite=False)
     assert compiled.run("Why?", backend=sg.Mock({"x": " So."})).text() == "Why? So."
@@ -155,6 +156,21 @@ def test_10_a_fork_before_any_text(mock: sg.Mock) -> None:
         return s["x"]
 
     assert program.run(backend=mock).ret_value == ["mock", "mock"]
+
+
+def test_11_a_program_has_as_many_images_as_it_likes() -> None:
+    @sg.function
+    def program(s: sg.ProgramState) -> None:
+        s += sg.user(sg.image(PICTURES[0]) + sg.image(PICTURES[1]) + "Which is older?")
+        s += sg.assistant(sg.gen("x"))
+        s += sg.user(sg.image(PICTURES[0]) + "And this?") + sg.assistant(sg.gen("y"))
+
+    mock = sg.Mock()
+    program.run(backend=mock)
+    assert [list(call.images) for call in mock.calls] == [PICTURES, [*PICTURES, PICTURES[0]]]
+    mock.capabilities = sg.Capabilities(images=False)
+    with pytest.raises(sg.BackendCapabilityError, match="image"):
+        program.run(backend=mock)
 
 
 def test_12_there_are_seeds_timeouts_and_cancellation(gate: Any) -> None:

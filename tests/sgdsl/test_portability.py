@@ -299,9 +299,18 @@ def test_tracing_and_compiling() -> None:
 
 TOP_LEVEL = (
     *("Engine", "Runtime", "assistant", "assistant_begin", "assistant_end", "flush_cache", "function", "gen"),
-    *("gen_int", "gen_string", "get_server_info", "select", "separate_reasoning", "set_default_backend", "system"),
+    *(
+        "gen_int",
+        "gen_string",
+        "get_server_info",
+        "image",
+        "select",
+        "separate_reasoning",
+        "set_default_backend",
+        "system",
+    ),
     *("system_begin", "system_end", "user", "user_begin", "user_end", "video", "greedy_token_selection"),
-    *("token_length_normalized", "unconditional_likelihood_normalized"),
+    *("token_length_normalized", "unconditional_likelihood_normalized", "OpenAI", "Anthropic", "LiteLLM"),
 )
 OF_A_PROGRAM = ("run", "run_batch", "bind", "cache", "trace", "compile", "func", "num_api_spec_tokens")
 OF_A_STATE = (
