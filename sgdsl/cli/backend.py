@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
 from sgdsl.cli.errors import CommandError, UsageError
 from sgdsl.cli.meter import Meter
+from sgdsl.errors import InvalidArgument, SgdslError
 
 if TYPE_CHECKING:
     from sgdsl.backends.base import Backend
 
-__all__ = ["started"]
+__all__ = ["connected", "started"]
 
 
 @contextmanager
@@ -40,6 +42,38 @@ def started(kind: str, settings: Mapping[str, Any]) -> Iterator[tuple[Meter, str
         raise CommandError(str(error)) from error
     with engine:
         yield Meter(EngineBackend.of(engine)), _line(engine.describe())
+
+
+@contextmanager
+def connected(url: str, model: str | None) -> Iterator[tuple[Meter, str]]:
+    """The backend at a URL, as `started`: of the OpenAI API where the path ends in `/v1`, else a server of ours.
+
+    Their keys are the environment's `OPENAI_API_KEY` and `SGDSL_API_KEY`.
+
+    Raises:
+        UsageError: no model is named where one must be, or the URL is none.
+        CommandError: the server cannot be reached, or a package is missing.
+    """
+    backend = _backend_at(url, model)
+    try:
+        yield Meter(backend), f"{getattr(backend, 'model', model)} at {url}"
+    finally:
+        backend.close()
+
+
+def _backend_at(url: str, model: str | None) -> Backend:
+    import sgdsl
+
+    try:
+        if not url.rstrip("/").endswith("/v1"):
+            return cast("Backend", sgdsl.RuntimeEndpoint(url, os.environ.get("SGDSL_API_KEY")))
+        if model is None:
+            raise UsageError(f"--url {url}: which of its models? --model NAME says")
+        return cast("Backend", sgdsl.OpenAI(model, base_url=url))
+    except InvalidArgument as error:
+        raise UsageError(f"--url: {error}") from error
+    except SgdslError as error:
+        raise CommandError(f"--url: {error}") from error
 
 
 def _line(described: Mapping[str, str]) -> str:

@@ -7,14 +7,16 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 from runtime.errors import ContextLengthExceeded
 from sgdsl.cli import logs
-from sgdsl.cli.backend import started
+from sgdsl.cli.backend import connected, started
 from sgdsl.cli.dialogue import ROLES, Dialogue, Message
 from sgdsl.cli.errors import UsageError
+from sgdsl.cli.meter import Meter
 from sgdsl.cli.printer import UNPRINTABLE
 from sgdsl.cli.report import closing_line
 from sgdsl.cli.settings import engine_settings
@@ -43,10 +45,9 @@ def chat(options: argparse.Namespace) -> int:
     Raises:
         CommandError: it cannot begin at all.
     """
-    settings = engine_settings(options.model, options.settings)
     logs.set_up(verbose=options.verbose, quiet=options.quiet)
     sampling = _sampling(options)
-    with started(options.backend, settings) as (backend, line):
+    with _backend(options) as (backend, line):
         _say(line, when=not options.quiet)
         begun = time.monotonic()
         dialogue = Dialogue(backend, sampling)
@@ -57,6 +58,14 @@ def chat(options: argparse.Namespace) -> int:
         finally:
             dialogue.close()
             _say(closing_line(backend.usage(), time.monotonic() - begun), when=not options.quiet)
+
+
+def _backend(options: argparse.Namespace) -> AbstractContextManager[tuple[Meter, str]]:
+    if options.url is None:
+        return started(options.backend, engine_settings(options.model, options.settings))
+    if options.settings or options.backend != "engine":
+        raise UsageError("--url is a server: neither --set nor --backend goes with it")
+    return connected(options.url, options.model)
 
 
 def _sampling(options: argparse.Namespace) -> Sampling:

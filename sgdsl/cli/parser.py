@@ -95,6 +95,9 @@ def _add_chat(commands: argparse._SubParsersAction[_Parser]) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     _add_backend(chat)
+    chat.add_argument(
+        "--url", metavar="URL", help="of a server instead: of the OpenAI API if it ends in /v1, else of sgdsl's own"
+    )
     chat.add_argument("--system", metavar="TEXT", help="the system message")
     chat.add_argument("--max-tokens", metavar="N", type=int, default=512, help="of an answer (default: 512)")
     chat.add_argument(

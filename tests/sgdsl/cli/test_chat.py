@@ -7,6 +7,7 @@ import pty
 import re
 import select
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -188,3 +189,57 @@ def test_a_conversation_with_the_real_model() -> None:
     assert [city in answer for city, answer in zip(["Paris", "Rome", "Madrid"], answers, strict=True)] == [True] * 3
     prompt, cached = map(int, re.findall(r"(\d+) prompt tokens \((\d+) cached\)", done.stderr)[0])
     assert cached > prompt // 2
+
+
+@pytest.fixture
+def at(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Chat:
+    """As `chat`, with a server in place of the mock."""
+
+    def run(lines: str, *words: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "stdin", io.StringIO(lines))
+        capsys.readouterr()
+        code = main(["chat", "-q", *words])
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("url", "name", "words"),
+    [("http://host/v1", "OpenAI", ("--model", "m")), ("http://host:3", "RuntimeEndpoint", ())],
+)
+def test_a_url_is_a_server(
+    at: Chat, monkeypatch: pytest.MonkeyPatch, url: str, name: str, words: tuple[str, ...]
+) -> None:
+    asked: list[Any] = []
+
+    class Stand(sg.Mock):
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(["Paris."])
+            asked.append((args, kwargs))
+
+        def close(self) -> None:
+            asked.append("closed")
+
+    monkeypatch.setattr(sg, name, Stand, raising=False)
+    monkeypatch.setenv("SGDSL_API_KEY", "k")
+    assert at("France?\n", "--url", url, *words) == (0, "Paris.\n", "")
+    assert asked[0] == ((("m",), {"base_url": url}) if name == "OpenAI" else ((url, "k"), {}))
+    assert asked[1] == "closed"
+
+
+def test_a_url_that_is_none_or_a_server_that_is_gone(at: Chat) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        port = unused.getsockname()[1]
+    code, _, err = at("", "--url", f"http://127.0.0.1:{port}")
+    assert code == 1
+    assert err.startswith(f"sgdsl: --url: http://127.0.0.1:{port}")
+    for words, reason in {
+        ("--url", "ftp://x"): "--url: url='ftp://x' is not allowed",
+        ("--url", "http://x/v1"): "--url http://x/v1: which of its models? --model NAME says",
+        ("--url", "http://x", "--set", "page_size=1"): "--url is a server: neither --set nor --backend goes with it",
+    }.items():
+        code, _, err = at("", *words)
+        assert (code, reason in err) == (2, True)
