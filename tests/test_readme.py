@@ -85,7 +85,8 @@ def test_every_block_is_tested() -> None:
 
 
 def test_the_settings_table_lists_every_setting_with_its_default() -> None:
-    rows = dict(re.findall(r"^\| `(\w+)` \| `?([^|`]+)`? \|", README, re.MULTILINE))
+    table = README.partition("## Settings")[2].partition("\n## ")[0]
+    rows = dict(re.findall(r"^\| `(\w+)` \| `?([^|`]+)`? \|", table, re.MULTILINE))
     settings: dict[str, object] = {"audit": config.EngineConfig().audit}
     groups = (config.ModelSettings(), config.MemoryConfig(), config.SchedulerConfig(), config.GrammarConfig())
     for group in groups:
@@ -93,6 +94,16 @@ def test_the_settings_table_lists_every_setting_with_its_default() -> None:
     assert rows.keys() == settings.keys()
     for name, default in settings.items():
         assert rows[name].strip() in ((str(default),) if default is not None else ("derived", "none", "the model's"))
+
+
+def test_whoever_comes_from_sglang_finds_names_that_are_there() -> None:
+    table = README.partition("## Coming from SGLang")[2].partition("\n## ")[0]
+    cells = [row.split("|")[1:4] for row in table.splitlines() if row.startswith("| ")][1:]
+    assert {kind.strip() for _, kind, _ in cells} == {"same", "corrected", "new"}
+    named = [name for left, _, _ in cells for name in re.findall(r"`(?:s\.)?([a-z_]\w+)", left)]
+    holders = (sg, sg.Program, sg.ProgramState, sg.ProgramStateGroup)
+    assert [name for name in named if name != "with" and not any(hasattr(one, name) for one in holders)] == []
+    assert len(named) > 20
 
 
 def test_the_commands_it_shows_are_understood() -> None:
