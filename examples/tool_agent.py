@@ -71,12 +71,10 @@ def perform(call: Look | Order) -> str:
 def main(s, request: str = "We need 5 bags of flour.", max_turns: int = 5):
     """Fulfils a request with structured tool calls."""
     s += EXAMPLES + f"Request: {request}\n"
-    calls = []
     for turn in range(max_turns):
         s += "Call: " + sg.gen(f"call_{turn}", type=Look | Order | Answer, max_tokens=48, temperature=0) + "\n"
         call = s[f"call_{turn}"]
-        calls.append(call)
         if isinstance(call, Answer):
-            return {"answer": call.text, "calls": calls}
+            return call.text
         s += f"Result: {perform(call)}\n"
-    return {"answer": None, "calls": calls}
+    return None

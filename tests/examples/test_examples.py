@@ -98,13 +98,13 @@ def test_the_tool_agent_matches_over_objects_and_feeds_results_back() -> None:
         "call_2": '{"tool": "answer", "text": "Done."}',
     }
     mock = sg.Mock(script)
-    value = agent.main.run("We need 3 bags of sugar.", backend=mock).ret_value
-    assert value["answer"] == "Done."
-    assert value["calls"][1] == agent.Order(tool="order", item="sugar", amount=2)
+    state = agent.main.run("We need 3 bags of sugar.", backend=mock)
+    assert state.ret_value == "Done."
+    assert state["call_1"] == agent.Order(tool="order", item="sugar", amount=2)
     assert "Result: missing 2, only 1 in stock.\nCall: " in mock.calls[1].prompt
     assert "Result: 2 ordered.\nCall: " in mock.calls[2].prompt
     never = sg.Mock(lambda prompt, params: '{"tool": "look", "item": "eggs", "needed": 1}')
-    assert agent.main.run("Eggs?", max_turns=2, backend=never).ret_value["answer"] is None
+    assert agent.main.run("Eggs?", max_turns=2, backend=never).ret_value is None
 
 
 def test_retrieval_prefers_rare_words_and_short_passages() -> None:
@@ -217,10 +217,12 @@ def test_batch() -> None:
 
 @pytest.mark.model
 def test_tool_agent() -> None:
-    calls = run("tool_agent")["value"]["calls"]
+    entry = run("tool_agent")
+    calls = [entry["variables"][f"call_{turn}"] for turn in range(3)]
     assert [call["tool"] for call in calls] == ["look", "order", "answer"]
     assert calls[0]["item"] == calls[1]["item"] == "flour"
     assert calls[1]["amount"] == 2
+    assert entry["value"] == calls[2]["text"] != ""
 
 
 @pytest.mark.model

@@ -123,9 +123,22 @@ def test_8_tracing_goes_through_images_and_branches_over_arguments() -> None:
     assert [type(one.node).__name__ for one in program.trace(polite=True, rounds=2).instructions] == [
         "Image", "Text", "Arg", "Gen", "Arg", "Gen",
     ]  # fmt: skip
+
     compiled = program.compile(polite=False)
     assert compiled.run("Why?", backend=sg.Mock({"x": " So."})).text() == "Why? So."
     with pytest.raises(sg.TraceError, match=r"test_defects.py:\d+.*a branch on the argument 'polite'"):
+        program.trace()
+
+
+def test_8_tracing_takes_a_symbol_for_no_other_type_than_the_values() -> None:
+    @sg.function
+    def program(s: sg.ProgramState) -> None:
+        s += sg.gen("x")
+        s += "text" if isinstance(s["x"], str) else "something else"
+
+    assert program.run(backend=sg.Mock()).text() == "mocktext"
+    assert program.compile(partial=True).run(backend=sg.Mock()).text() == "mocktext"
+    with pytest.raises(sg.TraceError, match="the type of the value 'x'"):
         program.trace()
 
 
