@@ -295,6 +295,27 @@ def test_tracing_and_compiling() -> None:
     assert state.text().endswith("Tip 1: one\nTip 2: two\nIn summary, three")
 
 
+# 12. contexts are read side by side and appended with their KV
+
+
+@sgl.function
+def parallel_encoding(s, contexts, question):
+    s += "USER: Please memorize these statements.\n"
+    forks = s.fork(len(contexts))
+    forks += lambda i: f"Statement {i}: " + contexts[i] + "\n"
+    forks.join(mode="concate_and_append")
+    s += "Question: " + question + "\nASSISTANT:" + sgl.gen("answer", max_tokens=8)
+
+
+def test_parallel_encoding() -> None:
+    mock = sgl.Mock({"answer": " b."})
+    state = parallel_encoding.run(contexts=["a", "b"], question="Which?", backend=mock)
+    assert state["answer"] == " b."
+    assert mock.calls[0].prompt == (
+        "USER: Please memorize these statements.\nStatement 0: a\nStatement 1: b\nQuestion: Which?\nASSISTANT:"
+    )
+
+
 # What SGLang's frontend exposes, name by name
 
 TOP_LEVEL = (
