@@ -32,8 +32,8 @@ def check_load(options: argparse.Namespace) -> None:
     """
     if options.num_programs is not None and options.num_programs < 1:
         raise UsageError(f"--num-programs {options.num_programs}: a number of at least 1 is needed")
-    if options.num_programs is not None and (options.events or options.dry_run or options.record):
-        raise UsageError("--num-programs prints figures: neither --events nor --dry-run nor --record goes with it")
+    if options.num_programs is not None and (options.events or options.dry_run):
+        raise UsageError("--num-programs prints figures: neither --events nor --dry-run goes with it")
 
 
 def load(

@@ -75,7 +75,6 @@ def test_failures_are_counted_and_the_first_is_told(write: Any, sgdsl: Any) -> N
         (("--num-programs", "0"), "--num-programs 0: a number of at least 1 is needed"),
         (("--num-programs", "2", "--events"), "--num-programs prints figures: neither --events nor --dry-run"),
         (("--num-programs", "2", "--dry-run"), "--num-programs prints figures: neither --events nor --dry-run"),
-        (("--num-programs", "2", "--record", "x"), "nor --record goes with it"),
     ],
 )
 def test_what_does_not_go_together(write: Any, sgdsl: Any, words: tuple[str, ...], reason: str) -> None:
