@@ -147,6 +147,7 @@ class CompiledProgram:
         def program(perform: Callable[..., Any]) -> Program:
             perform.__name__ = perform.__qualname__ = self.name
             perform.__signature__ = signature  # type: ignore[attr-defined]
+            perform.__annotations__ = {}  # a graph knows no types, and the command line reads them
             num_tokens = None if function is None else function.num_api_spec_tokens
             return Program(perform, num_api_spec_tokens=num_tokens, graph=self.graph)
 

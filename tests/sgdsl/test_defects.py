@@ -207,6 +207,28 @@ def test_12_there_are_seeds_timeouts_and_cancellation(gate: Any) -> None:
 
 
 @pytest.mark.model
+def test_13_forks_are_concatenated_and_appended_and_not_computed_again(engine: Any) -> None:
+    parts = [" The dog barks, and it guards the house all night.\n", " The cat sleeps on the warm stove.\n"]
+
+    @sg.function
+    def program(s: sg.ProgramState) -> Any:
+        s += "Facts about animals.\n"
+        forks = s.fork(2)
+        forks += parts
+        forks += sg.gen("more", max_tokens=4, temperature=0)
+        forks.join("concate_and_append")
+        before = len(s.tokens())
+        s += "\nThe dog" + sg.gen("x", max_tokens=4, temperature=0)
+        return before, s.get_meta_info("x")["cached_tokens"]
+
+    state = program.run(backend=engine)
+    before, cached = state.ret_value
+    written = "".join(part + more for part, more in zip(parts, state["more"], strict=True))
+    assert state.text() == f"Facts about animals.\n{written}\nThe dog{state['x']}"
+    assert cached >= before - 3  # of the text before and of every part, the last token may not have been computed
+
+
+@pytest.mark.model
 def test_14_a_select_as_the_first_tokens_of_an_assistant(engine: Any) -> None:
     """Scored on the very tokens the joined text has, without a blank before them."""
 

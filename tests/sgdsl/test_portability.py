@@ -6,16 +6,10 @@ import json
 import re
 from collections.abc import Iterator
 from itertools import chain
-from typing import Any
 
 import pytest
 
 import sgdsl as sgl
-
-
-def prompts(mock: sgl.Mock) -> list[str]:
-    return [call.prompt for call in mock.calls]
-
 
 # 1. a conversation of two turns
 
@@ -295,68 +289,25 @@ def test_tracing_and_compiling() -> None:
     assert state.text().endswith("Tip 1: one\nTip 2: two\nIn summary, three")
 
 
-# What SGLang's frontend exposes, name by name
-
-TOP_LEVEL = (
-    *("Engine", "Runtime", "assistant", "assistant_begin", "assistant_end", "flush_cache", "function", "gen"),
-    *(
-        "gen_int",
-        "gen_string",
-        "get_server_info",
-        "image",
-        "select",
-        "separate_reasoning",
-        "set_default_backend",
-        "system",
-    ),
-    *("system_begin", "system_end", "user", "user_begin", "user_end", "video", "greedy_token_selection"),
-    *("token_length_normalized", "unconditional_likelihood_normalized", "OpenAI", "Anthropic", "LiteLLM"),
-)
-OF_A_PROGRAM = ("run", "run_batch", "bind", "cache", "trace", "compile", "func", "num_api_spec_tokens")
-OF_A_STATE = (
-    *("system", "user", "assistant", "var_scope", "fork", "copy", "text", "messages", "sync", "error", "text_iter"),
-    *("text_async_iter", "get_var", "set_var", "get_meta_info", "__contains__", "__getitem__", "__setitem__"),
-)
+# 12. contexts are read side by side and appended with their KV
 
 
-def test_every_name_is_there() -> None:
-    assert [name for name in TOP_LEVEL if not hasattr(sgl, name)] == []
-    assert [name for name in OF_A_PROGRAM if not hasattr(judge, name)] == []
-    assert [name for name in OF_A_STATE if not hasattr(sgl.ProgramState, name)] == []
-    assert [name for name in ("join", "__getitem__", "__iadd__") if not hasattr(sgl.ProgramStateGroup, name)] == []
+@sgl.function
+def parallel_encoding(s, contexts, question):
+    s += "USER: Please memorize these statements.\n"
+    forks = s.fork(len(contexts))
+    forks += lambda i: f"Statement {i}: " + contexts[i] + "\n"
+    forks.join(mode="concate_and_append")
+    s += "Question: " + question + "\nASSISTANT:" + sgl.gen("answer", max_tokens=8)
 
 
-def test_the_top_level_functions_that_ask_the_backend() -> None:
-    assert sgl.flush_cache() is False
-    assert sgl.get_server_info() is None
-
-    class Caching(sgl.Mock):
-        flushed = 0
-
-        def flush_cache(self) -> None:
-            self.flushed += 1
-
-        def get_server_info(self) -> dict[str, Any]:
-            return {"flushed": self.flushed}
-
-    mock = Caching()
-    assert sgl.flush_cache(mock) is True
-    sgl.set_default_backend(mock)
-    assert sgl.flush_cache() is True
-    assert sgl.get_server_info() == {"flushed": 2}
-    sgl.set_default_backend(sgl.Mock())
-    assert sgl.flush_cache() is False
-    assert sgl.get_server_info() is None
-    with pytest.raises(sgl.NotSupported, match=r"cat\.mp4"):
-        sgl.video("cat.mp4", 4)
-
-
-def test_arguments_that_are_not_allowed_say_so() -> None:
-    with pytest.raises(ValueError, match=r"dtype='decimal' is not allowed: int, float, bool or str"):
-        sgl.gen("a", dtype="decimal")
-    with pytest.raises(ValueError, match=r"stop_regex=\['a', 5\] is not allowed"):
-        sgl.gen("a", stop_regex=["a", 5])
-    assert sgl.gen("a", stop_regex=[]) == sgl.gen("a")
+def test_parallel_encoding() -> None:
+    mock = sgl.Mock({"answer": " b."})
+    state = parallel_encoding.run(contexts=["a", "b"], question="Which?", backend=mock)
+    assert state["answer"] == " b."
+    assert mock.calls[0].prompt == (
+        "USER: Please memorize these statements.\nStatement 0: a\nStatement 1: b\nQuestion: Which?\nASSISTANT:"
+    )
 
 
 @pytest.mark.model
