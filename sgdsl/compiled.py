@@ -12,13 +12,14 @@ from runtime.handle import Handle
 from sgdsl.anticipation import anticipating
 from sgdsl.errors import CheckFailed, InvalidArgument
 from sgdsl.outcome import Outcome
-from sgdsl.passes.check import check, fits, tells_length
+from sgdsl.passes.check import check, fits
 from sgdsl.passes.constraints import constraints
 from sgdsl.passes.expand_roles import expand_roles
 from sgdsl.passes.finding import Finding
 from sgdsl.passes.lifetimes import lifetimes
 from sgdsl.passes.merge_text import merge_text
 from sgdsl.passes.parallel import parallel
+from sgdsl.passes.room import Room, room
 from sgdsl.passes.units import constants, with_arguments
 from sgdsl.program import Program
 from sgdsl.replay import Replay
@@ -27,6 +28,7 @@ from sgdsl.waiting import wait_for
 
 if TYPE_CHECKING:
     from sgdsl.backends.base import Backend, GrammarBackend, TokenizingBackend
+    from sgdsl.chat import ChatTemplate
     from sgdsl.ir import Graph
     from sgdsl.state import ProgramState
 
@@ -71,6 +73,7 @@ class CompiledProgram:
         self.graph = graph
         self.findings = _passed(check(graph, backend))
         self._hints = lifetimes(graph)
+        self._rooms: dict[ChatTemplate | None, Room] = {}
         if function is None or graph.stopped is None:
             self._program, self._async_program = self._programs(function)
         else:
@@ -156,9 +159,17 @@ class CompiledProgram:
     def _begin(self, state: ProgramState, given: Mapping[str, Any]) -> Handle[Outcome]:
         run = state._stream.run
         arguments = self.graph.arguments(given)
-        if tells_length(run.backend):
-            _passed(fits(with_arguments(self.graph, arguments), run.backend, run.sampling.max_tokens))
+        length, max_tokens = run.backend.capabilities.context_length, run.sampling.max_tokens
+        if length is not None and self._room(run.backend).most(arguments, max_tokens) > length:
+            _passed(fits(with_arguments(self.graph, arguments), run.backend, max_tokens))
         return Replay(self.graph, run, arguments, self._hints).record()
+
+    def _room(self, backend: Backend) -> Room:
+        """Worked out once for each chat template."""
+        template = backend.chat_template
+        if template not in self._rooms:
+            self._rooms[template] = room(expand_roles(self.graph, template))
+        return self._rooms[template]
 
 
 def _signature(graph: Graph) -> Signature:

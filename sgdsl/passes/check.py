@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from sgdsl.backends.base import Backend, TokenizingBackend
     from sgdsl.ir import Graph
 
-__all__ = ["check", "fits", "tells_length"]
+__all__ = ["check", "fits"]
 
 
 def check(graph: Graph, backend: Backend | None = None) -> list[Finding]:
@@ -29,15 +29,10 @@ def check(graph: Graph, backend: Backend | None = None) -> list[Finding]:
     return sorted(found, key=lambda finding: finding.source.line if finding.source is not None else 0)
 
 
-def tells_length(backend: Backend) -> bool:
-    """Whether it is known of a backend what its context has room for."""
-    return backend.capabilities.context_length is not None and backend.capabilities.tokenizes
-
-
 def fits(graph: Graph, backend: Backend, max_tokens: int | None = None) -> list[Finding]:
     """What the backend's context has no room for; nothing where the backend does not tell its length."""
     length = backend.capabilities.context_length
-    if length is None or not tells_length(backend):
+    if length is None or not backend.capabilities.tokenizes:
         return []
     expanded = expand_roles(graph, backend.chat_template)
     if not budget(expanded, _num_bytes, length, max_tokens):  # a token is a byte at least
