@@ -62,9 +62,15 @@ def anticipating(program: Program, graph: Graph) -> Program:
 
     return Program(
         perform_async if program.is_async else perform,
-        bound=program.bound,
+        bound={**program.bound, **_given(program, graph)},
         num_api_spec_tokens=program.num_api_spec_tokens,
     )
+
+
+def _given(program: Program, graph: Graph) -> dict[str, Any]:
+    """The arguments the graph was made for, which a run need not repeat."""
+    by_place = {p.name for p in program.signature.parameters.values() if p.kind is p.POSITIONAL_ONLY}
+    return {p.name: p.default for p in graph.parameters if p.is_fixed and p.is_keyword and p.name not in by_place}
 
 
 def _lead(graph: Graph) -> list[Instruction]:

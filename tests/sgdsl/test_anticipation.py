@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+import itertools
 import threading
+import time
 from typing import Any
 
 import pytest
 
 import sgdsl as sg
+from sgdsl.compiled import CompiledProgram
+from sgdsl.errors import InvalidArgument, ProgramError
 
 
 @pytest.fixture
@@ -64,8 +68,127 @@ def test_a_failure_of_what_goes_ahead_is_the_programs() -> None:
     assert mock.num_open == 0
 
 
-def test_options_of_the_program_stay() -> None:
+def test_what_the_graph_was_made_for_need_not_be_given_again(mock: sg.Mock) -> None:
+    @sg.function
+    def program(s: sg.ProgramState, first: str, /, topic: str, *, n: int = 2, **more: str) -> Any:
+        s += first + topic * n + more["end"] + sg.gen("a")
+        return s["a"].upper()
+
+    compiled = program.compile(topic="b", end="!", partial=True)
+    assert compiled.run("a", backend=mock).text() == compiled.run("a", topic="b", backend=mock).text() == "abb!mock"
+    with pytest.raises(InvalidArgument, match="topic='c' is not allowed"):
+        compiled.run("a", topic="c", backend=mock)
+    assert closed(mock)
+
+
+def test_options_of_the_program_stay(mock: sg.Mock) -> None:
     program = sg.function(num_api_spec_tokens=4)(lambda s, topic: s.text())
-    compiled = program.bind(topic="a").compile(partial=True)
-    with pytest.raises(sg.BackendCapabilityError, match="num_api_spec_tokens=4"):
-        compiled.run(backend=sg.Mock())
+    for compiled in (program.bind(topic="a").compile(partial=True), program.compile(topic="a", partial=True)):
+        assert compiled.run(backend=mock)._stream.run.num_api_spec_tokens == 4
+
+
+def closed(mock: sg.Mock) -> bool:
+    """Sessions of programs that were ended from outside close a moment later."""
+    deadline = time.monotonic() + 5
+    while mock.num_open and time.monotonic() < deadline:
+        time.sleep(0.005)
+    return mock.num_open == 0
+
+
+@sg.function
+def deciding(s: sg.ProgramState, topic: str, note: str = "", n: int = 1) -> Any:
+    s += sg.user(topic + note)
+    s += sg.assistant(sg.gen("reason") + sg.gen("grade", type=int))
+    s += note
+    s += " long" if len(s["reason"]) > 4 else " short"
+    s += sg.gen("end")
+    return s["end"]
+
+
+def test_a_partial_graph_needs_its_function() -> None:
+    graph = deciding.trace(partial=True)
+    with pytest.raises(InvalidArgument, match=r"this graph is not whole: .*the length of the value 'reason'"):
+        CompiledProgram(graph)
+    assert deciding.compile(topic="a", partial=True).graph.stopped is not None
+
+
+def test_a_partial_graph_runs_ahead_and_the_function_goes_on(mock: sg.Mock) -> None:
+    for note in ("", "please"):
+        recorded = deciding.run("cats", note, backend=mock)
+        state = deciding.compile(partial=True).run("cats", note, backend=mock)
+        assert state.text() == recorded.text()
+        assert (state["grade"], state.ret_value) == (recorded["grade"], "mock")
+        assert state.usage() == recorded.usage()
+    assert mock.num_open == 0
+
+
+@pytest.mark.parametrize("ends_early", [False, True])
+def test_a_program_that_says_something_else_than_when_it_was_compiled(mock: sg.Mock, ends_early: bool) -> None:
+    count = itertools.count()
+
+    @sg.function
+    def fickle(s: sg.ProgramState) -> Any:
+        number = next(count)
+        if number and ends_early:
+            return "early"
+        s += f"number {number}" + sg.gen("a")
+        return s["a"].upper()
+
+    compiled = fickle.compile(partial=True)
+    with pytest.raises(ProgramError, match="'number 0' when it was compiled"):
+        compiled.run(backend=mock)
+    assert closed(mock)
+
+
+def test_a_program_that_swallows_it_does_not_get_away_with_it(mock: sg.Mock) -> None:
+    count = itertools.count()
+
+    @sg.function
+    def fickle(s: sg.ProgramState) -> Any:
+        try:
+            s += f"number {next(count)}" + sg.gen("a")
+        except ProgramError:
+            return "swallowed"
+        return s["a"].upper()
+
+    compiled = fickle.compile(partial=True)
+    with pytest.raises(ProgramError, match="when it was compiled"):
+        compiled.run(backend=mock)
+    assert closed(mock)
+
+
+async def test_async_partial_programs(mock: sg.Mock) -> None:
+    @sg.function
+    async def late(s: sg.ProgramState, topic: str) -> Any:
+        s += topic + sg.gen("a")
+        s += (await s.get("a")).upper()
+        return s.text_of("a")
+
+    compiled = late.compile(partial=True)
+    assert (await compiled.arun("cats", backend=mock)).text() == "catsmockMOCK"
+    assert mock.num_open == 0
+
+
+def test_an_error_of_the_functions_own_comes_out_as_it_is(mock: sg.Mock) -> None:
+    @sg.function
+    def broken(s: sg.ProgramState) -> None:
+        s += sg.gen("a")
+        raise ValueError("mine")
+
+    with pytest.raises(ValueError, match="mine"):
+        broken.compile(partial=True).run(backend=mock)
+    assert closed(mock)
+
+
+def test_a_partial_graph_refuses_other_values_too(mock: sg.Mock) -> None:
+    compiled = deciding.compile(partial=True)
+    with pytest.raises(InvalidArgument, match="n=3 is not allowed"):
+        compiled.run("a", n=3, backend=mock)
+    assert closed(mock)
+
+
+def test_partly_compiled_programs_inside_others(mock: sg.Mock) -> None:
+    part = deciding.compile(partial=True)
+    with pytest.raises(sg.TraceError, match="the length of the value 'reason'"):
+        sg.function(lambda s: part("a")).trace()
+    assert sg.function(lambda s: part("a")).run(backend=mock).ret_value == "mock"

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import time
 from typing import Any
 
@@ -66,13 +65,6 @@ def test_a_value_that_the_graph_was_not_made_for(mock: sg.Mock) -> None:
     with pytest.raises(InvalidArgument, match="topic='cats' is not allowed"):
         compiled.run(topic="cats", backend=mock)
     assert mock.num_open == 0
-
-
-def test_a_partial_graph_refuses_other_values_too(mock: sg.Mock) -> None:
-    compiled = deciding.compile(partial=True)
-    with pytest.raises(InvalidArgument, match="n=3 is not allowed"):
-        compiled.run("a", n=3, backend=mock)
-    assert closed(mock)
 
 
 def test_positional_only_parameters_and_names_like_the_states(mock: sg.Mock) -> None:
@@ -312,13 +304,6 @@ def test_compiled_programs_inside_others(mock: sg.Mock) -> None:
     assert mock.num_open == 0
 
 
-def test_partly_compiled_programs_inside_others(mock: sg.Mock) -> None:
-    part = deciding.compile(partial=True)
-    with pytest.raises(sg.TraceError, match="the length of the value 'reason'"):
-        sg.function(lambda s: part("a")).trace()
-    assert sg.function(lambda s: part("a")).run(backend=mock).ret_value == "mock"
-
-
 def test_called_outside_of_programs_it_runs(mock: sg.Mock) -> None:
     assert ask.compile()("cats", backend=mock).ret_value == "mock"
 
@@ -346,94 +331,6 @@ def test_a_batch_with_failures(failing: sg.Mock) -> None:
     results = maybe.compile().run_batch([("a",), ("b",)], backend=failing, return_exceptions=True)
     assert all(isinstance(one, ProgramError) for one in results)
     assert closed(failing)
-
-
-# partial ones
-
-
-@sg.function
-def deciding(s: sg.ProgramState, topic: str, note: str = "", n: int = 1) -> Any:
-    s += sg.user(topic + note)
-    s += sg.assistant(sg.gen("reason") + sg.gen("grade", type=int))
-    s += note
-    s += " long" if len(s["reason"]) > 4 else " short"
-    s += sg.gen("end")
-    return s["end"]
-
-
-def test_a_partial_graph_needs_its_function() -> None:
-    graph = deciding.trace(partial=True)
-    with pytest.raises(InvalidArgument, match=r"this graph is not whole: .*the length of the value 'reason'"):
-        CompiledProgram(graph)
-    assert deciding.compile(topic="a", partial=True).graph.stopped is not None
-
-
-def test_a_partial_graph_runs_ahead_and_the_function_goes_on(mock: sg.Mock) -> None:
-    for note in ("", "please"):
-        recorded = deciding.run("cats", note, backend=mock)
-        state = deciding.compile(partial=True).run("cats", note, backend=mock)
-        assert state.text() == recorded.text()
-        assert (state["grade"], state.ret_value) == (recorded["grade"], "mock")
-        assert state.usage() == recorded.usage()
-    assert mock.num_open == 0
-
-
-@pytest.mark.parametrize("ends_early", [False, True])
-def test_a_program_that_says_something_else_than_when_it_was_compiled(mock: sg.Mock, ends_early: bool) -> None:
-    count = itertools.count()
-
-    @sg.function
-    def fickle(s: sg.ProgramState) -> Any:
-        number = next(count)
-        if number and ends_early:
-            return "early"
-        s += f"number {number}" + sg.gen("a")
-        return s["a"].upper()
-
-    compiled = fickle.compile(partial=True)
-    with pytest.raises(ProgramError, match="'number 0' when it was compiled"):
-        compiled.run(backend=mock)
-    assert closed(mock)
-
-
-def test_a_program_that_swallows_it_does_not_get_away_with_it(mock: sg.Mock) -> None:
-    count = itertools.count()
-
-    @sg.function
-    def fickle(s: sg.ProgramState) -> Any:
-        try:
-            s += f"number {next(count)}" + sg.gen("a")
-        except ProgramError:
-            return "swallowed"
-        return s["a"].upper()
-
-    compiled = fickle.compile(partial=True)
-    with pytest.raises(ProgramError, match="when it was compiled"):
-        compiled.run(backend=mock)
-    assert closed(mock)
-
-
-async def test_async_partial_programs(mock: sg.Mock) -> None:
-    @sg.function
-    async def late(s: sg.ProgramState, topic: str) -> Any:
-        s += topic + sg.gen("a")
-        s += (await s.get("a")).upper()
-        return s.text_of("a")
-
-    compiled = late.compile(partial=True)
-    assert (await compiled.arun("cats", backend=mock)).text() == "catsmockMOCK"
-    assert mock.num_open == 0
-
-
-def test_an_error_of_the_functions_own_comes_out_as_it_is(mock: sg.Mock) -> None:
-    @sg.function
-    def broken(s: sg.ProgramState) -> None:
-        s += sg.gen("a")
-        raise ValueError("mine")
-
-    with pytest.raises(ValueError, match="mine"):
-        broken.compile(partial=True).run(backend=mock)
-    assert closed(mock)
 
 
 # checks

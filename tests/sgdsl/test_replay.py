@@ -59,6 +59,7 @@ PROGRAMS = st.recursive(
         st.one_of(
             LEAVES,
             st.tuples(st.just("fork"), st.lists(inner, min_size=1, max_size=3)),
+            st.tuples(st.just("append"), st.lists(inner, min_size=1, max_size=2)),
             st.tuples(st.just("fork twice"), st.tuples(inner, inner)),
             st.tuples(st.just("copy"), inner),
             st.tuples(st.just("scope"), st.tuples(NAMES, inner)),
@@ -123,13 +124,16 @@ class Teller:
         returned = other("topic", [given, given + "!"], temperature=0)
         self.state += returned["word"] + returned["both"][1]
 
-    def fork(self, inner: list[Any], again: list[Any] | None = None) -> None:
+    def append(self, inner: list[Any]) -> None:
+        self.fork(inner, mode="concat_and_append")
+
+    def fork(self, inner: list[Any], again: list[Any] | None = None, mode: str = "gather_variable") -> None:
         group = self.state.fork(len(inner))
         tellers = [replace(self, state=one, texts=dict(self.texts), fresh={}) for one in group]
-        for rounds in (inner, again):
-            for teller, ops in zip(tellers, rounds or [], strict=False):
+        for rounds in (inner, again) if again else (inner,):
+            for teller, ops in zip(tellers, rounds, strict=True):
                 teller.say(ops)
-            group.join()
+            group.join(mode)
             self.take_over(tellers, single=False)
 
     def fork_twice(self, what: tuple[list[Any], list[Any]]) -> None:
