@@ -71,9 +71,11 @@ def _encoded(value: Any) -> Any:
     entry: dict[str, Any] = {"kind": type(value).__name__}
     for field in dataclasses.fields(value):
         found = getattr(value, field.name)
-        if field.name == "typed" or found == _default(field):
-            continue
-        entry[field.name] = _raw(found) if field.name == "default" else _encoded(found)
+        if field.name == "default":  # of a parameter: anything, and not always comparable
+            if found is not None:
+                entry[field.name] = _raw(found)
+        elif field.name != "typed" and found != _default(field):
+            entry[field.name] = _encoded(found)
     return entry
 
 

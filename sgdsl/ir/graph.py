@@ -163,10 +163,11 @@ class Graph:
             InvalidArgument: an argument that the graph was made for has another value.
         """
         for parameter in self.parameters:
-            if parameter.is_fixed and parameter.name in given and given[parameter.name] != parameter.default:
+            value = given.get(parameter.name, parameter.default)
+            if parameter.is_fixed and value is not parameter.default and not _are_equal(value, parameter.default):
                 raise InvalidArgument(
-                    f"{parameter.name}={given[parameter.name]!r} is not allowed: the graph was made for"
-                    f" {parameter.default!r}; compile({parameter.name}=…) makes one for another value"
+                    f"{parameter.name}={value!r:.60} is not allowed: the graph was made for"
+                    f" {parameter.default!r:.60}; compile({parameter.name}=…) makes one for another value"
                 )
         return {p.name: given.get(p.name, p.default) for p in self.parameters}
 
@@ -240,6 +241,14 @@ class Graph:
 
     def __len__(self) -> int:
         return len(self.instructions)
+
+
+def _are_equal(one: object, other: object) -> bool:
+    """Arrays, and what else has no plain answer, are equal to nothing but themselves."""
+    try:
+        return bool(one == other)
+    except ValueError:
+        return False
 
 
 def _at(value: Value, path: Sequence[int | str]) -> Value:

@@ -2,9 +2,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 
-from sgdsl.errors import InvalidArgument
+from sgdsl.errors import InvalidArgument, NotSupported
 from sgdsl.ir import (
     Arg,
     Call,
@@ -109,6 +110,16 @@ def test_the_arguments_of_a_run() -> None:
     assert graph.arguments({"a": 1, "b": "y", "c": 3}) == {"a": 1, "b": "y", "c": 3}
     with pytest.raises(InvalidArgument, match="c=4 is not allowed: the graph was made for 3"):
         graph.arguments({"a": 1, "c": 4})
+
+
+def test_arguments_that_cannot_be_compared() -> None:
+    array = np.arange(3)
+    graph = made(parameters=(Parameter(name="a", default=array, is_fixed=True),))
+    assert graph.arguments({"a": array}) == graph.arguments({}) == {"a": array}
+    with pytest.raises(InvalidArgument, match=r"a=array\(\[0, 1, 2\]\) is not allowed"):
+        graph.arguments({"a": np.arange(3)})
+    with pytest.raises(NotSupported, match="the default array"):
+        graph.to_json()
 
 
 def test_what_is_certain_to_be_text() -> None:
