@@ -61,6 +61,7 @@ def _trapped(cls: C) -> C:
         for name in names.split():
             setattr(cls, f"__{name}__", trap(use))
     cls.__getattr__ = attribute  # type: ignore[attr-defined]
+    cls.__copy__ = cls.__deepcopy__ = lambda self, *_: self  # type: ignore[attr-defined]  # as of a string
     return cls
 
 

@@ -72,7 +72,8 @@ class Graph:
         Raises:
             InvalidArgument: naming the instruction.
         """
-        begun, marks = {0}, {0: 0}
+        begun: set[int] = {0}
+        good: dict[int, list[bool]] = {}
         for index, instruction in enumerate(self.instructions):
             node, stream = instruction.node, instruction.stream
             if stream not in begun:
@@ -84,11 +85,11 @@ class Graph:
             elif isinstance(node, Join | Concat) and not set(node.children) <= begun - {stream}:
                 raise InvalidArgument(f"instruction {index}: children={node.children} is not allowed: other streams")
             elif isinstance(node, Checkpoint):
-                if node.index != marks.get(stream, 0):
+                if node.index != len(good.setdefault(stream, [])):
                     raise InvalidArgument(f"instruction {index}: checkpoint {node.index} is not its stream's next")
-                marks[stream] = node.index + 1
-            elif isinstance(node, Rollback) and not 0 <= node.index < marks.get(stream, 0):
-                raise InvalidArgument(f"instruction {index}: its stream has no checkpoint {node.index}")
+                good[stream].append(True)
+            elif isinstance(node, Rollback):
+                _return(good.get(stream, []), node.index, index)
             self._check_values(f"instruction {index}", index, values_of(node))
         self._check_values("result", len(self.instructions), [self.result])
 
@@ -241,6 +242,13 @@ class Graph:
 
     def __len__(self) -> int:
         return len(self.instructions)
+
+
+def _return(good: list[bool], mark: int, index: int) -> None:
+    """A stream returns to one of its checkpoints; those behind it are good no longer."""
+    if not (0 <= mark < len(good) and good[mark]):
+        raise InvalidArgument(f"instruction {index}: its stream has no checkpoint {mark} to return to")
+    good[mark + 1 :] = [False] * (len(good) - mark - 1)
 
 
 def _are_equal(one: object, other: object) -> bool:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 import inspect
 import json
 import re
@@ -162,7 +163,7 @@ def test_symbols_are_appended_concatenated_passed_on_and_returned() -> None:
         group = s.fork(2)
         group += quoted
         group += s["a"]
-        s.set_var("kept", {"quoted": quoted, "all": [s["a"], (1, None)]})
+        s.set_var("kept", copy.deepcopy({"quoted": quoted, "all": [copy.copy(s["a"]), (1, None)]}))
         return s["kept"], s.get_meta_info("a")
 
     graph = ask.trace()

@@ -52,6 +52,7 @@ def made(*nodes: Any, **fields: Any) -> Graph:
         ([Checkpoint(0), Fork((1,)), (1, Rollback(0))], "instruction 2: its stream has no checkpoint 0"),
         ([Checkpoint(1)], "checkpoint 1 is not its stream's next"),
         ([Checkpoint(0), Rollback(-1)], "no checkpoint -1"),
+        ([Checkpoint(0), Checkpoint(1), Rollback(0), Rollback(1)], "instruction 3: its stream has no checkpoint 1 to"),
         ([VarRef(0, "a")], "instruction 0: 'a' is read before it is written"),
         ([VarRef(1, "a"), Gen(name="a")], "'a' is read before it is written"),
         ([Gen(name="a"), VarRef(-1, "a")], "'a' is read before it is written"),
