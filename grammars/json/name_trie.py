@@ -22,7 +22,7 @@ from grammars.machine.lexeme import Lexemes
 from grammars.machine.machine import Machine
 from grammars.machine.moves import goto, label_move
 from grammars.machine.spelling import CharState, Moves
-from grammars.machine.strings import ANY_NAME, any_name
+from grammars.machine.strings import ANY_NAME
 from grammars.regular.language import Languages
 
 __all__ = ["FIRST_NAME", "NAME", "NEXT", "NameLabels", "NameStates"]
@@ -107,13 +107,14 @@ class NameStates:
 
     Args:
         machine: where they are made.
-        languages: whose `everything` needs no automaton of its own.
+        any_name: names of any content.
+        languages: whose `everything` is that content.
     """
 
-    def __init__(self, machine: Machine, languages: Languages) -> None:
+    def __init__(self, machine: Machine, any_name: Lexemes, languages: Languages) -> None:
         self._machine = machine
         self._languages = languages
-        self._any = any_name(machine)
+        self._any = any_name
         self._roots: dict[tuple[KeyClasses, tuple[int, ...]], int] = {}
 
     def root(self, keys: KeyClasses, labels: NameLabels, classes: Sequence[int]) -> int:

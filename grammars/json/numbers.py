@@ -46,6 +46,13 @@ def number_language(languages: Languages, formula: Formula) -> Language:
         GrammarLimit: the formula comes apart into too many intervals, or a number in it is of absurd size.
     """
     pieces = pieces_of(formula)
+    kept = languages.kept.get(pieces)
+    if kept is None:
+        kept = languages.kept[pieces] = _language_of(languages, pieces)
+    return kept
+
+
+def _language_of(languages: Languages, pieces: tuple[NumberPiece, ...]) -> Language:
     if ANY_NUMBER in pieces:
         return _any_number(languages)
     sides = {piece: sides_of(piece) for piece in pieces if piece.point is None}

@@ -8,14 +8,17 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 
 from grammars.errors import GrammarLimit, InvalidSpec
 from grammars.json.forms import ShapeLimits
 from grammars.json.frames import JsonFrames
+from grammars.json.ground import JsonGround
 from grammars.json.node import Nodes
 from grammars.json.schema import GraphLimits, SchemaGraph
+from grammars.json.settled import common_languages, settled_ground
 from grammars.json.shapes import Shapes
 from grammars.machine.clipper import clipper
 from grammars.machine.counted import left, with_counts
@@ -23,11 +26,11 @@ from grammars.machine.grammar import MachineGrammar
 from grammars.machine.kernels import Kernels
 from grammars.machine.lexeme import Counts, Lexemes
 from grammars.machine.machine import RESOLVE_SECONDS, Machine
-from grammars.machine.strings import find_out
+from grammars.machine.strings import MACHINE_BYTES, find_out
 from grammars.machine.tables import VocabularyTables
 from grammars.regular.language import Language, Languages
 from grammars.regular.patterns import pattern_language
-from grammars.spec import Choice, JsonObject, JsonSchema, Regex, Spec
+from grammars.spec import Choice, JsonObject, JsonSchema, Regex, Spec, Whitespace
 from grammars.vocabulary import Vocabulary
 
 __all__ = ["EngineLimits", "MachineEngine"]
@@ -83,8 +86,13 @@ class MachineEngine:
         self.tables = VocabularyTables(vocabulary, kernels=kernels, cache_dir=cache_dir)
         self._limits = limits or EngineLimits()
         self._registry = registry
+        self._languages = common_languages()
+        self._grounds: dict[Whitespace, JsonGround] = {}
+        self._lock = Lock()
         if self.tables.kernels.is_compiled:
             find_out(self.tables)
+            self._ground("fixed")
+            self.tables.store()
             self._call_once()
 
     def _call_once(self) -> None:
@@ -102,9 +110,16 @@ class MachineEngine:
             UnsupportedConstraint: it asks for what cannot be enforced.
             GrammarLimit: it is too large.
         """
-        languages = Languages(max_states=self._limits.states, deadline=time.monotonic() + self._limits.seconds)
+        deadline = time.monotonic() + self._limits.seconds
+        languages = Languages(max_states=self._limits.states, deadline=deadline, base=self._languages)
+        if isinstance(spec, JsonObject):
+            spec = spec.schema()
         machine = Machine(
-            self.tables, max_bytes=self._limits.bytes, languages=languages, seconds=self._limits.seconds_a_step
+            self.tables,
+            max_bytes=self._limits.bytes,
+            languages=languages,
+            seconds=self._limits.seconds_a_step,
+            begun=self._ground(spec.whitespace).machine if isinstance(spec, JsonSchema) else None,
         )
         try:
             grammar = self._compile(spec, machine, languages)
@@ -121,10 +136,9 @@ class MachineEngine:
         if isinstance(spec, Choice):
             language = languages.literals(spec.options)
             return self._lexeme(machine, languages, language, "choice", names_any=True)
-        if isinstance(spec, JsonObject):
-            spec = spec.schema()
         if isinstance(spec, JsonSchema):
-            start, warnings = self._document(spec, machine, languages)
+            ground = self._ground(spec.whitespace).on(machine)
+            start, warnings = self._document(spec, ground, languages)
             return MachineGrammar(machine, start, warnings)
         return self._rules(spec, machine, languages)
 
@@ -142,7 +156,18 @@ class MachineEngine:
         lexemes = Lexemes(machine, "plain", twin=clipper(languages), counts=counts)
         return MachineGrammar(machine, lexemes.state(language), ())
 
-    def _document(self, spec: JsonSchema, machine: Machine, languages: Languages) -> tuple[int | None, tuple[str, ...]]:
+    def _ground(self, whitespace: Whitespace) -> JsonGround:
+        """What the JSON grammars of a policy begin with."""
+        with self._lock:
+            found = self._grounds.get(whitespace)
+            if found is None:
+                machine = Machine(self.tables, max_bytes=MACHINE_BYTES)
+                found = self._grounds[whitespace] = settled_ground(machine, whitespace, self._languages)
+            return found
+
+    def _document(
+        self, spec: JsonSchema, ground: JsonGround, languages: Languages
+    ) -> tuple[int | None, tuple[str, ...]]:
         """The state in which a document begins, None when there is none."""
         nodes = Nodes()
         graph = SchemaGraph(
@@ -159,7 +184,7 @@ class MachineEngine:
             if spec.unsatisfiable == "error":
                 raise InvalidSpec("json_schema: no value satisfies it")
             return None, warnings
-        return JsonFrames(machine, shapes, languages, spec.whitespace).root(graph.root), warnings
+        return JsonFrames(ground, shapes, languages).root(graph.root), warnings
 
     def _rules(self, spec: Spec, machine: Machine, languages: Languages) -> MachineGrammar:
         from grammars.cfg.frames import RuleFrames
@@ -169,7 +194,7 @@ class MachineEngine:
         warnings = list(rules.warnings)
 
         def embedded(schema: JsonSchema) -> int:
-            start, more = self._document(schema, machine, languages)
+            start, more = self._document(schema, JsonGround(machine, schema.whitespace), languages)
             if start is None:
                 raise InvalidSpec("json_schema: no value satisfies it")
             warnings.extend(more)

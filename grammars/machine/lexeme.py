@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from copy import copy
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal, TypeAlias
@@ -101,6 +102,13 @@ class Lexemes:
         self._twin = twin
         self._states: dict[object, int] = {}
         self._lead_moves: dict[Moves, list[tuple[int, int]]] = {}
+
+    def on(self, machine: Machine) -> Lexemes:
+        """The same lexemes in a machine that began as a copy of this one's, all their states being expanded."""
+        other = copy(self)
+        other._machine = machine
+        other._states, other._lead_moves = self._states.copy(), self._lead_moves.copy()
+        return other
 
     def state(self, chars: CharState) -> int:
         """The state at a boundary between characters."""

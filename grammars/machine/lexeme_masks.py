@@ -29,9 +29,10 @@ class LexemeMasks:
 
     Args:
         machine: whose states they are.
+        begun: those of the machine that this one began as a copy of.
     """
 
-    def __init__(self, machine: Machine) -> None:
+    def __init__(self, machine: Machine, begun: LexemeMasks | None = None) -> None:
         self._machine = machine
         self.masks: npt.NDArray[np.uint32] = np.zeros((0, machine.tables.num_words), np.uint32)
         self.held = (self.masks, self.masks.ctypes.data)
@@ -39,7 +40,7 @@ class LexemeMasks:
         self._num_masks = 0
         self._twins: dict[int, Twin] = {}
         self._reach: dict[int, int] = {}
-        self._names: dict[int, object] = {}
+        self._names: dict[int, object] = {} if begun is None else begun._names.copy()
 
     @property
     def num_twins(self) -> int:
@@ -53,6 +54,15 @@ class LexemeMasks:
     def twin(self, state: int, find: Twin) -> None:
         """Says which state does as a lexeme's state does for whoever reads so many characters at most."""
         self._twins[state] = find
+
+    def settle(self) -> None:
+        """Finds out what all states allow that are the same in every grammar, if that is quick."""
+        data = self._machine.heap.data
+        if self._machine.tables.kernels.is_compiled:
+            for state in self._names:
+                if data[state + ROW] and not data[state + FLAGS] & COUNTED:
+                    self.make(state, 0)
+                    data = self._machine.heap.data
 
     def make(self, state: int, index: int) -> None:
         """Finds out what a lexeme's state allows; `index` picks one of a counted state's caches."""

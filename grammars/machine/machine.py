@@ -76,6 +76,7 @@ class Machine:
         max_bytes: memory the tables may take; GrammarLimit beyond.
         languages: the arena whose languages become states; its deadline is set while states are made.
         seconds: how long making what one kernel call missed may take; GrammarLimit beyond.
+        begun: a machine in which nothing is left to make; this one begins as a copy of it.
     """
 
     def __init__(
@@ -85,6 +86,7 @@ class Machine:
         max_bytes: int,
         languages: Languages | None = None,
         seconds: float = RESOLVE_SECONDS,
+        begun: Machine | None = None,
     ) -> None:
         self.tables = tables
         self._max_bytes = max_bytes
@@ -92,18 +94,31 @@ class Machine:
         self._seconds = seconds
         self._deadline: float | None = None
         self.lock = RLock()
-        self.heap = Heap(max_bytes)
-        self.lexemes = LexemeMasks(self)
+        self.heap: Heap = Heap(max_bytes, None if begun is None else begun.heap)
+        self.lexemes: LexemeMasks = LexemeMasks(self, None if begun is None else begun.lexemes)
         self._expanders: dict[int, Callable[[], None]] = {}
-        self._jumpers: dict[int, Jump] = {}
-        self._cells: dict[tuple[int, int], int] = {}
-        self._moves: dict[tuple[int, ...], int] = {}
-        self._returner = 0
+        self._jumpers: dict[int, tuple[Jump, int]] = {}
+        self._cells: dict[tuple[int, int], int] = {} if begun is None else begun._cells.copy()
+        self._moves: dict[tuple[int, ...], int] = {} if begun is None else begun._moves.copy()
+        self._returner: int = 0 if begun is None else begun._returner
         self.captures: dict[int, Capture] = {}
         """For each capturing frame, the frames to go on from behind a text."""
-        end = self.state(END | EXPANDED)
-        self.bottom = self.cell(self.frame(end, CONSUMED), 0)
+        self.bottom: int = self._bottom() if begun is None else begun.bottom
         """The stack of a text that nothing surrounds."""
+
+    def _bottom(self) -> int:
+        return self.cell(self.frame(self.state(END | EXPANDED), CONSUMED), 0)
+
+    def settle(self) -> None:
+        """Makes all that is left to make, so that other machines may begin as copies of this one."""
+        while self._expanders or self._jumpers:
+            for state in list(self._expanders):
+                self.ensure(state)
+            for frame, (_, num_labels) in list(self._jumpers.items()):
+                for label in range(num_labels):
+                    self._make_jump(frame, label)
+                del self._jumpers[frame]
+        self.lexemes.settle()
 
     @property
     def num_bytes(self) -> int:
@@ -254,7 +269,7 @@ class Machine:
         address = self.heap.reserve(FRAME_SIZE)
         self.heap.data[[address + RESUME, address + FRAME_FLAGS, address + JUMPS]] = resume, flags, jumps
         if jump is not None:
-            self._jumpers[address] = jump
+            self._jumpers[address] = jump, len(alive)
         return address
 
     def cell(self, frame: int, below: int) -> int:
@@ -324,6 +339,6 @@ class Machine:
     def _make_jump(self, frame: int, label: int) -> None:
         at = int(self.heap.data[frame + JUMPS]) + label
         if self.heap.data[at] == UNKNOWN:
-            found = self._jumpers[frame](label)
+            found = self._jumpers[frame][0](label)
             block = self.heap.put([len(found), *(part for pair in found for part in pair)]) if found else 0
             self.heap.data[at] = block

@@ -61,6 +61,7 @@ class VocabularyTables:
         self.shared: npt.NDArray[np.uint32] = np.zeros((4, self.num_words), np.uint32)
         self.spellable = spellable(vocabulary)
         self._num_shared = 0
+        self._num_stored = 0
         self._found: dict[object, tuple[int, Behind]] = {}
         self._spare = [new_scratch()]
         self._lock = Lock()
@@ -115,13 +116,16 @@ class VocabularyTables:
         return slot
 
     def store(self) -> None:
-        """Writes down what was found out so far."""
+        """Writes down what was found out so far, unless it is written down already."""
+        if len(self._found) == self._num_stored:
+            return
         names = list(self._found)
         slots = [-1 - self._found[name][0] for name in names]
         behind = [np.array(_flat(self._found[name][1]), np.int32) for name in names]
         lengths = np.array([len(one) for one in behind], np.int32)
         text = np.frombuffer(json.dumps(names).encode(), np.uint8)
         self._masks_file.write(names=text, masks=self.shared[slots], lengths=lengths, behind=np.concatenate(behind))
+        self._num_stored = len(names)
 
     def restore(self) -> bool:
         """Reads what was written down; False where nothing was."""
@@ -132,6 +136,7 @@ class VocabularyTables:
         parts = np.split(kept["behind"], np.cumsum(kept["lengths"])[:-1])
         for name, mask, behind in zip(names, kept["masks"], parts, strict=True):
             self.keep(_as_tuple(name), mask, _unflattened(behind.tolist()))
+        self._num_stored = len(names)
         return True
 
 

@@ -45,17 +45,27 @@ class Languages:
             are) before it is given up.
         max_items: how many items a union or intersection may have.
         deadline: when work ends in GrammarLimit, as `time.monotonic` counts; None for never. May be set later.
+        base: a settled arena, whose languages this one has too and makes its own on top of; many may share one.
     """
 
-    def __init__(self, *, max_states: int = 20_000, max_items: int = 20_000, deadline: float | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        max_states: int = 20_000,
+        max_items: int = 20_000,
+        deadline: float | None = None,
+        base: Languages | None = None,
+    ) -> None:
         self.max_states = max_states
         self.max_items = max_items
         self.deadline = deadline
         self.num_states = 0
         self.bounds = Bounds()
-        self._made: dict[Hashable, Language] = {}
+        self._made: dict[Hashable, Language] = {} if base is None else base._made.copy()
         self._opposites: dict[Language, Language] = {}
-        self._text_sets: dict[tuple[str, ...], TextSet] = {}
+        self._text_sets: dict[tuple[str, ...], TextSet] = {} if base is None else base._text_sets.copy()
+        self.kept: dict[Hashable, Language] = {} if base is None else base.kept.copy()
+        """Languages that whoever made them wants to find again, by what they were made from."""
         self._clipped: dict[tuple[Language, int], Language] = {}
         self._undefined: set[Loop] = set()
         self.nothing: Language = self._make(Chars, ())
@@ -70,6 +80,19 @@ class Languages:
         if found is None:
             found = self._made[key] = kind(self, len(self._made), *fields)  # type: ignore[arg-type]
         return cast(_Kind, found)
+
+    def settle(self) -> None:
+        """Finds out all about the languages made so far, so that other arenas, in any thread, may be based on this one.
+
+        Nothing is to be made in it afterwards.
+        """
+        settled = 0
+        while settled < len(self._made):
+            for language in list(self._made.values())[settled:]:
+                settled += 1
+                language.moves()
+                if not self.is_empty(language):
+                    language.measure(language.shortest, language.longest)
 
     def count_state(self) -> None:
         """Called before derivatives are computed.
