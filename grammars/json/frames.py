@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from grammars.json.capture import last_name, last_value
 from grammars.json.forms import Forms, KeyClasses, StringForm
 from grammars.json.ground import JsonGround
-from grammars.json.name_trie import NAME, NEXT, NameLabels, NameStates
+from grammars.json.name_trie import NAME, NEXT, NameLabels, NameStates, spelled
 from grammars.json.node import Node
 from grammars.machine.clipper import clipper
 from grammars.machine.counted import left, with_counts
@@ -20,7 +20,7 @@ from grammars.machine.layout import CAPTURING, CLOSABLE
 from grammars.machine.lexeme import Counts, Lexemes
 from grammars.machine.moves import goto
 from grammars.machine.strings import counted_string
-from grammars.regular.language import Languages
+from grammars.regular.language import Language, Languages
 
 if TYPE_CHECKING:
     from grammars.json.arrays import ArrayState
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 __all__ = ["JsonFrames"]
 
 OPEN_BRACE, OPEN_BRACKET, COLON, QUOTE = b'{[:"'
+MOST_CHARS = 4096
+"""Strings that are listed in a schema are laid out at once up to that length in all; longer lists as they are read."""
 
 
 class JsonFrames:
@@ -56,6 +58,7 @@ class JsonFrames:
         self._frames: dict[object, int] = {}
         self._strings = Lexemes(machine, ground.spelling, twin=clipper(languages))
         self._counted: dict[tuple[int, int | None, bool], Lexemes] = {}
+        self._lists: dict[Language, int] = {}
 
     def root(self, node: Node) -> int:
         """The state in which a whole document of that constraint begins."""
@@ -90,6 +93,9 @@ class JsonFrames:
         everything = self._languages.everything
         language, low, high = with_counts(self._languages, form.language, form.low, form.high)
         if (low, high) == (0, None):
+            texts = self._languages.listed(language, MOST_CHARS) if self._ground.spelling == "canonical" else None
+            if texts is not None:
+                return goto(self._listed(language, texts))
             return goto((self._ground.any_string if language is everything else self._strings).state(language))
         key = (low, high, language is everything)
         lexemes = self._counted.get(key)
@@ -100,6 +106,13 @@ class JsonFrames:
                 lexemes = Lexemes(self._machine, self._ground.spelling, counts=Counts(low, high, left))
             self._counted[key] = lexemes
         return self._machine.push(lexemes.state(language), ())
+
+    def _listed(self, language: Language, texts: list[str]) -> int:
+        """The state behind the opening quote of one of a few strings."""
+        found = self._lists.get(language)
+        if found is None:
+            found = self._lists[language] = self._machine.texts(sorted(map(spelled, texts)))
+        return found
 
     def _array_moves(self, forms: Forms) -> list[int]:
         moves = []

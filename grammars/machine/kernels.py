@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from grammars.machine import fill, inner, reach, walk
+from grammars.machine import fill, inner, reach, text_trie, walk
 from grammars.machine import step as one_byte
 
 __all__ = ["Kernels", "compiled_kernels", "plain_kernels"]
@@ -47,6 +47,9 @@ HELPERS = [
     fill.walk_behind,
     fill.correct_names,
     fill.fill_thread,
+    text_trie.set_children,
+    text_trie.close_spent,
+    text_trie.set_moves,
     reach._same_stack,
     reach._gather,
     reach._enlist,
@@ -66,6 +69,8 @@ class Kernels:
     completes: Callable[..., bool]
     goes_on: Callable[..., bool]
     reached_over: Callable[..., int]
+    count_states: Callable[..., int]
+    lay_texts: Callable[..., bool]
     fill_rows: Callable[..., None] | None
     is_compiled: bool
 
@@ -81,6 +86,8 @@ def plain_kernels() -> Kernels:
         walk.completes,
         reach.goes_on,
         reach.reached_over,
+        text_trie.count_states,
+        text_trie.lay_texts,
         None,
         False,
     )
@@ -114,6 +121,11 @@ def compiled_kernels() -> Kernels:
         _compiled(walk.completes, types.boolean(ints, ints, integer, integer, integer)),
         _compiled(reach.goes_on, types.boolean(ints, ints, threads)),
         _compiled(reach.reached_over, integer(ints, ints, ints, threads, types.uint8[::1], words, ints)),
+        _compiled(text_trie.count_states, integer(types.uint8[::1], ints)),
+        _compiled(
+            text_trie.lay_texts,
+            types.boolean(ints, ints, integer, integer, types.uint8[::1], ints, integer, types.boolean, integer),
+        ),
         _compiled(
             batch_kernel.fill_rows,
             types.void(ints, masks, longs_by_row, types.int64[::1], threads, masks, ints, words, ints),

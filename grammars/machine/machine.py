@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import accumulate
 from threading import RLock
 from typing import TypeAlias
 
@@ -245,6 +246,27 @@ class Machine:
             self.set_edges(state, {byte: move})
             move = goto(state)
         return move >> 3
+
+    def texts(self, texts: Sequence[bytes], other: int = 0, *, is_open: bool = True, label: int = -1) -> int:
+        """The states that read one of some texts; the first one.
+
+        Args:
+            texts: in the order of their bytes; none begins another.
+            other: the state of a lexeme that answers for bytes that no text has; 0 for none.
+            is_open: whether that state allows more than the texts whatever was read.
+            label: that of the first text, which the frame on top is asked about, each of the others having the next
+                one; -1: the texts end in a return.
+        """
+        kernels = self.tables.kernels
+        starts = np.array(list(accumulate(map(len, texts), initial=0)), np.int32)
+        data = np.frombuffer(b"".join(texts), np.uint8).copy()
+        count = kernels.count_states(data, starts)
+        base = self.heap.reserve(STATE_SIZE * count + 2 * (count - 1 + len(texts)))
+        scratch = self.tables.take_scratch()
+        while not kernels.lay_texts(self.heap.data, scratch, base, count, data, starts, other, is_open, label):
+            self.resolve(scratch)
+        self.tables.give_scratch(scratch)
+        return base
 
     def add_flags(self, state: int, flags: int) -> None:
         """Sets flags of a state."""

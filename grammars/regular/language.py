@@ -146,6 +146,17 @@ class Languages:
             return self.ranges((ord(text[-1]), ord(text[-1])) for text in texts.texts[low:high])
         return self._make(Texts, texts, low, high, depth)
 
+    def listed(self, language: Language, most: int) -> list[str] | None:
+        """The texts of a language that is written as a list of at most `most` characters in all; else None."""
+        if not isinstance(language, Texts):
+            return None
+        texts, length = language.set.texts, 0
+        for text in texts[language.low : language.high]:
+            length += len(text) - language.depth
+            if length > most:
+                return None
+        return language.rests()
+
     def leaf(self, leaf: Leaf) -> Language:
         """What an automaton accepts from a state."""
         if not leaf.nullable and not leaf.moves():
