@@ -6,19 +6,24 @@ of states that all objects share and let the frame decide (see `grammars.machine
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from grammars.errors import GrammarLimit
 from grammars.json.capture import last_name, last_value
 from grammars.json.forms import Forms, KeyClasses, StringForm
 from grammars.json.ground import JsonGround
 from grammars.json.name_trie import NAME, NEXT, NameLabels, NameStates, spelled
 from grammars.json.node import Node
+from grammars.json.object_search import labels_of
+from grammars.json.scalars import ARRAY, OBJECT
 from grammars.machine.clipper import clipper
 from grammars.machine.counted import left, with_counts
 from grammars.machine.layout import CAPTURING, CLOSABLE
 from grammars.machine.lexeme import Counts, Lexemes
 from grammars.machine.moves import goto
+from grammars.machine.spelling import CharState
 from grammars.machine.strings import counted_string
 from grammars.regular.language import Language, Languages
 
@@ -56,13 +61,49 @@ class JsonFrames:
         self._commas: dict[Node, int] = {}
         self._name_commas: dict[int, int] = {}
         self._frames: dict[object, int] = {}
-        self._strings = Lexemes(machine, ground.spelling, twin=clipper(languages))
+        self._strings = Lexemes(machine, ground.spelling, name=self._name, twin=clipper(languages))
         self._counted: dict[tuple[int, int | None, bool], Lexemes] = {}
         self._lists: dict[Language, int] = {}
 
     def root(self, node: Node) -> int:
         """The state in which a whole document of that constraint begins."""
         return self._ground.spaces(self.value(node))
+
+    def prepare(self, node: Node, most: int, until: float) -> None:
+        """Makes the states of a value, and of those in it, that are likely to be asked for first.
+
+        What cannot be made is left to whoever comes there.
+
+        Args:
+            node: the value's constraint.
+            most: how many objects and arrays to prepare, the outer ones first.
+            until: when to stop, as `time.monotonic` counts.
+        """
+        waiting, seen = [node], {node}
+        try:
+            for here in waiting:
+                if here in self._ground.values or not self._shapes.scalars.kinds(here) & (OBJECT | ARRAY):
+                    continue
+                if most == 0 or time.monotonic() > until:
+                    return
+                most -= 1
+                self._machine.ensure(self.value(here))
+                inside = [child for child in dict.fromkeys(self._inside(self._shapes.forms(here))) if child not in seen]
+                seen.update(inside)
+                waiting += inside
+        except (GrammarLimit, RecursionError):
+            return
+
+    def _inside(self, forms: Forms) -> list[Node]:
+        """What properties and items of a value satisfy that begins with them; objects' names are laid out."""
+        found = []
+        for one in forms.objects:
+            if not one.captures and not one.shape.is_free:
+                self._machine.jump(self.object(one), NAME)
+                found += [one.shape.value(label) for label in labels_of(one.alive_mask)]
+        for array in forms.arrays:
+            found += [item for _, item in array.next()]
+        return found
 
     def value(self, node: Node) -> int:
         """The state in which a value of that constraint begins, without whitespace before it."""
@@ -103,9 +144,12 @@ class JsonFrames:
             if language is everything:
                 lexemes = counted_string(self._machine, low, high)
             else:
-                lexemes = Lexemes(self._machine, self._ground.spelling, counts=Counts(low, high, left))
+                lexemes = Lexemes(self._machine, self._ground.spelling, counts=Counts(low, high, left), name=self._name)
             self._counted[key] = lexemes
         return self._machine.push(lexemes.state(language), ())
+
+    def _name(self, language: CharState) -> object:
+        return self._languages.name_of(language) if isinstance(language, Language) else None
 
     def _listed(self, language: Language, texts: list[str]) -> int:
         """The state behind the opening quote of one of a few strings."""

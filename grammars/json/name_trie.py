@@ -12,7 +12,7 @@ from grammars.machine.machine import Machine
 from grammars.machine.moves import label_move
 from grammars.machine.spelling import CharState, Moves
 from grammars.machine.strings import ANY_NAME
-from grammars.regular.language import Languages
+from grammars.regular.language import Language, Languages
 
 __all__ = ["FIRST_NAME", "NAME", "NEXT", "NameLabels", "NameStates", "spelled"]
 
@@ -140,8 +140,20 @@ class NameStates:
             for label, language in zip(labels.class_labels, keys.classes, strict=True)
             if label in classes
         )
-        lexemes = Lexemes(self._machine, "canonical", ending=_class_move)
+        lexemes = Lexemes(self._machine, "canonical", ending=_class_move, name=self._class_name)
         return lexemes.state(_ClassState(parts, {}))
+
+    def _class_name(self, state: CharState) -> object:
+        """What a state is called wherever the classes have these labels; None where one of them has no name."""
+        if not isinstance(state, _ClassState):
+            return None
+        names = []
+        for label, language in state.parts:
+            name = self._languages.name_of(language) if isinstance(language, Language) else None
+            if name is None:
+                return None
+            names.append((label, name))
+        return tuple(names)
 
 
 def _class_move(state: CharState) -> int:

@@ -34,6 +34,10 @@ from grammars.spec import Choice, JsonObject, JsonSchema, Regex, Spec, Whitespac
 from grammars.vocabulary import Vocabulary
 
 __all__ = ["EngineLimits", "MachineEngine"]
+VALUES_AHEAD = 16
+"""Objects and arrays whose states are made while a schema is compiled; the others' when a text comes to them."""
+SECONDS_AHEAD = 0.01
+"""Most time for that."""
 
 CODE = re.compile(r"\\[xuU0-7]|[^\x20-\x7e]")
 """What may ask for a character that few vocabularies have."""
@@ -184,7 +188,9 @@ class MachineEngine:
             if spec.unsatisfiable == "error":
                 raise InvalidSpec("json_schema: no value satisfies it")
             return None, warnings
-        return JsonFrames(ground, shapes, languages).root(graph.root), warnings
+        frames = JsonFrames(ground, shapes, languages)
+        frames.prepare(graph.root, VALUES_AHEAD, time.monotonic() + SECONDS_AHEAD)
+        return frames.root(graph.root), warnings
 
     def _rules(self, spec: Spec, machine: Machine, languages: Languages) -> MachineGrammar:
         from grammars.cfg.frames import RuleFrames

@@ -50,7 +50,7 @@ class Heap:
             self._grow()
         return address
 
-    def put(self, values: Sequence[int]) -> int:
+    def put(self, values: Sequence[int] | npt.NDArray[np.int32]) -> int:
         """The address of a record with these values."""
         address = self.reserve(len(values))
         self.data[address : address + len(values)] = values

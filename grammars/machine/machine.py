@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from itertools import accumulate
 from threading import RLock
 from typing import TypeAlias
@@ -23,14 +22,11 @@ from grammars.machine.layout import (
     EXPANDED,
     FINAL,
     FLAGS,
-    FRAME_FLAGS,
-    FRAME_SIZE,
     GOTO,
     JUMPS,
     LOOPS,
     MULTI,
     PUSH,
-    RESUME,
     RETURN,
     ROW,
     STATE_SIZE,
@@ -117,7 +113,7 @@ class Machine:
                 self.ensure(state)
             for frame, (_, num_labels) in list(self._jumpers.items()):
                 for label in range(num_labels):
-                    self._make_jump(frame, label)
+                    self.jump(frame, label)
                 del self._jumpers[frame]
         self.lexemes.settle()
 
@@ -288,8 +284,7 @@ class Machine:
             jump: what a label that may come leads to: (frame, state) pairs.
         """
         jumps = self.heap.put([UNKNOWN if live else 0 for live in alive]) if alive else 0
-        address = self.heap.reserve(FRAME_SIZE)
-        self.heap.data[[address + RESUME, address + FRAME_FLAGS, address + JUMPS]] = resume, flags, jumps
+        address = self.heap.put((resume, flags, jumps))
         if jump is not None:
             self._jumpers[address] = jump, len(alive)
         return address
@@ -325,31 +320,30 @@ class Machine:
         """
         count = int(scratch[MISSES_USED])
         misses = scratch[MISSES : MISSES + 2 * count].tolist()
-        with self.lock, self._limited():
-            for what, label in zip(misses[::2], misses[1::2], strict=True):
-                self.check_limits()
-                if label >= 0:
-                    self._make_jump(what, label)
-                elif label == -1:
-                    self.ensure(what)
-                else:
-                    self.lexemes.make(what, -2 - label)
+        with self.lock:
+            is_outermost = self._deadline is None  # one kernel call's misses have one deadline
+            if is_outermost:
+                self._set_deadline(time.monotonic() + self._seconds)
+            try:
+                self._make(misses)
+            finally:
+                if is_outermost:
+                    self._set_deadline(None)
 
-    @contextmanager
-    def _limited(self) -> Iterator[None]:
-        """Sets the deadline of one kernel call's misses, the one that begins outermost."""
-        if self._deadline is not None:
-            yield
-            return
-        self._deadline = time.monotonic() + self._seconds
+    def _make(self, misses: list[int]) -> None:
+        for what, label in zip(misses[::2], misses[1::2], strict=True):
+            self.check_limits()
+            if label >= 0:
+                self.jump(what, label)
+            elif label == -1:
+                self.ensure(what)
+            else:
+                self.lexemes.make(what, -2 - label)
+
+    def _set_deadline(self, deadline: float | None) -> None:
+        self._deadline = deadline
         if self._languages is not None:
-            self._languages.deadline = self._deadline
-        try:
-            yield
-        finally:
-            self._deadline = None
-            if self._languages is not None:
-                self._languages.deadline = None
+            self._languages.deadline = deadline
 
     def check_limits(self) -> None:
         """GrammarLimit if the tables are too large, or making what a call missed takes too long."""
@@ -358,7 +352,8 @@ class Machine:
         if self.num_bytes > self._max_bytes:
             raise GrammarLimit(f"grammar: its tables take more than {self._max_bytes} bytes")
 
-    def _make_jump(self, frame: int, label: int) -> None:
+    def jump(self, frame: int, label: int) -> None:
+        """Finds out what a label of a frame leads to."""
         at = int(self.heap.data[frame + JUMPS]) + label
         if self.heap.data[at] == UNKNOWN:
             found = self._jumpers[frame][0](label)

@@ -24,6 +24,7 @@ from grammars.regular.kinds import (
     TextSet,
     Union,
 )
+from grammars.regular.naming import name_of
 from grammars.regular.partition import ALPHABET
 from grammars.regular.term import Language, Leaf
 
@@ -67,6 +68,7 @@ class Languages:
         self.kept: dict[Hashable, Language] = {} if base is None else base.kept.copy()
         """Languages that whoever made them wants to find again, by what they were made from."""
         self._clipped: dict[tuple[Language, int], Language] = {}
+        self._names: dict[Language, str] = {} if base is None else base._names.copy()
         self._undefined: set[Loop] = set()
         self.nothing: Language = self._make(Chars, ())
         self.epsilon: Language = self._make(Epsilon)
@@ -297,6 +299,10 @@ class Languages:
         if found is None:
             found = self._clipped[language, limit] = clipped(self, language, limit)
         return found
+
+    def name_of(self, language: Language) -> str | None:
+        """What a language is called in every arena; None for one that has no such name."""
+        return name_of(language, self._names)
 
     def accepts(self, language: Language, text: str) -> bool:
         """Whether a text is in a language."""
