@@ -232,9 +232,12 @@ class Lexemes:
         known = self._lead_moves.get(moves)
         if known is None:
             known = self._lead_moves[moves] = []
+            before, move = None, 0
             for lead, bits, inside in _lead_blocks(tuple((low, high) for low, high, _ in moves)):
-                following: Moves = tuple((low, high, moves[index][2]) for low, high, index in inside)
-                known.append((lead, goto(self._continuation(following, bits))))
+                if (bits, inside) != before:
+                    following: Moves = tuple((low, high, moves[index][2]) for low, high, index in inside)
+                    before, move = (bits, inside), goto(self._continuation(following, bits))
+                known.append((lead, move))
         return known
 
     def _continuation(self, moves: Moves, bits: int) -> int:
