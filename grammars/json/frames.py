@@ -26,6 +26,7 @@ from grammars.machine.moves import goto
 from grammars.machine.spelling import CharState
 from grammars.machine.strings import counted_string
 from grammars.regular.language import Language, Languages
+from grammars.regular.shared import SharedState
 
 if TYPE_CHECKING:
     from grammars.json.arrays import ArrayState
@@ -137,7 +138,9 @@ class JsonFrames:
             texts = self._languages.listed(language, MOST_CHARS) if self._ground.spelling == "canonical" else None
             if texts is not None:
                 return goto(self._listed(language, texts))
-            return goto((self._ground.any_string if language is everything else self._strings).state(language))
+            if language is everything:
+                return goto(self._ground.any_string.state(language))
+            return goto(self._strings.state(self._ground.shared_state(language)))
         key = (low, high, language is everything)
         lexemes = self._counted.get(key)
         if lexemes is None:
@@ -149,6 +152,8 @@ class JsonFrames:
         return self._machine.push(lexemes.state(language), ())
 
     def _name(self, language: CharState) -> object:
+        if isinstance(language, SharedState):
+            return language.name
         return self._languages.name_of(language) if isinstance(language, Language) else None
 
     def _listed(self, language: Language, texts: list[str]) -> int:

@@ -11,8 +11,10 @@ from grammars.machine.layout import CLOSE
 from grammars.machine.lexeme import Lexemes, Spelling
 from grammars.machine.machine import Machine
 from grammars.machine.moves import goto, label_move
+from grammars.machine.spelling import CharState
 from grammars.machine.strings import any_name, any_string
 from grammars.regular.language import Language
+from grammars.regular.shared import SharedLanguages
 from grammars.spec import Whitespace
 
 __all__ = ["JsonGround"]
@@ -29,11 +31,13 @@ class JsonGround:
     Args:
         machine: where they are made.
         whitespace: see `grammars.spec.JsonSchema`.
+        shared: languages that many grammars have.
     """
 
-    def __init__(self, machine: Machine, whitespace: Whitespace) -> None:
+    def __init__(self, machine: Machine, whitespace: Whitespace, shared: SharedLanguages) -> None:
         self.machine = machine
         self.whitespace = whitespace
+        self._shared = shared
         self.spelling: Spelling = "json" if whitespace == "flexible" else "canonical"
         self.any_string = any_string(machine)
         self.any_name = any_name(machine)
@@ -64,8 +68,14 @@ class JsonGround:
         """The moves with which the numbers of a language begin."""
         found = self._beginnings.get(language)
         if found is None:
-            found = self._beginnings[language] = self.machine.moves_of(self._numbers.state(language))
+            state = self._numbers.state(self.shared_state(language))
+            found = self._beginnings[language] = self.machine.moves_of(state)
         return found
+
+    def shared_state(self, language: Language) -> CharState:
+        """The state that does as a language for all grammars, where many have it; else the language."""
+        title = language.arena.titles.get(language)
+        return language if title is None else self._shared.state(*title)
 
     def _static(self, edges: dict[int, int]) -> int:
         state = self.machine.state()

@@ -20,6 +20,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable
 from fractions import Fraction
+from functools import partial
 
 from grammars.json.number_set import ANY_NUMBER, Formula, NumberPiece, Written, pieces_of, power_of_ten
 from grammars.json.number_side import DECIMALS, EXPONENT, INTEGER_DIGITS, UNIT, magnitude, sides_of
@@ -49,6 +50,8 @@ def number_language(languages: Languages, formula: Formula) -> Language:
     kept = languages.kept.get(pieces)
     if kept is None:
         kept = languages.kept[pieces] = _language_of(languages, pieces)
+        if len(pieces) == 1 and pieces[0].is_simple:
+            languages.titles[kept] = (pieces, partial(_language_of, pieces=pieces))
     return kept
 
 

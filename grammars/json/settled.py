@@ -11,6 +11,7 @@ from grammars.json.numbers import number_language
 from grammars.json.shapes import Shapes
 from grammars.machine.machine import Machine
 from grammars.regular.language import Languages
+from grammars.regular.shared import SharedLanguages
 from grammars.spec import Whitespace
 
 __all__ = ["common_languages", "settled_ground"]
@@ -28,15 +29,18 @@ def common_languages() -> Languages:
     return languages
 
 
-def settled_ground(machine: Machine, whitespace: Whitespace, languages: Languages) -> JsonGround:
+def settled_ground(
+    machine: Machine, whitespace: Whitespace, languages: Languages, shared: SharedLanguages
+) -> JsonGround:
     """What documents stand on, with all its states made, for others to begin as copies of.
 
     Args:
         machine: a new one.
         whitespace: see `grammars.spec.JsonSchema`.
         languages: those of `common_languages`.
+        shared: languages that many grammars have.
     """
-    ground = JsonGround(machine, whitespace)
+    ground = JsonGround(machine, whitespace, shared)
     everything = languages.everything
     ground.any_string.state(everything)
     ground.any_name.state(everything)

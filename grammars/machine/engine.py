@@ -30,6 +30,7 @@ from grammars.machine.strings import MACHINE_BYTES, find_out
 from grammars.machine.tables import VocabularyTables
 from grammars.regular.language import Language, Languages
 from grammars.regular.patterns import pattern_language
+from grammars.regular.shared import SharedLanguages
 from grammars.spec import Choice, JsonObject, JsonSchema, Regex, Spec, Whitespace
 from grammars.vocabulary import Vocabulary
 
@@ -91,6 +92,7 @@ class MachineEngine:
         self._limits = limits or EngineLimits()
         self._registry = registry
         self._languages = common_languages()
+        self._shared = SharedLanguages()
         self._grounds: dict[Whitespace, JsonGround] = {}
         self._lock = Lock()
         if self.tables.kernels.is_compiled:
@@ -166,7 +168,7 @@ class MachineEngine:
             found = self._grounds.get(whitespace)
             if found is None:
                 machine = Machine(self.tables, max_bytes=MACHINE_BYTES)
-                found = self._grounds[whitespace] = settled_ground(machine, whitespace, self._languages)
+                found = self._grounds[whitespace] = settled_ground(machine, whitespace, self._languages, self._shared)
             return found
 
     def _document(
@@ -200,7 +202,7 @@ class MachineEngine:
         warnings = list(rules.warnings)
 
         def embedded(schema: JsonSchema) -> int:
-            start, more = self._document(schema, JsonGround(machine, schema.whitespace), languages)
+            start, more = self._document(schema, JsonGround(machine, schema.whitespace, self._shared), languages)
             if start is None:
                 raise InvalidSpec("json_schema: no value satisfies it")
             warnings.extend(more)

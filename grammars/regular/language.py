@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import TypeVar, cast
 
 from grammars.errors import GrammarLimit, InvalidSpec
@@ -68,6 +68,8 @@ class Languages:
         self.kept: dict[Hashable, Language] = {} if base is None else base.kept.copy()
         """Languages that whoever made them wants to find again, by what they were made from."""
         self._clipped: dict[tuple[Language, int], Language] = {}
+        self.titles: dict[Language, tuple[Hashable, Callable[[Languages], Language]]] = {}
+        """Of languages that many grammars have: what tells them apart in any arena, and what makes them there."""
         self._names: dict[Language, str] = {} if base is None else base._names.copy()
         self._undefined: set[Loop] = set()
         self.nothing: Language = self._make(Chars, ())
