@@ -106,6 +106,8 @@ class ArrayShape:
         self._horizon = max(self.cuts[-1], self._find_horizon(clauses))
         counters = tuple((one.low, one.high) for one in self.counted)
         self.is_plain = not (clauses or counters or self._rivals.all or self.distinct or self._twin is not None)
+        self.is_free = self.is_plain and not self._every and self.low == 0 and self.high is None
+        """Whether it allows every array."""
         self.start = self.settled(
             ArrayResidual(0, frozenset(clauses), counters, self._rivals.all, frozenset(), self._twin)
         )

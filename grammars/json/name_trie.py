@@ -7,29 +7,23 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from grammars.json.forms import KeyClasses
-from grammars.machine.layout import (
-    EDGE_AT,
-    EDGES,
-    ELSE,
-    EXPANDED,
-    FLAGS,
-    HIGH,
-    KEY,
-    LOW,
-    STATE_SIZE,
-)
 from grammars.machine.lexeme import Lexemes
 from grammars.machine.machine import Machine
-from grammars.machine.moves import goto, label_move
+from grammars.machine.moves import label_move
 from grammars.machine.spelling import CharState, Moves
-from grammars.machine.strings import ANY_NAME, any_name
-from grammars.regular.language import Languages
+from grammars.machine.strings import ANY_NAME
+from grammars.regular.language import Language, Languages
 
-__all__ = ["FIRST_NAME", "NAME", "NEXT", "NameLabels", "NameStates"]
+__all__ = ["FIRST_NAME", "NAME", "NEXT", "NameLabels", "NameStates", "spelled"]
 
 NEXT, NAME, FIRST_NAME = 0, 1, ANY_NAME + 1
 """Labels: on to the next property; into its name; the first declared name. ANY_NAME is before that."""
 QUOTE = 0x22
+
+
+def spelled(text: str) -> bytes:
+    """A string as JSON writes it in its canonical spelling, without the opening quote."""
+    return json.dumps(text, ensure_ascii=False).encode("utf-8", "surrogatepass")[1:]
 
 
 class NameLabels:
@@ -41,13 +35,13 @@ class NameLabels:
     """
 
     def __init__(self, keys: KeyClasses, everything: object) -> None:
-        spelled = [json.dumps(name, ensure_ascii=False).encode("utf-8", "surrogatepass")[1:] for name in keys.names]
-        self.order = sorted(range(len(spelled)), key=spelled.__getitem__)
+        texts = [spelled(name) for name in keys.names]
+        self.order = sorted(range(len(texts)), key=texts.__getitem__)
         """The place in `keys.names` of every label from FIRST_NAME on."""
-        self.texts = [spelled[place] for place in self.order]
+        self.texts = [texts[place] for place in self.order]
         """What a name is spelled like, its closing quote included, in the order of labels."""
         self.has_any = len(keys.classes) == 1 and keys.classes[0] is everything
-        names = len(spelled)
+        names = len(texts)
         self.class_labels = [ANY_NAME] if self.has_any else [FIRST_NAME + names + j for j in range(len(keys.classes))]
         self.count = FIRST_NAME + names + (0 if self.has_any else len(keys.classes))
         others = range(names, names + len(keys.classes))
@@ -107,13 +101,14 @@ class NameStates:
 
     Args:
         machine: where they are made.
-        languages: whose `everything` needs no automaton of its own.
+        any_name: names of any content.
+        languages: whose `everything` is that content.
     """
 
-    def __init__(self, machine: Machine, languages: Languages) -> None:
+    def __init__(self, machine: Machine, any_name: Lexemes, languages: Languages) -> None:
         self._machine = machine
         self._languages = languages
-        self._any = any_name(machine)
+        self._any = any_name
         self._roots: dict[tuple[KeyClasses, tuple[int, ...]], int] = {}
 
     def root(self, keys: KeyClasses, labels: NameLabels, classes: Sequence[int]) -> int:
@@ -128,7 +123,10 @@ class NameStates:
         found = self._roots.get(key)
         if found is None:
             undeclared = self._undeclared(keys, labels, classes)
-            found = self._roots[key] = self._trie(labels, undeclared) if labels.texts else undeclared
+            found = undeclared
+            if labels.texts:
+                found = self._machine.texts(labels.texts, undeclared, is_open=labels.has_any, label=FIRST_NAME)
+            self._roots[key] = found
         return found
 
     def _undeclared(self, keys: KeyClasses, labels: NameLabels, classes: Sequence[int]) -> int:
@@ -142,62 +140,20 @@ class NameStates:
             for label, language in zip(labels.class_labels, keys.classes, strict=True)
             if label in classes
         )
-        lexemes = Lexemes(self._machine, "canonical", ending=_class_move)
+        lexemes = Lexemes(self._machine, "canonical", ending=_class_move, name=self._class_name)
         return lexemes.state(_ClassState(parts, {}))
 
-    def _trie(self, labels: NameLabels, undeclared: int) -> int:
-        """Puts the whole trie into the heap at once; its root."""
-        texts, machine = labels.texts, self._machine
-        nodes: list[tuple[int, int, int]] = [(0, len(texts), 0)]
-        others = [undeclared]
-        edges: list[list[tuple[int, int]]] = []
-        for low, high, depth in nodes:
-            own: list[tuple[int, int]] = []
-            other = others[len(edges)]
-            while low < high:
-                byte, end = texts[low][depth], low + 1
-                while end < high and texts[end][depth] == byte:
-                    end += 1
-                if len(texts[low]) == depth + 1:
-                    own.append((byte, -1 - low))
-                else:
-                    own.append((byte, len(nodes)))
-                    nodes.append((low, end, depth + 1))
-                    move = machine.move(other, byte) if other else 0
-                    others.append(move >> 3)
-                low = end
-            edges.append(own)
-        if not labels.has_any:
-            self._close_spent(others, edges)
-        return self._put(nodes, others, edges)
-
-    def _close_spent(self, others: list[int], edges: list[list[tuple[int, int]]]) -> None:
-        """Takes away the states of undeclared names from where only declared ones can follow, which may be used up."""
-        for index in reversed(range(len(others))):
-            taken = {byte for byte, to in edges[index] if to < 0 or not others[to]}
-            if others[index] and taken.issuperset(self._machine.moves_of(others[index])):
-                others[index] = 0
-
-    def _put(self, nodes: list[tuple[int, int, int]], others: list[int], edges: list[list[tuple[int, int]]]) -> int:
-        for other in dict.fromkeys(others):
-            if other:
-                self._machine.ensure(other)
-        heap = self._machine.heap
-        base = heap.used
-        pairs_at = base + STATE_SIZE * len(nodes)
-        records = [0] * (STATE_SIZE * len(nodes))
-        pairs: list[int] = []
-        for index, ((low, high, _), other, own) in enumerate(zip(nodes, others, edges, strict=True)):
-            at = index * STATE_SIZE
-            records[at + FLAGS] = EXPANDED if other else EXPANDED | KEY
-            records[at + EDGES] = len(own)
-            records[at + EDGE_AT] = pairs_at + len(pairs)
-            records[at + ELSE] = other
-            records[at + LOW] = FIRST_NAME + low
-            records[at + HIGH] = FIRST_NAME + high
-            for byte, to in own:
-                pairs += (byte, goto(base + STATE_SIZE * to) if to >= 0 else label_move(FIRST_NAME - 1 - to))
-        return heap.put(records + pairs)
+    def _class_name(self, state: CharState) -> object:
+        """What a state is called wherever the classes have these labels; None where one of them has no name."""
+        if not isinstance(state, _ClassState):
+            return None
+        names = []
+        for label, language in state.parts:
+            name = self._languages.name_of(language) if isinstance(language, Language) else None
+            if name is None:
+                return None
+            names.append((label, name))
+        return tuple(names)
 
 
 def _class_move(state: CharState) -> int:

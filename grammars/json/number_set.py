@@ -66,6 +66,11 @@ class NumberPiece:
         """The only number that may be in it, when there is only one by its bounds."""
         return self.low.value if self.low and self.high and self.low.value == self.high.value else None
 
+    @property
+    def is_simple(self) -> bool:
+        """Whether it has no more than bounds, and perhaps only integers."""
+        return self.step in (None, 1) and not (self.excluded or self.holes)
+
     def is_void(self) -> bool:
         """Whether bounds or steps contradict each other outright. False does not mean that a number is in it."""
         if self.low and self.high:

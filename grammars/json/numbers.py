@@ -20,6 +20,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable
 from fractions import Fraction
+from functools import partial
 
 from grammars.json.number_set import ANY_NUMBER, Formula, NumberPiece, Written, pieces_of, power_of_ten
 from grammars.json.number_side import DECIMALS, EXPONENT, INTEGER_DIGITS, UNIT, magnitude, sides_of
@@ -46,6 +47,15 @@ def number_language(languages: Languages, formula: Formula) -> Language:
         GrammarLimit: the formula comes apart into too many intervals, or a number in it is of absurd size.
     """
     pieces = pieces_of(formula)
+    kept = languages.kept.get(pieces)
+    if kept is None:
+        kept = languages.kept[pieces] = _language_of(languages, pieces)
+        if len(pieces) == 1 and pieces[0].is_simple:
+            languages.titles[kept] = (pieces, partial(_language_of, pieces=pieces))
+    return kept
+
+
+def _language_of(languages: Languages, pieces: tuple[NumberPiece, ...]) -> Language:
     if ANY_NUMBER in pieces:
         return _any_number(languages)
     sides = {piece: sides_of(piece) for piece in pieces if piece.point is None}

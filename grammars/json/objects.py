@@ -78,6 +78,10 @@ class ObjectShape:
         self._rivals = Rivals(shapes.values, self.table, available, conjunction.rivals)
         self._simplify_bounds(available, clauses)
         self.is_plain = not clauses and not self._rivals.all and self.low == 0 and self.high is None
+        keys = self.table.keys
+        everything = (shapes.languages.everything,)
+        self.is_free = self.is_plain and not (keys.names or any(self._every)) and keys.classes == everything
+        """Whether it allows every object."""
         start = Residual(available, frozenset(clauses), 0, self._rivals.all, frozenset())
         self.start = None if self.required & ~available else self.settled(start)
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from grammars.machine.spelling import CharState
 from grammars.regular.language import Language, Languages
+from grammars.regular.shared import SharedState
 
 __all__ = ["clipper"]
 
@@ -14,6 +15,8 @@ def clipper(languages: Languages) -> Callable[[CharState, int], CharState]:
     """The function that gives, for a language, one that is the same for whoever reads so many characters at most."""
 
     def clipped(chars: CharState, limit: int) -> CharState:
+        if isinstance(chars, SharedState):
+            return chars.clipped(limit)
         if not isinstance(chars, Language):
             raise TypeError(f"{chars!r} is no language")
         return languages.clipped(chars, limit)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 
@@ -14,8 +16,10 @@ from grammars.deadline import Deadline
 from grammars.errors import GrammarLimit, InvalidSpec
 from grammars.json.forms import ShapeLimits
 from grammars.json.frames import JsonFrames
+from grammars.json.ground import JsonGround
 from grammars.json.node import Nodes
 from grammars.json.schema import GraphLimits, SchemaGraph
+from grammars.json.settled import common_languages, settled_ground
 from grammars.json.shapes import Shapes
 from grammars.machine.clipper import clipper
 from grammars.machine.counted import left, with_counts
@@ -23,14 +27,19 @@ from grammars.machine.grammar import MachineGrammar
 from grammars.machine.kernels import Kernels
 from grammars.machine.lexeme import Counts, Lexemes
 from grammars.machine.machine import RESOLVE_SECONDS, Machine
-from grammars.machine.strings import find_out
+from grammars.machine.strings import MACHINE_BYTES, find_out
 from grammars.machine.tables import VocabularyTables
 from grammars.regular.language import Language, Languages
 from grammars.regular.patterns import pattern_language
-from grammars.spec import Choice, JsonObject, JsonSchema, Regex, Spec
+from grammars.regular.shared import SharedLanguages
+from grammars.spec import Choice, JsonObject, JsonSchema, Regex, Spec, Whitespace
 from grammars.vocabulary import Vocabulary
 
 __all__ = ["EngineLimits", "MachineEngine"]
+VALUES_AHEAD = 16
+"""Objects and arrays whose states are made while a schema is compiled; the others' when a text comes to them."""
+SECONDS_AHEAD = 0.01
+"""Most time for that."""
 
 CODE = re.compile(r"\\[xuU0-7]|[^\x20-\x7e]")
 """What may ask for a character that few vocabularies have."""
@@ -89,8 +98,14 @@ class MachineEngine:
         self.tables = VocabularyTables(vocabulary, kernels=kernels, cache_dir=cache_dir)
         self._limits = limits or EngineLimits()
         self._registry = registry
+        self._languages = common_languages()
+        self._shared = SharedLanguages()
+        self._grounds: dict[Whitespace, JsonGround] = {}
+        self._lock = Lock()
         if self.tables.kernels.is_compiled:
             find_out(self.tables)
+            self._ground("fixed")
+            self.tables.store()
             self._call_once()
 
     def _call_once(self) -> None:
@@ -114,12 +129,15 @@ class MachineEngine:
             GrammarCancelled: it is not wanted any more.
         """
         deadline = Deadline(self._limits.seconds, is_cancelled=is_cancelled)
-        languages = Languages(max_states=self._limits.states, deadline=deadline)
+        languages = Languages(max_states=self._limits.states, deadline=deadline, base=self._languages)
+        if isinstance(spec, JsonObject):
+            spec = spec.schema()
         machine = Machine(
             self.tables,
             max_bytes=self._limits.bytes,
             languages=languages,
             seconds=self._limits.seconds_a_step * (1 if self.tables.kernels.is_compiled else PLAIN_TAKES),
+            begun=self._ground(spec.whitespace).machine if isinstance(spec, JsonSchema) else None,
         )
         try:
             grammar = self._compile(spec, machine, languages)
@@ -136,10 +154,9 @@ class MachineEngine:
         if isinstance(spec, Choice):
             language = languages.literals(spec.options)
             return self._lexeme(machine, languages, language, "choice", names_any=True)
-        if isinstance(spec, JsonObject):
-            spec = spec.schema()
         if isinstance(spec, JsonSchema):
-            start, warnings = self._document(spec, machine, languages)
+            ground = self._ground(spec.whitespace).on(machine)
+            start, warnings = self._document(spec, ground, languages)
             return MachineGrammar(machine, start, warnings)
         return self._rules(spec, machine, languages)
 
@@ -157,7 +174,18 @@ class MachineEngine:
         lexemes = Lexemes(machine, "plain", twin=clipper(languages), counts=counts)
         return MachineGrammar(machine, lexemes.state(language), ())
 
-    def _document(self, spec: JsonSchema, machine: Machine, languages: Languages) -> tuple[int | None, tuple[str, ...]]:
+    def _ground(self, whitespace: Whitespace) -> JsonGround:
+        """What the JSON grammars of a policy begin with."""
+        with self._lock:
+            found = self._grounds.get(whitespace)
+            if found is None:
+                machine = Machine(self.tables, max_bytes=MACHINE_BYTES)
+                found = self._grounds[whitespace] = settled_ground(machine, whitespace, self._languages, self._shared)
+            return found
+
+    def _document(
+        self, spec: JsonSchema, ground: JsonGround, languages: Languages
+    ) -> tuple[int | None, tuple[str, ...]]:
         """The state in which a document begins, None when there is none."""
         nodes = Nodes()
         graph = SchemaGraph(
@@ -174,7 +202,9 @@ class MachineEngine:
             if spec.unsatisfiable == "error":
                 raise InvalidSpec("json_schema: no value satisfies it")
             return None, warnings
-        return JsonFrames(machine, shapes, languages, spec.whitespace).root(graph.root), warnings
+        frames = JsonFrames(ground, shapes, languages)
+        frames.prepare(graph.root, VALUES_AHEAD, time.monotonic() + SECONDS_AHEAD)
+        return frames.root(graph.root), warnings
 
     def _rules(self, spec: Spec, machine: Machine, languages: Languages) -> MachineGrammar:
         from grammars.cfg.frames import RuleFrames
@@ -184,7 +214,7 @@ class MachineEngine:
         warnings = list(rules.warnings)
 
         def embedded(schema: JsonSchema) -> int:
-            start, more = self._document(schema, machine, languages)
+            start, more = self._document(schema, JsonGround(machine, schema.whitespace, self._shared), languages)
             if start is None:
                 raise InvalidSpec("json_schema: no value satisfies it")
             warnings.extend(more)

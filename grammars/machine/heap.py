@@ -14,6 +14,8 @@ __all__ = ["Heap"]
 
 MAX_INTS = 2**27
 """Addresses stand in moves above three bits of kind."""
+ROOM = 1024
+"""Free to begin with."""
 
 
 class Heap:
@@ -23,13 +25,16 @@ class Heap:
 
     Args:
         max_bytes: GrammarLimit beyond.
+        begun: whose records it begins with, under the same addresses.
     """
 
-    def __init__(self, max_bytes: int) -> None:
-        self.data: npt.NDArray[np.int32] = np.zeros(1024, np.int32)
+    def __init__(self, max_bytes: int, begun: Heap | None = None) -> None:
+        self.data: npt.NDArray[np.int32] = np.zeros(ROOM + (0 if begun is None else begun.used), np.int32)
         self.held = (self.data, self.data.ctypes.data)
         """`data` and where it lies in memory, replaced together: whoever keeps the first may use the second."""
-        self.used = STATE_SIZE
+        self.used: int = STATE_SIZE if begun is None else begun.used
+        if begun is not None:
+            self.data[: self.used] = begun.data[: self.used]
         self._max_ints = min(MAX_INTS, max_bytes // 4)
 
     @property
@@ -45,7 +50,7 @@ class Heap:
             self._grow()
         return address
 
-    def put(self, values: Sequence[int]) -> int:
+    def put(self, values: Sequence[int] | npt.NDArray[np.int32]) -> int:
         """The address of a record with these values."""
         address = self.reserve(len(values))
         self.data[address : address + len(values)] = values

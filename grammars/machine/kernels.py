@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from grammars.machine import fill, inner, merged, reach, walk
+from grammars.machine import fill, inner, merged, reach, text_trie, walk
 from grammars.machine import step as one_byte
 from grammars.machine.first_compilation import announced
 
@@ -48,6 +48,9 @@ HELPERS = [
     fill.walk_behind,
     fill.correct_names,
     fill.fill_thread,
+    text_trie.set_children,
+    text_trie.close_spent,
+    text_trie.set_moves,
     reach._same_stack,
     reach._gather,
     reach._enlist,
@@ -70,6 +73,8 @@ class Kernels:
     completes: Callable[..., bool]
     goes_on: Callable[..., bool]
     reached_over: Callable[..., int]
+    count_states: Callable[..., int]
+    lay_texts: Callable[..., bool]
     fill_rows: Callable[..., None] | None
     is_compiled: bool
 
@@ -87,6 +92,8 @@ def plain_kernels() -> Kernels:
         walk.completes,
         reach.goes_on,
         reach.reached_over,
+        text_trie.count_states,
+        text_trie.lay_texts,
         None,
         False,
     )
@@ -122,6 +129,11 @@ def compiled_kernels() -> Kernels:
         _compiled(walk.completes, types.boolean(ints, ints, integer, integer, integer)),
         _compiled(reach.goes_on, types.boolean(ints, ints, threads)),
         _compiled(reach.reached_over, integer(ints, ints, ints, threads, types.uint8[::1], words, ints)),
+        _compiled(text_trie.count_states, integer(types.uint8[::1], ints)),
+        _compiled(
+            text_trie.lay_texts,
+            types.boolean(ints, ints, integer, integer, types.uint8[::1], ints, integer, types.boolean, integer),
+        ),
         _compiled(
             batch_kernel.fill_rows,
             types.void(ints, masks, longs_by_row, types.int64[::1], threads, masks, ints, words, ints),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from copy import copy
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal, TypeAlias
@@ -22,7 +23,7 @@ from grammars.machine.layout import (
     MOST_LEFT,
     RETURN,
 )
-from grammars.machine.machine import Machine
+from grammars.machine.machine import MOST_EDGES, Machine
 from grammars.machine.moves import goto
 from grammars.machine.spelling import (
     SHORT,
@@ -76,6 +77,7 @@ class Lexemes:
         ending: the move of the closing quote behind a nullable character state; RETURN by default.
         counts: bounds on the number of characters.
         shared: a name under which the masks are kept for all grammars, of an automaton that has a single state.
+        name: what a character state is called in every grammar; None for one that has no name there.
         twin: of a character state, one that does the same for whoever reads so many characters at most.
     """
 
@@ -89,6 +91,7 @@ class Lexemes:
         ending: Callable[[CharState], int] | None = None,
         counts: Counts | None = None,
         shared: str = "",
+        name: Callable[[CharState], object] | None = None,
         twin: Callable[[CharState, int], CharState] | None = None,
     ) -> None:
         self._machine = machine
@@ -98,9 +101,17 @@ class Lexemes:
         self._ending = ending
         self._counts = counts
         self._shared = shared
+        self._name = name
         self._twin = twin
         self._states: dict[object, int] = {}
         self._lead_moves: dict[Moves, list[tuple[int, int]]] = {}
+
+    def on(self, machine: Machine) -> Lexemes:
+        """The same lexemes in a machine that began as a copy of this one's, all their states being expanded."""
+        other = copy(self)
+        other._machine = machine
+        other._states, other._lead_moves = self._states.copy(), self._lead_moves.copy()
+        return other
 
     def state(self, chars: CharState) -> int:
         """The state at a boundary between characters."""
@@ -116,13 +127,28 @@ class Lexemes:
         if self._counts is not None and ahead is not None:
             most = self._machine.tables.longest + ahead
             rows = min(self._counts.low, most) + 1
-            block = self._machine.heap.put([most] + [0] * (rows * (most + 1)))
+            block = self._machine.heap.reserve(1 + rows * (most + 1))
+            self._machine.heap.data[block] = most
             self._machine.heap.data[state + CACHE] = block
-        elif self._twin is not None:
-            twin = self._twin
-            self._machine.lexemes.twin(state, lambda limit: self.state(twin(chars, limit)))
+            self._name_later(state, chars, most)
+        elif self._counts is None:
+            self._name_later(state, chars, 0)
+            if self._twin is not None:
+                twin = self._twin
+                self._machine.lexemes.twin(state, lambda limit: self.state(twin(chars, limit)))
         self._states[chars] = state  # last, so that nobody finds it half made
         return state
+
+    def _name_later(self, state: int, chars: CharState, most: int) -> None:
+        """Says how to name a state; `most` characters are told apart by its caches."""
+        if self._name is not None and not self._shared:
+            find, spelling = self._name, self._spelling
+
+            def name() -> object:
+                found = find(chars)
+                return None if found is None else (spelling, most, found)
+
+            self._machine.lexemes.name_later(state, name)
 
     def _most_asked(self, chars: CharState) -> int | None:
         """Most characters that any state from here on asks for; None where that cannot be said soon.
@@ -167,8 +193,11 @@ class Lexemes:
         return found
 
     def _expand(self, state: int, chars: CharState) -> None:
-        row = np.zeros(256, np.int32)
         moves = chars.moves()
+        if not moves or (moves[-1][1] < 0x80 and sum(high - low + 1 for low, high, _ in moves) < MOST_EDGES - 1):
+            self._machine.set_edges(state, self._few_edges(chars, moves))
+            return
+        row = np.zeros(256, np.int32)
         plain = self._spelling == "plain"
         for low, high, after in cut(moves, 0 if plain else 0x20, 0x7F):
             row[low : high + 1] = goto(self.state(after))
@@ -181,14 +210,34 @@ class Lexemes:
             row[BACKSLASH] = self._escape(moves)
         self._machine.set_row(state, row)
 
+    def _few_edges(self, chars: CharState, moves: Moves) -> dict[int, int]:
+        """The moves where only a few ASCII characters are allowed."""
+        plain = self._spelling == "plain"
+        edges, has_escapes = {}, self._spelling == "json"
+        for low, high, after in moves:
+            move = goto(self.state(after))
+            for code in range(low, high + 1):
+                if plain or (code >= 0x20 and code != QUOTE and code != BACKSLASH):
+                    edges[code] = move
+                else:
+                    has_escapes = True
+        if not plain and chars.nullable:
+            edges[QUOTE] = RETURN if self._ending is None else self._ending(chars)
+        if has_escapes and (move := self._escape(moves)):
+            edges[BACKSLASH] = move
+        return edges
+
     def _leads(self, moves: Moves) -> list[tuple[int, int]]:
         """Moves of the lead bytes for code points from 0x80 on."""
         known = self._lead_moves.get(moves)
         if known is None:
             known = self._lead_moves[moves] = []
+            before, move = None, 0
             for lead, bits, inside in _lead_blocks(tuple((low, high) for low, high, _ in moves)):
-                following: Moves = tuple((low, high, moves[index][2]) for low, high, index in inside)
-                known.append((lead, goto(self._continuation(following, bits))))
+                if (bits, inside) != before:
+                    following: Moves = tuple((low, high, moves[index][2]) for low, high, index in inside)
+                    before, move = (bits, inside), goto(self._continuation(following, bits))
+                known.append((lead, move))
         return known
 
     def _continuation(self, moves: Moves, bits: int) -> int:

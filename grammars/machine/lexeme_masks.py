@@ -29,9 +29,10 @@ class LexemeMasks:
 
     Args:
         machine: whose states they are.
+        begun: those of the machine that this one began as a copy of.
     """
 
-    def __init__(self, machine: Machine) -> None:
+    def __init__(self, machine: Machine, begun: LexemeMasks | None = None) -> None:
         self._machine = machine
         self.masks: npt.NDArray[np.uint32] = np.zeros((0, machine.tables.num_words), np.uint32)
         self.held = (self.masks, self.masks.ctypes.data)
@@ -39,7 +40,8 @@ class LexemeMasks:
         self._num_masks = 0
         self._twins: dict[int, Twin] = {}
         self._reach: dict[int, int] = {}
-        self._names: dict[int, object] = {}
+        self._unnamed: dict[int, Callable[[], object]] = {}
+        self._names: dict[int, object] = {} if begun is None else begun._names.copy()
 
     @property
     def num_twins(self) -> int:
@@ -50,9 +52,28 @@ class LexemeMasks:
         """Says that a lexeme's state is the same in every grammar, so its mask is found out once for a vocabulary."""
         self._names[state] = name
 
+    def name_later(self, state: int, find: Callable[[], object]) -> None:
+        """Says how to find out what a lexeme's state is called in every grammar (None: it has no name there)."""
+        self._unnamed[state] = find
+
+    def _name_of(self, state: int) -> object:
+        find = self._unnamed.pop(state, None)
+        if find is not None:
+            self._names[state] = find()
+        return self._names.get(state)
+
     def twin(self, state: int, find: Twin) -> None:
         """Says which state does as a lexeme's state does for whoever reads so many characters at most."""
         self._twins[state] = find
+
+    def settle(self) -> None:
+        """Finds out what all states allow that are the same in every grammar, if that is quick."""
+        data = self._machine.heap.data
+        if self._machine.tables.kernels.is_compiled:
+            for state in self._names:
+                if data[state + ROW] and not data[state + FLAGS] & COUNTED:
+                    self.make(state, 0)
+                    data = self._machine.heap.data
 
     def make(self, state: int, index: int) -> None:
         """Finds out what a lexeme's state allows; `index` picks one of a counted state's caches."""
@@ -61,11 +82,14 @@ class LexemeMasks:
         at = int(data[state + CACHE]) + 1 + index if counted else state + CACHE
         if data[at]:
             return
-        name = self._names.get(state)
-        if counted:
-            block = self._found_out(state, self._count_for(state, index), None if name is None else (name, index))
-        else:
-            block = self._twin_cache(state) or self._found_out(state, 0, name)
+        name = self._name_of(state)
+        if counted and name is not None:
+            name = (name, index)
+        block = self._known(state, name)
+        if not block and not counted:
+            block = self._twin_cache(state)
+        if not block:
+            block = self._found_out(state, self._count_for(state, index) if counted else 0, name)
         self._machine.heap.data[at] = block
 
     def _twin_cache(self, state: int) -> int:
@@ -93,17 +117,27 @@ class LexemeMasks:
             return least - need
         return most - room
 
-    def _found_out(self, state: int, count: int, name: object) -> int:
+    def _known(self, state: int, name: object) -> int:
+        """The cache of a state of which is known what it allows; 0 where it is not."""
         known = None if name is None else self._machine.tables.found(name)
         if known is None:
-            mask, behind = self._inner(state, count)
-            slot = self._keep_mask(mask) if name is None else self._machine.tables.keep(name, mask, behind)
-        else:
-            slot, behind = known
-        groups: list[int] = []
-        for move, byte, nodes in behind:
-            groups += (move, byte, self._machine.heap.put(nodes), len(nodes))
-        return self._machine.heap.put([slot, len(behind), *groups])
+            return 0
+        slot, behind, self._reach[state] = known
+        return self._cache(slot, behind)
+
+    def _found_out(self, state: int, count: int, name: object) -> int:
+        tables = self._machine.tables
+        mask, behind = self._inner(state, count)
+        if name is None or not tables.has_room:
+            return self._cache(self._keep_mask(mask), behind)
+        return self._cache(tables.keep(name, mask, behind, self._reach[state]), behind)
+
+    def _cache(self, slot: int, behind: Behind) -> int:
+        cache = self._machine.heap.put(behind)
+        data = self._machine.heap.data
+        data[cache] = slot
+        data[cache + 4 : cache + 2 + 4 * int(behind[1]) : 4] += cache
+        return cache
 
     def _inner(self, state: int, count: int) -> tuple[npt.NDArray[np.uint32], Behind]:
         tables = self._machine.tables

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
+from itertools import accumulate
 from threading import RLock
 from typing import TypeAlias
 
@@ -23,14 +23,11 @@ from grammars.machine.layout import (
     EXPANDED,
     FINAL,
     FLAGS,
-    FRAME_FLAGS,
-    FRAME_SIZE,
     GOTO,
     JUMPS,
     LOOPS,
     MULTI,
     PUSH,
-    RESUME,
     RETURN,
     ROW,
     STATE_SIZE,
@@ -79,6 +76,7 @@ class Machine:
         max_bytes: memory the tables may take; GrammarLimit beyond.
         languages: the arena whose languages become states; its deadline is set while states are made.
         seconds: how long making what one mask, or one token read, misses may take; GrammarTimeout beyond.
+        begun: a machine in which nothing is left to make; this one begins as a copy of it.
     """
 
     def __init__(
@@ -88,6 +86,7 @@ class Machine:
         max_bytes: int,
         languages: Languages | None = None,
         seconds: float = RESOLVE_SECONDS,
+        begun: Machine | None = None,
     ) -> None:
         self.tables = tables
         self._max_bytes = max_bytes
@@ -97,18 +96,31 @@ class Machine:
         self.lock = RLock()
         self.many_threads = MAX_THREADS
         """Beyond, a text's threads are followed together, and none of its bytes are known to be forced."""
-        self.heap = Heap(max_bytes)
-        self.lexemes = LexemeMasks(self)
+        self.heap: Heap = Heap(max_bytes, None if begun is None else begun.heap)
+        self.lexemes: LexemeMasks = LexemeMasks(self, None if begun is None else begun.lexemes)
         self._expanders: dict[int, Callable[[], None]] = {}
-        self._jumpers: dict[int, Jump] = {}
-        self._cells: dict[tuple[int, int], int] = {}
-        self._moves: dict[tuple[int, ...], int] = {}
-        self._returner = 0
+        self._jumpers: dict[int, tuple[Jump, int]] = {}
+        self._cells: dict[tuple[int, int], int] = {} if begun is None else begun._cells.copy()
+        self._moves: dict[tuple[int, ...], int] = {} if begun is None else begun._moves.copy()
+        self._returner: int = 0 if begun is None else begun._returner
         self.captures: dict[int, Capture] = {}
         """For each capturing frame, the frames to go on from behind a text."""
-        end = self.state(END | EXPANDED)
-        self.bottom = self.cell(self.frame(end, CONSUMED), 0)
+        self.bottom: int = self._bottom() if begun is None else begun.bottom
         """The stack of a text that nothing surrounds."""
+
+    def _bottom(self) -> int:
+        return self.cell(self.frame(self.state(END | EXPANDED), CONSUMED), 0)
+
+    def settle(self) -> None:
+        """Makes all that is left to make, so that other machines may begin as copies of this one."""
+        while self._expanders or self._jumpers:
+            for state in list(self._expanders):
+                self.ensure(state)
+            for frame, (_, num_labels) in list(self._jumpers.items()):
+                for label in range(num_labels):
+                    self.jump(frame, label)
+                del self._jumpers[frame]
+        self.lexemes.settle()
 
     @property
     def num_bytes(self) -> int:
@@ -236,6 +248,27 @@ class Machine:
             move = goto(state)
         return move >> 3
 
+    def texts(self, texts: Sequence[bytes], other: int = 0, *, is_open: bool = True, label: int = -1) -> int:
+        """The states that read one of some texts; the first one.
+
+        Args:
+            texts: in the order of their bytes; none begins another.
+            other: the state of a lexeme that answers for bytes that no text has; 0 for none.
+            is_open: whether that state allows more than the texts whatever was read.
+            label: that of the first text, which the frame on top is asked about, each of the others having the next
+                one; -1: the texts end in a return.
+        """
+        kernels = self.tables.kernels
+        starts = np.array(list(accumulate(map(len, texts), initial=0)), np.int32)
+        data = np.frombuffer(b"".join(texts), np.uint8).copy()
+        count = kernels.count_states(data, starts)
+        base = self.heap.reserve(STATE_SIZE * count + 2 * (count - 1 + len(texts)))
+        scratch = self.tables.take_scratch()
+        while not kernels.lay_texts(self.heap.data, scratch, base, count, data, starts, other, is_open, label):
+            self.resolve(scratch)
+        self.tables.give_scratch(scratch)
+        return base
+
     def add_flags(self, state: int, flags: int) -> None:
         """Sets flags of a state."""
         self.heap.data[state + FLAGS] |= flags
@@ -256,10 +289,9 @@ class Machine:
             jump: what a label that may come leads to: (frame, state) pairs.
         """
         jumps = self.heap.put([UNKNOWN if live else 0 for live in alive]) if alive else 0
-        address = self.heap.reserve(FRAME_SIZE)
-        self.heap.data[[address + RESUME, address + FRAME_FLAGS, address + JUMPS]] = resume, flags, jumps
+        address = self.heap.put((resume, flags, jumps))
         if jump is not None:
-            self._jumpers[address] = jump
+            self._jumpers[address] = jump, len(alive)
         return address
 
     def cell(self, frame: int, below: int) -> int:
@@ -301,32 +333,31 @@ class Machine:
         """
         count = int(scratch[MISSES_USED])
         misses = scratch[MISSES : MISSES + 2 * count].tolist()
-        with self.lock, self._limited(self._seconds if seconds is None else seconds) as deadline:
-            for what, label in zip(misses[::2], misses[1::2], strict=True):
-                self.check_limits()
-                if label >= 0:
-                    self._make_jump(what, label)
-                elif label == -1:
-                    self.ensure(what)
-                else:
-                    self.lexemes.make(what, -2 - label)
+        with self.lock:
+            outer = self._deadline  # one kernel call's misses have one deadline, the outermost call's
+            limit = self._seconds if seconds is None else seconds
+            deadline = outer or Deadline(limit, clock=time.thread_time)
+            self._set_deadline(deadline)
+            try:
+                self._make(misses)
+            finally:
+                self._set_deadline(outer)
             return deadline.left
 
-    @contextmanager
-    def _limited(self, seconds: float) -> Iterator[Deadline]:
-        """Sets the deadline of one kernel call's misses, the one that begins outermost."""
-        if self._deadline is not None:
-            yield self._deadline
-            return
-        self._deadline = Deadline(seconds, clock=time.thread_time)
+    def _make(self, misses: list[int]) -> None:
+        for what, label in zip(misses[::2], misses[1::2], strict=True):
+            self.check_limits()
+            if label >= 0:
+                self.jump(what, label)
+            elif label == -1:
+                self.ensure(what)
+            else:
+                self.lexemes.make(what, -2 - label)
+
+    def _set_deadline(self, deadline: Deadline | None) -> None:
+        self._deadline = deadline
         if self._languages is not None:
-            self._languages.deadline = self._deadline
-        try:
-            yield self._deadline
-        finally:
-            self._deadline = None
-            if self._languages is not None:
-                self._languages.deadline = None
+            self._languages.deadline = deadline
 
     def check_limits(self) -> None:
         """GrammarLimit if the tables are too large, or making what a call missed takes too long."""
@@ -335,9 +366,10 @@ class Machine:
         if self.num_bytes > self._max_bytes:
             raise GrammarLimit(f"grammar: its tables take more than {self._max_bytes} bytes")
 
-    def _make_jump(self, frame: int, label: int) -> None:
+    def jump(self, frame: int, label: int) -> None:
+        """Finds out what a label of a frame leads to."""
         at = int(self.heap.data[frame + JUMPS]) + label
         if self.heap.data[at] == UNKNOWN:
-            found = self._jumpers[frame](label)
+            found = self._jumpers[frame][0](label)
             block = self.heap.put([len(found), *(part for pair in found for part in pair)]) if found else 0
             self.heap.data[at] = block

@@ -38,6 +38,8 @@ class MachineMatcher:
         self._threads = threads
         self._num_ends = 0
         self._history: list[tuple[Threads, bytes]] = []
+        self._row: MaskRow | None = None
+        self._words: npt.NDArray[np.uint32] = np.empty(0, np.uint32)
 
     @property
     def machine(self) -> Machine:
@@ -55,7 +57,9 @@ class MachineMatcher:
         if self._num_ends:
             row[:] = tables.end_mask
             return
-        words = row.view(np.uint32)
+        if row is not self._row:  # who asks again often hands over the same row
+            self._row, self._words = row, row.view(np.uint32)
+        words = self._words
         scratch, left = tables.take_scratch(), None
         threads = self._threads
         spare = words if len(threads) < 2 else np.empty_like(words)

@@ -12,11 +12,12 @@ from grammars.machine.spelling import CharState
 from grammars.machine.tables import VocabularyTables
 from grammars.regular.language import Languages
 
-__all__ = ["ANY_NAME", "any_name", "any_string", "counted_string", "find_out"]
+__all__ = ["ANY_NAME", "MACHINE_BYTES", "any_name", "any_string", "counted_string", "find_out"]
 
 ANY_NAME = 2
 """The label of a name that belongs to the class of all names."""
 MACHINE_BYTES = 2**26
+"""What machines may take that belong to no grammar."""
 
 
 def any_string(machine: Machine) -> Lexemes:
@@ -52,4 +53,3 @@ def find_out(tables: VocabularyTables) -> None:
     counted = counted_string(machine, most, None).state(everything)
     for need in range(1, most + 1):
         machine.lexemes.make(counted, need * (most + 1) + most)
-    tables.store()

@@ -18,7 +18,7 @@ __all__ = ["Arrays", "TableFile"]
 
 _LOG = logging.getLogger(__name__)
 
-FORMAT = "4"
+FORMAT = "5"
 """Part of the file name: changed whenever what is in it is laid out otherwise."""
 
 Arrays: TypeAlias = dict[str, npt.NDArray[Any]]

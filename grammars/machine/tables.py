@@ -30,8 +30,10 @@ from grammars.vocabulary import Vocabulary
 
 __all__ = ["Behind", "VocabularyTables"]
 
-Behind: TypeAlias = tuple[tuple[int, int, tuple[int, ...]], ...]
+Behind: TypeAlias = npt.NDArray[np.int32]
 """The trie nodes behind a lexeme's end, by the move that ends it and their byte."""
+MAX_SHARED_BYTES = 2**24
+"""Masks of lexemes that other grammars may have too are kept up to that."""
 
 
 class VocabularyTables:
@@ -61,7 +63,8 @@ class VocabularyTables:
         self.shared: npt.NDArray[np.uint32] = np.zeros((4, self.num_words), np.uint32)
         self.spellable = spellable(vocabulary)
         self._num_shared = 0
-        self._found: dict[object, tuple[int, Behind]] = {}
+        self._num_stored = 0
+        self._found: dict[object, tuple[int, Behind, int]] = {}
         self._spare = [new_scratch()]
         self._lock = Lock()
 
@@ -89,20 +92,29 @@ class VocabularyTables:
         depth = int(trie[int(trie[DEPTH_AT]) + node])
         return self.texts[int(trie[int(trie[TOKEN_AT]) + first])][:depth]
 
-    def grouped(self, pairs: npt.NDArray[np.int32]) -> Behind:
-        """(move, trie node) pairs, grouped by the move and the node's byte."""
-        groups: dict[tuple[int, int], list[int]] = {}
-        byte_at = int(self.trie[BYTE_AT])
-        for move, node in pairs.tolist():
-            groups.setdefault((move, int(self.trie[byte_at + node])), []).append(node)
-        return tuple((move, byte, tuple(nodes)) for (move, byte), nodes in sorted(groups.items()))
+    def grouped(self, pairs: Behind) -> Behind:
+        """(move, trie node) pairs [n, 2] as the record of a cache (`grammars.machine.layout`) that lies at 0."""
+        moves, nodes = pairs[:, 0], pairs[:, 1]
+        bytes_of = self.trie[self.trie[BYTE_AT] + nodes]
+        order = np.lexsort((bytes_of, moves))
+        moves, nodes, bytes_of = moves[order], nodes[order], bytes_of[order]
+        starts = np.flatnonzero(np.append(True, (np.diff(moves) != 0) | (np.diff(bytes_of) != 0))[: len(nodes)])
+        groups = np.empty((len(starts), 4), np.int32)
+        groups[:, 0], groups[:, 1] = moves[starts], bytes_of[starts]
+        groups[:, 2], groups[:, 3] = starts + 2 + groups.size, np.diff(np.append(starts, len(nodes)))
+        return np.concatenate([np.array([0, len(starts)], np.int32), groups.reshape(-1), nodes.astype(np.int32)])
 
-    def found(self, name: object) -> tuple[int, Behind] | None:
-        """Slot and nodes of a shared lexeme state, if they were found out already."""
+    def found(self, name: object) -> tuple[int, Behind, int] | None:
+        """Slot, nodes and reach of a shared lexeme state, if they were found out already."""
         return self._found.get(name)
 
-    def keep(self, name: object, mask: npt.NDArray[np.uint32], behind: Behind) -> int:
-        """Keeps what was found out about a lexeme state that every grammar has; its (negative) slot."""
+    @property
+    def has_room(self) -> bool:
+        """Whether more masks may be kept for all grammars."""
+        return 4 * self.num_words * self._num_shared < MAX_SHARED_BYTES
+
+    def keep(self, name: object, mask: npt.NDArray[np.uint32], behind: Behind, reach: int) -> int:
+        """Keeps what was found out about a lexeme state that other grammars may have too; its (negative) slot."""
         with self._lock:
             if self._num_shared == len(self.shared):
                 grown = np.zeros((2 * len(self.shared), self.num_words), np.uint32)
@@ -111,27 +123,33 @@ class VocabularyTables:
             self.shared[self._num_shared] = mask
             self._num_shared += 1
             slot = -self._num_shared
-            self._found[name] = (slot, behind)
+            self._found[name] = (slot, behind, reach)
         return slot
 
     def store(self) -> None:
-        """Writes down what was found out so far."""
+        """Writes down what was found out so far, unless it is written down already."""
+        if len(self._found) == self._num_stored:
+            return
         names = list(self._found)
         slots = [-1 - self._found[name][0] for name in names]
-        behind = [np.array(_flat(self._found[name][1]), np.int32) for name in names]
+        behind = [self._found[name][1] for name in names]
         lengths = np.array([len(one) for one in behind], np.int32)
+        reach = np.array([self._found[name][2] for name in names], np.int32)
         text = np.frombuffer(json.dumps(names).encode(), np.uint8)
-        self._masks_file.write(names=text, masks=self.shared[slots], lengths=lengths, behind=np.concatenate(behind))
+        masks, joined = self.shared[slots], np.concatenate(behind)
+        self._masks_file.write(names=text, masks=masks, reach=reach, lengths=lengths, behind=joined)
+        self._num_stored = len(names)
 
     def restore(self) -> bool:
         """Reads what was written down; False where nothing was."""
         kept = self._masks_file.read()
-        if kept is None or not kept.keys() >= {"names", "masks", "lengths", "behind"}:
+        if kept is None or not kept.keys() >= {"names", "masks", "reach", "lengths", "behind"}:
             return False
         names = json.loads(kept["names"].tobytes())
         parts = np.split(kept["behind"], np.cumsum(kept["lengths"])[:-1])
-        for name, mask, behind in zip(names, kept["masks"], parts, strict=True):
-            self.keep(_as_tuple(name), mask, _unflattened(behind.tolist()))
+        for name, mask, behind, reach in zip(names, kept["masks"], parts, kept["reach"].tolist(), strict=True):
+            self.keep(_as_tuple(name), mask, behind, reach)
+        self._num_stored = len(names)
         return True
 
 
@@ -142,22 +160,6 @@ def _trie(vocabulary: Vocabulary, file: TableFile) -> npt.NDArray[np.int32]:
         kept = {"trie": build_trie(vocabulary)}
         file.write(**kept)
     return kept["trie"]
-
-
-def _flat(behind: Behind) -> list[int]:
-    flat = [len(behind)]
-    for move, byte, nodes in behind:
-        flat += (move, byte, len(nodes), *nodes)
-    return flat
-
-
-def _unflattened(flat: list[int]) -> Behind:
-    groups, at = [], 1
-    for _ in range(flat[0]):
-        move, byte, count = flat[at : at + 3]
-        groups.append((move, byte, tuple(flat[at + 3 : at + 3 + count])))
-        at += 3 + count
-    return tuple(groups)
 
 
 def _as_tuple(value: object) -> object:

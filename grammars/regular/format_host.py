@@ -40,6 +40,11 @@ class HostName:
     tagged: bool = False
 
     @property
+    def name(self) -> str:
+        """What it is called in every arena."""
+        return repr(self)
+
+    @property
     def nullable(self) -> bool:
         """Whether the last label may end here."""
         return self.label > 0 and not self.hyphen
@@ -80,6 +85,11 @@ class LocalPart:
     left: int
     place: str = "start"
     international: bool = False
+
+    @property
+    def name(self) -> str:
+        """What it is called in every arena."""
+        return repr(self)
 
     @property
     def nullable(self) -> bool:

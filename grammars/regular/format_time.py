@@ -101,6 +101,10 @@ class _LeapSecond:
     offset: str | None = None
 
     @property
+    def name(self) -> str:
+        return repr(self)
+
+    @property
     def nullable(self) -> bool:
         return self.offset == ""
 

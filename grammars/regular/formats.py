@@ -57,4 +57,8 @@ def format_language(languages: Languages, name: str) -> Language | None:
         name: the format's name.
     """
     make = FORMATS.get(name)
-    return None if make is None else make(languages)
+    if make is None:
+        return None
+    found = make(languages)
+    languages.titles[found] = (name, make)
+    return found

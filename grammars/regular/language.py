@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import TypeVar, cast
 
 from grammars.deadline import Deadline
@@ -24,6 +24,7 @@ from grammars.regular.kinds import (
     TextSet,
     Union,
 )
+from grammars.regular.naming import name_of
 from grammars.regular.partition import ALPHABET
 from grammars.regular.term import Language, Leaf
 
@@ -45,18 +46,31 @@ class Languages:
             are) before it is given up.
         max_items: how many items a union or intersection may have.
         deadline: when work ends; None for never. May be set later.
+        base: a settled arena, whose languages this one has too and makes its own on top of; many may share one.
     """
 
-    def __init__(self, *, max_states: int = 20_000, max_items: int = 20_000, deadline: Deadline | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        max_states: int = 20_000,
+        max_items: int = 20_000,
+        deadline: Deadline | None = None,
+        base: Languages | None = None,
+    ) -> None:
         self.max_states = max_states
         self.max_items = max_items
         self.deadline = deadline
         self.num_states = 0
         self.bounds = Bounds()
-        self._made: dict[Hashable, Language] = {}
+        self._made: dict[Hashable, Language] = {} if base is None else base._made.copy()
         self._opposites: dict[Language, Language] = {}
-        self._text_sets: dict[tuple[str, ...], TextSet] = {}
+        self._text_sets: dict[tuple[str, ...], TextSet] = {} if base is None else base._text_sets.copy()
+        self.kept: dict[Hashable, Language] = {} if base is None else base.kept.copy()
+        """Languages that whoever made them wants to find again, by what they were made from."""
         self._clipped: dict[tuple[Language, int], Language] = {}
+        self.titles: dict[Language, tuple[Hashable, Callable[[Languages], Language]]] = {}
+        """Of languages that many grammars have: what tells them apart in any arena, and what makes them there."""
+        self._names: dict[Language, str] = {} if base is None else base._names.copy()
         self._undefined: set[Loop] = set()
         self.nothing: Language = self._make(Chars, ())
         self.epsilon: Language = self._make(Epsilon)
@@ -70,6 +84,19 @@ class Languages:
         if found is None:
             found = self._made[key] = kind(self, len(self._made), *fields)  # type: ignore[arg-type]
         return cast(_Kind, found)
+
+    def settle(self) -> None:
+        """Finds out all about the languages made so far, so that other arenas, in any thread, may be based on this one.
+
+        Nothing is to be made in it afterwards.
+        """
+        settled = 0
+        while settled < len(self._made):
+            for language in list(self._made.values())[settled:]:
+                settled += 1
+                language.moves()
+                if not self.is_empty(language):
+                    language.measure(language.shortest, language.longest)
 
     def count_state(self) -> None:
         """Called before derivatives are computed.
@@ -123,6 +150,17 @@ class Languages:
         elif high - low <= FEW and all(len(text) == depth + 1 for text in texts.texts[low:high]):
             return self.ranges((ord(text[-1]), ord(text[-1])) for text in texts.texts[low:high])
         return self._make(Texts, texts, low, high, depth)
+
+    def listed(self, language: Language, most: int) -> list[str] | None:
+        """The texts of a language that is written as a list of at most `most` characters in all; else None."""
+        if not isinstance(language, Texts):
+            return None
+        texts, length = language.set.texts, 0
+        for text in texts[language.low : language.high]:
+            length += len(text) - language.depth
+            if length > most:
+                return None
+        return language.rests()
 
     def leaf(self, leaf: Leaf) -> Language:
         """What an automaton accepts from a state."""
@@ -264,6 +302,10 @@ class Languages:
         if found is None:
             found = self._clipped[language, limit] = clipped(self, language, limit)
         return found
+
+    def name_of(self, language: Language) -> str | None:
+        """What a language is called in every arena; None for one that has no such name."""
+        return name_of(language, self._names)
 
     def accepts(self, language: Language, text: str) -> bool:
         """Whether a text is in a language."""

@@ -77,11 +77,13 @@ def test_pairs_are_grouped_by_move_and_byte(vocabulary: Vocabulary, plain: Kerne
     tables = VocabularyTables(vocabulary, kernels=plain)
     pairs = np.array([[9, 5], [3, 7], [9, 5 + 1], [3, 2], [3, 7]], np.int32)
     grouped = tables.grouped(pairs)
-    flat = [(move, node) for move, _, nodes in grouped for node in nodes]
+    groups = grouped[2 : 2 + 4 * grouped[1]].reshape(-1, 4).tolist()
+    flat = [(move, node) for move, _, at, count in groups for node in grouped[at : at + count].tolist()]
     assert sorted(flat) == sorted(map(tuple, pairs.tolist()))
-    keys = [(move, byte) for move, byte, _ in grouped]
+    keys = [(move, byte) for move, byte, _, _ in groups]
     assert keys == sorted(set(keys))
-    for _, byte, nodes in grouped:
+    for _, byte, at, count in groups:
+        nodes = grouped[at : at + count].tolist()
         assert {int(tables.trie[int(tables.trie[BYTE_AT]) + node]) for node in nodes} == {byte}
 
 
@@ -89,13 +91,16 @@ def test_kept_masks_are_found_again_however_many_there_are(vocabulary: Vocabular
     tables = VocabularyTables(vocabulary, kernels=plain)
     rng = np.random.default_rng(1)
     masks = [rng.integers(0, 2**32, tables.num_words, np.uint32) for _ in range(20)]
-    slots = [tables.keep(("name", number), mask, ((3, number, (1,)),)) for number, mask in enumerate(masks)]
+    behind = [tables.grouped(np.array([[3, number + 1]], np.int32)) for number in range(20)]
+    slots = [tables.keep(("name", number), mask, behind[number], number) for number, mask in enumerate(masks)]
     assert len(set(slots)) == 20
     assert tables.found("name") is None
     for number, (slot, mask) in enumerate(zip(slots, masks, strict=True)):
         assert slot < 0
         assert (tables.shared[-1 - slot] == mask).all()
-        assert tables.found(("name", number)) == (slot, ((3, number, (1,)),))
+        found = tables.found(("name", number))
+        assert found is not None
+        assert (found[0], found[1].tolist(), found[2]) == (slot, behind[number].tolist(), number)
 
 
 def test_nobody_shares_working_memory(vocabulary: Vocabulary, plain: Kernels) -> None:
