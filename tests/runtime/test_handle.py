@@ -11,6 +11,12 @@ from runtime.errors import InvalidParameter, RequestCancelled
 from runtime.handle import Chunk, Handle
 
 
+class Late(TimeoutError):
+    def __init__(self, message: str, *, where: str) -> None:
+        super().__init__(message)
+        self.where = where
+
+
 def test_result_waits_and_flushes() -> None:
     flushed = threading.Event()
     handle: Handle[int] = Handle(_flush=flushed.set)
@@ -118,6 +124,16 @@ def test_a_raised_error_keeps_nothing_of_its_reader_alive() -> None:
     reference = read()
     gc.collect()
     assert reference() is None
+
+
+@pytest.mark.parametrize("error", [ValueError("a", 3), OSError(2, "missing"), Late("took too long", where="here")])
+def test_an_error_is_raised_as_it_was(error: Exception) -> None:
+    handle: Handle[int] = Handle()
+    handle.fail(error)
+    with pytest.raises(type(error)) as caught:
+        handle.result()
+    assert caught.value is not error
+    assert (str(caught.value), caught.value.args, vars(caught.value)) == (str(error), error.args, vars(error))
 
 
 def test_an_ended_handle_lets_go_of_what_flushes_it() -> None:

@@ -49,10 +49,6 @@ LEAVES = st.one_of(
 )
 
 
-def without_roles(ops: list[Any]) -> bool:
-    return not any(op == "user" for op, _ in ops)
-
-
 PROGRAMS = st.recursive(
     st.lists(LEAVES, max_size=5),
     lambda inner: st.lists(
@@ -64,7 +60,7 @@ PROGRAMS = st.recursive(
             st.tuples(st.just("copy"), inner),
             st.tuples(st.just("scope"), st.tuples(NAMES, inner)),
             st.tuples(st.just("undo"), inner),
-            st.tuples(st.just("user"), inner.filter(without_roles)),
+            st.tuples(st.just("user"), inner),
         ),
         max_size=5,
     ),
