@@ -24,7 +24,7 @@ from sgdsl.passes.units import constants, with_arguments
 from sgdsl.program import Program
 from sgdsl.replay import Replay
 from sgdsl.run import current_run
-from sgdsl.waiting import wait_for
+from sgdsl.waiting import Deadline, wait_for
 
 if TYPE_CHECKING:
     from sgdsl.backends.base import Backend, GrammarBackend, TokenizingBackend
@@ -140,7 +140,7 @@ class CompiledProgram:
 
         def perform(state: ProgramState, *args: Any, **kwargs: Any) -> Any:
             returned = self._begin(state, {**dict(zip(names, args, strict=False)), **kwargs})
-            wait_for(returned, None)
+            wait_for(returned, Deadline(None))
             state._stream.check()
             return returned.result().value
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from sgdsl.concatenation import join_and_append
 from sgdsl.errors import InvalidArgument
 from sgdsl.joining import join
-from sgdsl.primitives import Expr
+from sgdsl.primitives import Expr, expression
 from sgdsl.source import caller
 
 if TYPE_CHECKING:
@@ -41,14 +41,18 @@ class ProgramStateGroup:
         return iter(self._states)
 
     def __iadd__(
-        self, other: Expr | str | Sequence[Expr | str] | Callable[[int], Expr | str]
+        self, other: Expr | str | Iterable[Expr | str] | Callable[[int], Expr | str]
     ) -> ProgramStateGroup:  # fmt: skip
-        if isinstance(other, Expr | str):
-            parts: list[Expr | str] = [other] * len(self)
+        if isinstance(other, Expr | str):  # first: what a trace has in a string's place may be asked for nothing else
+            parts = [expression(other)] * len(self)
         elif callable(other):
-            parts = [other(index) for index in range(len(self))]
+            parts = [expression(other(index)) for index in range(len(self))]
+        elif isinstance(other, Iterable) and not isinstance(other, Mapping):
+            parts = [expression(part) for part in other]
         else:
-            parts = list(other)
+            raise TypeError(
+                f"an expression, one for each fork, or a function of its index is needed, not {type(other).__name__}"
+            )
         if len(parts) != len(self):
             raise InvalidArgument(f"{len(parts)} expressions for {len(self)} forks")
         for state, part in zip(self._states, parts, strict=True):

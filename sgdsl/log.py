@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Generic, TypeVar
 
-from sgdsl.waiting import SLICE_SECONDS
+from sgdsl.waiting import Deadline, wait_for_event
 
 __all__ = ["Log"]
 
@@ -47,13 +46,12 @@ class Log(Generic[T]):
         with self._lock:
             return tuple(self._entries)
 
-    def follow(self, timeout: float | None = None) -> Iterator[T]:
+    def follow(self, deadline: Deadline) -> Iterator[T]:
         """The entries from the first on, waiting for more until the log is closed.
 
         Raises:
-            TimeoutError: not closed after `timeout` seconds of waiting.
+            TimeoutError: not closed before the deadline.
         """
-        deadline = None if timeout is None else time.monotonic() + timeout
         position = 0
         while True:
             grown = threading.Event()
@@ -64,7 +62,7 @@ class Log(Generic[T]):
                 if not entries:
                     self._wakers.append(grown.set)
             if not entries:
-                _wait(grown, deadline, timeout)
+                wait_for_event(grown, deadline)
             position += len(entries)
             yield from entries
 
@@ -89,13 +87,3 @@ class Log(Generic[T]):
 def _set(loop: asyncio.AbstractEventLoop, event: asyncio.Event) -> None:
     if not loop.is_closed():
         loop.call_soon_threadsafe(event.set)
-
-
-def _wait(event: threading.Event, deadline: float | None, timeout: float | None) -> None:
-    """Waits in slices, so that Ctrl-C gets through."""
-    while True:
-        remaining = SLICE_SECONDS if deadline is None else deadline - time.monotonic()
-        if remaining <= 0:
-            raise TimeoutError(f"nothing more within {timeout} s")
-        if event.wait(min(remaining, SLICE_SECONDS)):
-            return

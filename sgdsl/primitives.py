@@ -22,6 +22,7 @@ __all__ = [
     "Expr",
     "check_call",
     "check_choices",
+    "check_timeout",
     "expression",
     "gen",
     "gen_bool",
@@ -200,6 +201,15 @@ def check_call(name: object, priority: object, timeout: object) -> None:
         raise InvalidArgument(f"name={name!r} is not allowed: a non-empty string or None")
     if priority is not None and (isinstance(priority, bool) or not isinstance(priority, int)):
         raise InvalidArgument(f"priority={priority!r} is not allowed: an integer")
+    check_timeout(timeout)
+
+
+def check_timeout(timeout: object) -> None:
+    """Refuses what limits nothing.
+
+    Raises:
+        InvalidArgument: it is neither None nor a number of seconds above 0.
+    """
     if timeout is None:
         return
     if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not 0 < timeout < math.inf:

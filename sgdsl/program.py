@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import functools
 import inspect
-import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, overload
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any, overload
 from sgdsl.backends.base import Backend
 from sgdsl.errors import InvalidArgument
 from sgdsl.execution import in_thread, perform, perform_async, perform_quietly
+from sgdsl.primitives import check_timeout
 from sgdsl.process import as_backend, default_backend, loop
 from sgdsl.record.recording import Recording
 from sgdsl.record.sink import Recorder, Sink, sink_of
@@ -44,8 +44,9 @@ def function(
     Raises:
         InvalidArgument: the function has no first parameter, or the number is not positive.
     """
-    if num_api_spec_tokens is not None and (not isinstance(num_api_spec_tokens, int) or num_api_spec_tokens < 1):
-        raise InvalidArgument(f"num_api_spec_tokens={num_api_spec_tokens!r} is not allowed: an integer of at least 1")
+    ahead = num_api_spec_tokens
+    if ahead is not None and (isinstance(ahead, bool) or not isinstance(ahead, int) or ahead < 1):
+        raise InvalidArgument(f"num_api_spec_tokens={ahead!r} is not allowed: an integer of at least 1")
     if func is None:
         return lambda func: Program(func, num_api_spec_tokens=num_api_spec_tokens)
     return Program(func, num_api_spec_tokens=num_api_spec_tokens)
@@ -74,7 +75,7 @@ class Program:
             inspect.Parameter.POSITIONAL_ONLY,
             inspect.Parameter.POSITIONAL_OR_KEYWORD,
         ):
-            raise InvalidArgument(f"{func.__name__} needs a first parameter: the state")
+            raise InvalidArgument(f"{_name(func)} needs a first parameter: the state")
         self.func = func
         self.bound = dict(bound or {})
         self.num_api_spec_tokens = num_api_spec_tokens
@@ -86,7 +87,7 @@ class Program:
     @property
     def name(self) -> str:
         """The function's name."""
-        return self.func.__name__
+        return _name(self.func)
 
     def __repr__(self) -> str:
         return f"<program {self.name}{self.signature}>"
@@ -173,8 +174,7 @@ class Program:
         Raises:
             InvalidArgument, TypeError: arguments that do not fit.
         """
-        if timeout is not None and not (isinstance(timeout, int | float) and 0 < timeout < math.inf):
-            raise InvalidArgument(f"timeout={timeout!r} is not allowed: a number of seconds above 0")
+        check_timeout(timeout)
         if record is not None and "record" in self.signature.parameters:  # as with sampling, its own come first
             kwargs, record = {**kwargs, "record": record}, None
         own, sampling = self.split(kwargs)
@@ -287,6 +287,7 @@ class Program:
         """
         from sgdsl.batch import Batch
 
+        check_timeout(timeout)
         items = [_item(self, position, item) for position, item in enumerate(batch)]
         options = {key: value for key, value in sampling.items() if value is not None}
         unknown = set(options) - Sampling.names()
@@ -303,6 +304,11 @@ class Program:
         from sgdsl.prefix import cache_prefix
 
         return cache_prefix(self, self.resolve(backend))
+
+
+def _name(func: Callable[..., Any]) -> str:
+    """A function's name; a `functools.partial` or an object that can be called goes by its type's."""
+    return getattr(func, "__name__", type(func).__name__)
 
 
 def _item(program: Program, position: int, item: object) -> tuple[Sequence[Any], Mapping[str, Any]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Awaitable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
@@ -19,7 +18,7 @@ from sgdsl.sampling import Sampling
 from sgdsl.source import raised_at
 from sgdsl.stream import Stream
 from sgdsl.usage import Usage
-from sgdsl.waiting import wait_for
+from sgdsl.waiting import Deadline, wait_for
 
 if TYPE_CHECKING:
     from sgdsl.backends.base import Backend, BackendSession, SpeculativeSession
@@ -194,17 +193,12 @@ class Run:
             steps = [step for stream in self.streams.values() for step in stream.unfinished]
             return [step.outcome for step in steps if step.outcome is not None]
 
-    def settle(self, timeout: float | None = None) -> None:
-        """Waits until everything recorded has ended, well or badly.
-
-        Raises:
-            TimeoutError: not within `timeout` seconds; the run goes on.
-        """
-        deadline = None if timeout is None else time.monotonic() + timeout
+    def settle(self) -> None:
+        """Waits until everything recorded has ended, well or badly."""
         self.flush()
         while pending := self.pending():
             for outcome in reversed(pending):
-                wait_for(outcome, deadline)
+                wait_for(outcome, Deadline(None))
 
     async def settled(self) -> None:
         """Suspends until everything recorded has ended, well or badly."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
 from collections.abc import AsyncIterator, Iterator
 
 from runtime.handle import Handle
@@ -12,6 +10,7 @@ from sgdsl.outcome import Outcome
 from sgdsl.run import Run
 from sgdsl.state import ProgramState
 from sgdsl.step import Step
+from sgdsl.waiting import Deadline
 
 __all__ = ["RunningState"]
 
@@ -35,29 +34,31 @@ class RunningState(ProgramState):
     def _is_awaited(self) -> bool:
         return self._awaited
 
-    def _lookup(self, name: str, timeout: float | None = None) -> Handle[Outcome]:
+    def _lookup(self, name: str, deadline: Deadline) -> Handle[Outcome]:
         """Waits until the program has bound the name, or has ended."""
         if name not in self._stream.variables:
             self._refuse_to_block(f"await s.get({name!r})")
-        steps = self._stream.log.follow(timeout)
+        steps = self._stream.log.follow(deadline)
         while name not in self._stream.variables and next(steps, None) is not None:
             continue
         self._check_run()
-        return super()._lookup(name)
+        return self._found(name)
 
     async def _lookup_async(self, name: str) -> Handle[Outcome]:
         steps = aiter(self._stream.log)
         while name not in self._stream.variables and await anext(steps, None) is not None:
             continue
         self._check_run()
-        return super()._lookup(name)
+        return self._found(name)
 
     def _check_run(self) -> None:
-        if self._run.is_over and self._run.error is not None:
-            raise self._run.error
+        """Raises what the program failed with, which it may not have heard of yet: that nobody has seen it stays so."""
+        failure = self._run.error if self._run.is_over else self._stream.error
+        if failure is not None:
+            raise failure
 
     def _steps(self) -> Iterator[Step]:
-        yield from self._stream.log.follow()
+        yield from self._stream.log.follow(Deadline(None))
         self._check_run()
 
     async def _steps_async(self) -> AsyncIterator[Step]:
@@ -65,17 +66,16 @@ class RunningState(ProgramState):
             yield step
         self._check_run()
 
-    def _whole_trail(self, timeout: float | None) -> list[Step]:
+    def _whole_trail(self, deadline: Deadline) -> list[Step]:
         self._refuse_to_block("await s.wait() first")
-        started = time.monotonic()
-        for _ in self._stream.log.follow(timeout):
+        for _ in self._stream.log.follow(deadline):
             continue
         self._check_run()
-        return super()._whole_trail(None if timeout is None else timeout - (time.monotonic() - started))
+        return super()._whole_trail(deadline)
 
     async def wait(self, timeout: float | None = None) -> None:
         """Suspends until the program has ended."""
-        async with asyncio.timeout(timeout):
+        async with Deadline(timeout).awaited():
             async for _ in self._stream.log:
                 pass
         self._check_run()

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
-import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -23,7 +21,7 @@ from sgdsl.source import caller
 from sgdsl.step import Step
 from sgdsl.stream import Stream
 from sgdsl.usage import Usage
-from sgdsl.waiting import wait_for
+from sgdsl.waiting import Deadline, wait_for, wait_for_async
 
 if TYPE_CHECKING:
     from sgdsl.group import ProgramStateGroup
@@ -58,7 +56,12 @@ class ProgramState:
         return self
 
     def set_var(self, name: str, value: Any) -> None:
-        """Binds a name to a value of the program's own."""
+        """Binds a name to a value of the program's own.
+
+        Raises:
+            InvalidArgument: the name is not a non-empty string.
+        """
+        _check_name(name)
         self._stream.set_var(name, value, caller())
 
     def __setitem__(self, name: str, value: Any) -> None:
@@ -95,8 +98,7 @@ class ProgramState:
 
     def var_scope(self, name: str) -> AbstractContextManager[None]:
         """`with s.var_scope(name):`: what is appended inside is, as text, the value of `name`."""
-        if not isinstance(name, str) or not name:
-            raise InvalidArgument(f"name={name!r} is not allowed: a non-empty string")
+        _check_name(name)
         return self._between(ScopeBegin(name), ScopeEnd(name))
 
     def fork(self, n: int = 1) -> ProgramStateGroup:
@@ -173,13 +175,18 @@ class ProgramState:
 
     async def get(self, name: str, timeout: float | None = None) -> Any:
         """The value of a name, awaited."""
-        handle = await self._lookup_async(name)
-        self._stream.run.flush()
-        await _within(handle, timeout)
+        async with Deadline(timeout).awaited():
+            handle = await self._lookup_async(name)
+            self._stream.run.flush()
+            await wait_for_async(handle)
         self._stream.check()
         return handle.result().value
 
-    def _lookup(self, name: str, timeout: float | None = None) -> Handle[Outcome]:
+    def _lookup(self, name: str, deadline: Deadline) -> Handle[Outcome]:
+        """What a name stands for, which may have to be waited for."""
+        return self._found(name)
+
+    def _found(self, name: str) -> Handle[Outcome]:
         with self._stream.run.lock:
             self._stream.check()
             if name not in self._stream.variables:
@@ -188,16 +195,17 @@ class ProgramState:
             return self._stream.variables[name]
 
     def _read(self, name: str, timeout: float | None) -> Outcome:
-        handle = self._lookup(name, timeout)
-        self._await(handle, timeout, f"await s.get({name!r})")
+        deadline = Deadline(timeout)
+        handle = self._lookup(name, deadline)
+        self._await(handle, deadline, f"await s.get({name!r})")
         self._stream.check()
         return handle.result()
 
-    def _await(self, handle: Handle[Any], timeout: float | None, hint: str) -> None:
+    def _await(self, handle: Handle[Any], deadline: Deadline, hint: str) -> None:
         self._stream.run.flush()
         if not handle.done():
             self._refuse_to_block(hint)
-        wait_for(handle, None if timeout is None else time.monotonic() + timeout)
+        wait_for(handle, deadline)
 
     def _is_awaited(self) -> bool:
         """Whether whoever reads this should not block an event loop."""
@@ -210,7 +218,7 @@ class ProgramState:
     def text(self, timeout: float | None = None) -> str:
         """All of the text, prompt included, when it is whole."""
         self._stream.require_text("s.text()")
-        return reading.text(self._whole_trail(timeout))
+        return reading.text(self._whole_trail(Deadline(timeout)))
 
     def messages(self, timeout: float | None = None) -> list[dict[str, Any]]:
         """The chat messages as {role, content}, when they are whole.
@@ -218,17 +226,18 @@ class ProgramState:
         `content` is a string; with an image in it, the OpenAI API's list of `text` and `image_url` parts.
         """
         self._stream.require_text("s.messages()")
-        return reading.messages(self._whole_trail(timeout))
+        return reading.messages(self._whole_trail(Deadline(timeout)))
 
     def sync(self, timeout: float | None = None) -> None:
         """Waits until everything recorded so far has ended."""
-        self._whole_trail(timeout)
+        self._whole_trail(Deadline(timeout))
 
     async def wait(self, timeout: float | None = None) -> None:
         """As `sync`, awaited: afterwards reads do not block."""
         self._stream.run.flush()
-        for handle in self._unfinished():
-            await _within(handle, timeout)
+        async with Deadline(timeout).awaited():
+            for handle in self._unfinished():
+                await wait_for_async(handle)
         self._stream.check()
 
     def error(self, timeout: float | None = None) -> ProgramError | None:
@@ -248,10 +257,9 @@ class ProgramState:
             handles += list(self._stream.variables.values())
             return [handle for handle in handles if handle is not None and not handle.done()]
 
-    def _whole_trail(self, timeout: float | None) -> list[Step]:
-        deadline = math.inf if timeout is None else time.monotonic() + timeout
+    def _whole_trail(self, deadline: Deadline) -> list[Step]:
         for handle in self._unfinished():
-            self._await(handle, None if timeout is None else deadline - time.monotonic(), "await s.wait() first")
+            self._await(handle, deadline, "await s.wait() first")
         with self._stream.run.lock:
             self._stream.check()
             return list(self._stream.trail)
@@ -261,16 +269,18 @@ class ProgramState:
 
         It cuts the text here: what follows is tokenized by itself. Only while the program runs.
         """
+        deadline = Deadline(timeout)
         handle = self._ask_tokens()
-        self._await(handle, timeout, "await s.get_tokens()")
+        self._await(handle, deadline, "await s.get_tokens()")
         self._stream.check()
         return cast("list[tuple[int, str]]", handle.result().value)
 
     async def get_tokens(self, timeout: float | None = None) -> list[tuple[int, str]]:
         """As `tokens`, awaited."""
-        handle = self._ask_tokens()
-        self._stream.run.flush()
-        await _within(handle, timeout)
+        async with Deadline(timeout).awaited():
+            handle = self._ask_tokens()
+            self._stream.run.flush()
+            await wait_for_async(handle)
         self._stream.check()
         return cast("list[tuple[int, str]]", handle.result().value)
 
@@ -308,7 +318,7 @@ class ProgramState:
             return
         self._stream.require_text("the text")
         self._refuse_to_block(f"use s.text_async_iter({name!r})")
-        handle = self._lookup(name)
+        handle = self._lookup(name, Deadline(None))
         self._stream.run.flush()
         yield from reading.pieces(handle)
         self._stream.check()
@@ -347,7 +357,7 @@ class ProgramState:
             yield step
 
     async def _lookup_async(self, name: str) -> Handle[Outcome]:
-        return self._lookup(name)
+        return self._found(name)
 
 
 class CopiedState(ProgramState):
@@ -374,23 +384,14 @@ def _droppable(state: S) -> S:
     return state
 
 
+def _check_name(name: object) -> None:
+    if not isinstance(name, str) or not name:
+        raise InvalidArgument(f"name={name!r} is not allowed: a non-empty string")
+
+
 def _on_event_loop() -> bool:
     try:
         asyncio.get_running_loop()
     except RuntimeError:
         return False
     return True
-
-
-async def _within(handle: Handle[Any], timeout: float | None) -> None:
-    """Suspends until a handle has ended, well or badly.
-
-    Raises:
-        TimeoutError: not within `timeout` seconds.
-    """
-    try:
-        async with asyncio.timeout(timeout):
-            await handle
-    except Exception:
-        if not handle.done():
-            raise

@@ -344,6 +344,7 @@ class Stream:
         self.error = error
         self.unfinished = {}
         self.queue.clear()
+        self.log.close()  # nothing can follow, however long the program's function goes on
         if self.session is not None:
             self.session.cancel()
         return [*self.children, *self.joined]

@@ -6,12 +6,13 @@ import threading
 import pytest
 
 from sgdsl.log import Log
+from sgdsl.waiting import Deadline
 
 
 def test_readers_follow_from_the_first_entry_to_the_end() -> None:
     log: Log[int] = Log((0,))
     seen: list[list[int]] = [[], []]
-    readers = [threading.Thread(target=lambda into=into: into.extend(log.follow())) for into in seen]  # type: ignore[misc]
+    readers = [threading.Thread(target=lambda into=into: into.extend(log.follow(Deadline(None)))) for into in seen]  # type: ignore[misc]
     readers[0].start()
     for number in range(1, 50):
         log.append(number)
@@ -41,7 +42,7 @@ async def test_coroutines_follow_entries_from_other_threads() -> None:
 
 def test_following_can_time_out() -> None:
     log: Log[int] = Log((1,))
-    entries = log.follow(timeout=0.01)
+    entries = log.follow(Deadline(0.01))
     assert next(entries) == 1
     with pytest.raises(TimeoutError):
         next(entries)
