@@ -191,9 +191,11 @@ class EngineCore:
             op = session.script.popleft()
             try:
                 op.begin(self, session)
-            except Exception as error:
+            except BaseException as error:  # the operation has left the script: nobody else would tell who waits
                 op.abandon(error)
                 session.fail(error)
+                if not isinstance(error, Exception):
+                    raise
         if session.error is not None:
             self._run_out(session, session.error)
 

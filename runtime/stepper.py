@@ -155,9 +155,11 @@ class Stepper:
             self._cache.commit(session.sequence, session.tokens)
         try:
             job.ended()
-        except Exception as error:
+        except BaseException as error:  # the job is in no list any more: nobody else would tell who waits for it
             job.fail(error)
             job.owner.fail(error)
+            if not isinstance(error, Exception):
+                raise
         self._then(job.owner)
 
     def _leave(self, job: Job) -> None:

@@ -176,9 +176,14 @@ def _chooser(node: ir.Select) -> Choose:
 
 
 def _choose(node: ir.Select, logprobs: Sequence[Sequence[float]]) -> int:
-    if node.temperature == 0:
-        return node.method.choose(logprobs)
-    return draw(node.method.scores(logprobs), node.temperature, random.Random(node.seed))
+    try:
+        if node.temperature == 0:
+            return node.method.choose(logprobs)
+        return draw(node.method.scores(logprobs), node.temperature, random.Random(node.seed))
+    except Exception:
+        raise
+    except BaseException as error:  # a user's method runs in the backend's thread, which must not end with it
+        raise RuntimeError(f"{node.method.name} raised {type(error).__name__}: {error}") from error
 
 
 def _select_by_generating(stream: Stream, step: Step, node: ir.Select) -> None:

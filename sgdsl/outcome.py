@@ -16,11 +16,16 @@ __all__ = ["Outcome", "gathered", "of_generations", "of_scores", "ready"]
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A value, the text it was written as (a list of texts where forks were gathered), and its meta."""
+    """A value, the text it was written as, and its meta; where forks were gathered, or samples taken, lists of these.
+
+    Attributes:
+        has_samples: the lists are of one gen's samples; what reads on, or streams, goes on with the first.
+    """
 
     value: Any
     text: Any = None
     meta: Any = field(default_factory=dict)
+    has_samples: bool = field(default=False, kw_only=True)
 
 
 def ready(outcome: Outcome) -> Handle[Outcome]:
@@ -41,7 +46,7 @@ def of_generations(node: Gen, results: Sequence[Generation], with_text: Callable
     values = [_parsed(parse, node, result) for result in results]
     if len(results) == 1:
         return Outcome(values[0], results[0].text, metas[0])
-    return Outcome(values, [result.text for result in results], metas)
+    return Outcome(values, [result.text for result in results], metas, has_samples=True)
 
 
 def _parsed(parse: Callable[[str], Any], node: Gen, result: Generation) -> Any:

@@ -98,7 +98,10 @@ class Program:
         Raises:
             TypeError: an argument the function does not have.
         """
-        self.signature.bind_partial(**kwargs)
+        try:
+            self.signature.bind_partial(**kwargs)
+        except TypeError as error:
+            raise TypeError(f"{self.name}: {error}") from None
         bound = {**self.bound, **kwargs}
         return Program(self.func, bound=bound, num_api_spec_tokens=self.num_api_spec_tokens, graph=self.graph)
 

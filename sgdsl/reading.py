@@ -62,37 +62,31 @@ def _constant(step: Step, before: list[Step]) -> Event | None:
     return Constant(step.text) if step.text else None
 
 
-def pieces(handle: Handle[Outcome], *, of_first: bool = False) -> Iterator[str]:
-    """A generated text as it comes; values that are not streamed come in one piece.
-
-    Args:
-        of_first: of several samples the first, which the text goes on with, even if it is empty.
-    """
+def pieces(handle: Handle[Outcome]) -> Iterator[str]:
+    """A generated text as it comes; values that are not streamed come in one piece."""
     written = ""
     for chunk in handle:
         written += chunk.text
         if chunk.text:
             yield chunk.text
-    if rest := _rest(handle, written, of_first):
+    if rest := _rest(handle, written):
         yield rest
 
 
-async def pieces_async(
-    handle: Handle[Outcome], *, of_first: bool = False
-) -> AsyncIterator[tuple[str, dict[str, Any]]]:  # fmt: skip
+async def pieces_async(handle: Handle[Outcome]) -> AsyncIterator[tuple[str, dict[str, Any]]]:
     """As `pieces`, suspending instead of blocking; each with the token ids that came with it."""
     written = ""
     async for chunk in handle:
         written += chunk.text
         if chunk.text:
             yield chunk.text, {"token_ids": list(chunk.token_ids)}
-    if rest := _rest(handle, written, of_first):
+    if rest := _rest(handle, written):
         yield rest, handle.result().meta
 
 
-def _rest(handle: Handle[Outcome], written: str, of_first: bool) -> str:
-    whole = handle.result().text
-    first = whole[0] if isinstance(whole, list) and (written or of_first) else whole
+def _rest(handle: Handle[Outcome], written: str) -> str:
+    outcome = handle.result()
+    first = outcome.text[0] if outcome.has_samples else outcome.text
     return str(first).removeprefix(written)
 
 
@@ -103,7 +97,7 @@ def events(steps: Iterator[Step]) -> Iterator[Event]:
         if isinstance(step.node, Rollback):
             before = _kept(before, step.node.index)
         if isinstance(step.node, Gen | Select) and step.outcome is not None:
-            for piece in pieces(step.outcome, of_first=True):
+            for piece in pieces(step.outcome):
                 yield Generated(piece, step.node.name)
             yield GeneratedEnd(step.node.name)
         elif isinstance(step.node, Awaited) and step.outcome is not None:
@@ -120,7 +114,7 @@ async def events_async(steps: AsyncIterator[Step]) -> AsyncIterator[Event]:
         if isinstance(step.node, Rollback):
             before = _kept(before, step.node.index)
         if isinstance(step.node, Gen | Select) and step.outcome is not None:
-            async for piece, _ in pieces_async(step.outcome, of_first=True):
+            async for piece, _ in pieces_async(step.outcome):
                 yield Generated(piece, step.node.name)
             yield GeneratedEnd(step.node.name)
         elif isinstance(step.node, Awaited) and step.outcome is not None:

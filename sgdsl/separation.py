@@ -72,11 +72,11 @@ def _end(
         thoughts.fail(error)
         return
     outcome = whole.result()
-    if isinstance(outcome.text, list):
+    if outcome.has_samples:
         pairs = [reasoning.split(text) for text in cast("list[str]", outcome.text)]
         thought, said = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
-        thoughts.finish(Outcome(thought, thought, outcome.meta))
-        answer.finish(Outcome(outcome.value, said, outcome.meta))
+        thoughts.finish(Outcome(thought, thought, outcome.meta, has_samples=True))
+        answer.finish(Outcome(outcome.value, said, outcome.meta, has_samples=True))
     else:
         text, words = reasoning.split(outcome.text)
         thoughts.finish(Outcome(text, text, outcome.meta))

@@ -56,8 +56,8 @@ class Step:
         """The text it stands for; a failed gen stands for none, an unfinished one is an error of the caller."""
         if self.outcome is None:
             return self.text
-        text = self.outcome.result().text
-        return text if isinstance(text, str) else text[0]
+        outcome = self.outcome.result()
+        return str(outcome.text[0] if outcome.has_samples else outcome.text)
 
 
 @dataclass(slots=True, eq=False)

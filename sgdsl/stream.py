@@ -279,6 +279,7 @@ class Stream:
         self.session, self.handed_over = session, True
         if self.error is not None:
             session.cancel()
+            self.close()
         if self.released:
             self.close_when_idle()
 
@@ -352,6 +353,7 @@ class Stream:
     def _tell(self, error: ProgramError) -> None:
         for listener in list(self.on_failure):
             listener(error)
+        self.close()  # nothing can use its KV any more, however long the program's function goes on
         if self.released:
             self.close_when_idle()
 

@@ -32,7 +32,8 @@ class Deadline:
     """
 
     def __init__(self, timeout: float | None) -> None:
-        if timeout is not None and (isinstance(timeout, bool) or not isinstance(timeout, int | float) or timeout < 0):
+        is_number = isinstance(timeout, int | float) and not isinstance(timeout, bool)
+        if timeout is not None and not (is_number and timeout >= 0):
             raise InvalidArgument(f"timeout={timeout!r} is not allowed: a number of seconds of at least 0, or None")
         self._timeout = timeout
         self._time = None if timeout is None else time.monotonic() + timeout

@@ -292,6 +292,20 @@ def test_when_the_loop_dies_everybody_hears_of_it(make_engine: MakeEngine, how: 
         assert caught.value.__cause__ is not None
 
 
+@pytest.mark.usefixtures("quiet")
+def test_whoever_the_loop_dies_for_hears_of_it_too(make_engine: MakeEngine) -> None:
+    """What the loop was about to finish is in no list any more."""
+
+    def strike(scores: object) -> int:
+        raise KeyboardInterrupt("struck")
+
+    engine = make_engine()
+    with pytest.raises(KeyboardInterrupt, match="struck"):
+        engine.open().score(["a", "b"], strike).result(timeout=10)
+    with pytest.raises(EngineClosed, match="struck"):
+        engine.generate("x")
+
+
 def test_idle_audit_finds_a_lost_page(make_engine: MakeEngine, quiet: None) -> None:
     engine = make_engine(audit="idle")
     engine._core.post(lambda: engine._core.cache.pool.allocate(1, Owner.REQUEST) and None)

@@ -90,6 +90,9 @@ def test_the_window_is_bounded_and_generators_can_be_left() -> None:
 def test_every_programs_own_timeout() -> None:
     results = program.run_batch([("a",), ("b",)], backend=sg.Mock(latency=5), timeout=0.05, return_exceptions=True)
     assert [type(result) for result in results] == [sg.ProgramTimeout] * 2
+    for bad in (0, -1, "5", True, float("inf")):
+        with pytest.raises(ValueError, match=f"timeout={bad!r}"):
+            program.run_batch([("a",)], backend=sg.Mock(), timeout=bad)  # type: ignore[arg-type]
 
 
 def test_a_progress_bar(capsys: pytest.CaptureFixture[str]) -> None:

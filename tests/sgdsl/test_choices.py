@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 import random
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -82,3 +83,18 @@ def test_an_unconditional_method_asks_the_backend_for_more(mock: sg.Mock) -> Non
 
 def test_what_is_impossible_with_the_prompt_stays_impossible() -> None:
     assert gains([[-1.0, -math.inf], [-2.0]], [[0.0, -math.inf], [-0.5]]) == ((-1.0, -math.inf), (-1.5,))
+
+
+@pytest.mark.parametrize("raised", [ValueError("mine"), SystemExit("mine")])
+def test_a_method_that_raises_harms_nobody_else(raised: BaseException, tiny_engine: Any) -> None:
+    def score(rows: object) -> list[float]:
+        raise raised
+
+    @sg.function
+    def pick(s: sg.ProgramState, method: sg.ChoicesMethod) -> str:
+        s += "Q" + sg.select("a", ["one", "two"], choices_method=method)
+        return str(s["a"])
+
+    with pytest.raises(sg.ProgramError, match=r'select "a": .*mine'):
+        pick.run(sg.ChoicesMethod("raising", score), backend=tiny_engine)
+    assert pick.run(token_length_normalized, backend=tiny_engine).ret_value in ("one", "two")

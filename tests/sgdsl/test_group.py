@@ -129,6 +129,10 @@ def test_group_arguments(mock: sg.Mock) -> None:
         forks = s.fork(2)
         with pytest.raises(ValueError, match="3 expressions for 2 forks"):
             forks += ["a", "b", "c"]
+        for bad in (5, None, {"a": 1, "b": 2}, ["a", 3], lambda i: i or "a"):
+            with pytest.raises(TypeError, match="expression"):
+                forks += bad
+        forks += (text for text in ("", ""))
         forks[0] += "x"
         assert forks[0].text() == "x"
         assert forks[1].text() == ""

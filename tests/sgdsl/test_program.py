@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from typing import Any
 
 import pytest
@@ -33,6 +34,16 @@ def test_a_program_looks_like_its_function() -> None:
         sg.function(lambda: None)
     with pytest.raises(ValueError, match="num_api_spec_tokens=0"):
         sg.function(num_api_spec_tokens=0)
+    with pytest.raises(ValueError, match="num_api_spec_tokens=True"):
+        sg.function(num_api_spec_tokens=True)
+
+
+def test_whatever_can_be_called_is_a_program(mock: sg.Mock) -> None:
+    def append(text: str, s: sg.ProgramState) -> None:
+        s += text + sg.gen("x")
+
+    partly = sg.function(functools.partial(append, "a"))
+    assert (partly.name, partly.run(backend=mock).text()) == ("partial", "amock")
 
 
 def test_arguments_are_checked_before_anything_runs(mock: sg.Mock) -> None:
@@ -48,7 +59,7 @@ def test_bind_fixes_arguments_and_keeps_options(mock: sg.Mock) -> None:
     greet.bind(greeting="bye").run("Eve", backend=mock)
     assert [call.prompt for call in mock.calls] == ["bye Bob", "bye Eve"]
     assert sg.function(num_api_spec_tokens=4)(greet.func).bind(name="x").num_api_spec_tokens == 4
-    with pytest.raises(TypeError):
+    with pytest.raises(TypeError, match=r"greet: .*'nobody'"):
         greet.bind(nobody=1)
 
 

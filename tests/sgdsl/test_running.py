@@ -1,12 +1,18 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
 
 import sgdsl as sg
 from sgdsl.events import Constant, Generated, GeneratedEnd, RoleClosed, RoleOpened, RolledBack
+from sgdsl.execution import perform
+from sgdsl.running import RunningState
 
 
 @sg.function
@@ -162,3 +168,102 @@ async def test_cancelling_the_task_cancels_the_program(gate: Any) -> None:
         await asyncio.sleep(0.05)
         assert mock.num_open == 0
         gate.opened.clear()
+
+
+class Nap:
+    """What a program's own function does for long, until it is woken."""
+
+    def __init__(self) -> None:
+        self.begun = threading.Event()
+        self.woken = threading.Event()
+
+    def __call__(self) -> None:
+        self.begun.set()
+        assert self.woken.wait(20)
+
+
+@pytest.fixture
+def nap() -> Iterator[Nap]:
+    made = Nap()
+    yield made
+    made.woken.set()
+
+
+@pytest.mark.parametrize("end", ["cancel", "timeout", "gen"])
+def test_readers_do_not_wait_for_the_function_of_a_program_that_has_ended(
+    end: str, nap: Nap, settles: Callable[..., bool]
+) -> None:
+    mock = sg.Mock({"x": OSError("gone")} if end == "gen" else {"x": "X"})
+
+    @sg.function
+    def busy(s: sg.ProgramState) -> None:
+        s += "a" + sg.gen("x")
+        nap()
+
+    started = time.monotonic()
+    state = busy.run(backend=mock, stream=True, timeout=0.1 if end == "timeout" else None)
+    assert nap.begun.wait(5)
+    if end == "cancel":
+        state.cancel()
+    kind = {"cancel": sg.ProgramCancelled, "timeout": sg.ProgramTimeout, "gen": sg.ProgramError}[end]
+    for read in (state.text, state.sync, lambda: state["never"], lambda: list(state.text_iter())):
+        with pytest.raises(kind):
+            read()
+    assert isinstance(state.error(), kind)
+    assert settles(lambda: mock.num_open == 0)
+    assert not nap.woken.is_set()
+    assert time.monotonic() - started < 10
+
+
+async def test_coroutines_do_not_wait_for_it_either() -> None:
+    @sg.function
+    async def busy(s: sg.ProgramState) -> None:
+        s += "a" + sg.gen("x")
+        await asyncio.Event().wait()
+
+    state = await busy.arun(backend=sg.Mock(), stream=True)
+    assert await state.get("x", timeout=5) == "mock"
+    for read in (state.get("never", timeout=0.02), state.wait(timeout=0.02)):
+        with pytest.raises(TimeoutError, match=r"timeout=0\.02 s"):
+            await read
+    state.cancel()
+    for later in (state.get("never"), state.wait()):
+        with pytest.raises(sg.ProgramCancelled):
+            await asyncio.wait_for(later, 5)
+    task = state._stream.run.task
+    assert isinstance(task, asyncio.Task)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+def test_a_failure_that_only_an_onlooker_has_seen_is_still_the_runs() -> None:
+    run = program.prepare((), {}, sg.Mock({"x": OSError("gone")}))[0]
+    state = RunningState(run)
+    onlooker = threading.Thread(target=lambda: [None for _ in iter_quietly(state)])
+    onlooker.start()
+    with pytest.raises(sg.ProgramError, match="gone"):
+        perform(sg.function(lambda s: append_and_look(s, onlooker)), run, (), {}, None)
+
+
+def append_and_look(s: sg.ProgramState, onlooker: threading.Thread) -> None:
+    s += "a" + sg.gen("x")
+    onlooker.join(10)
+    assert not onlooker.is_alive()
+
+
+def iter_quietly(state: sg.ProgramState) -> Iterator[str]:
+    with suppress(sg.ProgramError):
+        yield from state.text_iter()
+
+
+def test_an_empty_first_sample_is_streamed_as_nothing() -> None:
+    @sg.function
+    def samples(s: sg.ProgramState) -> None:
+        s += "p" + sg.gen("x", n=2) + sg.separate_reasoning(sg.gen("y", n=2), "qwen3") + "."
+
+    script = {"x": ["", "b"], "y": ["4", "<think>hm</think>5"]}
+    state = samples.run(backend=sg.Mock(script), stream=True)
+    assert "".join(state.text_iter()) == state.text() == "p4."
+    assert (state["x"], list(state.text_iter("x"))) == (["", "b"], [])
+    assert (state["y_reasoning_content"], list(state.text_iter("y_reasoning_content"))) == (["", "hm"], [])

@@ -305,12 +305,36 @@ def test_reads_can_time_out_and_the_program_goes_on(gate: Any) -> None:
     def program(s: sg.ProgramState) -> Any:
         s += sg.gen("x")
         for read in (lambda: s.get_var("x", timeout=0.01), lambda: s.text(timeout=0.01), lambda: s.sync(timeout=0.01)):
-            with pytest.raises(TimeoutError):
+            with pytest.raises(TimeoutError, match=r"timeout=0\.01 s"):
                 read()
         gate.opened.set()
         return s["x"]
 
     assert program.run(backend=sg.Mock(gate)).ret_value == "late"
+
+
+def test_names_are_strings(mock: sg.Mock) -> None:
+    @sg.function
+    def program(s: sg.ProgramState) -> None:
+        for bad in ("", 3, None):
+            with pytest.raises(ValueError, match=f"name={bad!r}"):
+                s.set_var(bad, 1)  # type: ignore[arg-type]
+            with pytest.raises(ValueError, match=f"name={bad!r}"):
+                s.var_scope(bad)  # type: ignore[arg-type]
+
+    program.run(backend=mock)
+
+
+def test_a_wait_has_one_deadline_for_all_there_is_to_wait_for() -> None:
+    @sg.function
+    async def program(s: sg.ProgramState) -> float:
+        s += sg.gen("a") + sg.gen("b") + sg.gen("c") + sg.gen("d")
+        started = time.monotonic()
+        with pytest.raises(TimeoutError, match=r"timeout=0\.25 s"):
+            await s.wait(timeout=0.25)
+        return time.monotonic() - started
+
+    assert program.run(backend=sg.Mock(latency=0.2)).ret_value < 0.39
 
 
 def test_iterating_inside_a_program_ends() -> None:

@@ -245,3 +245,18 @@ def test_concatenation_by_tokens() -> None:
     for each in (*forks, bad, session):
         each.close()
     assert mock.num_open == 0
+
+
+@pytest.mark.parametrize("kind", ["gen", "select"])
+def test_a_script_that_gives_the_test_up_hangs_nobody(kind: str) -> None:
+    def script(prompt: str, params: SamplingParams) -> str:
+        pytest.fail("not asked for")
+
+    @sg.function
+    def program(s: sg.ProgramState) -> None:
+        s += sg.gen("x") if kind == "gen" else sg.select("x", ["a", "b"])
+
+    mock = sg.Mock(script)
+    for _ in range(2):
+        with pytest.raises(sg.ProgramError, match="not asked for"):
+            program.run(backend=mock, timeout=10)
