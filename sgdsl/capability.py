@@ -10,7 +10,7 @@ from sgdsl.awaited import Awaited
 from sgdsl.backends.base import GEN_OPTIONS
 from sgdsl.choices import token_length_normalized
 from sgdsl.errors import BackendCapabilityError
-from sgdsl.ir import Gen, Image, Node, RoleBegin, Select, Text
+from sgdsl.ir import Checkpoint, Concat, Gen, Image, Node, RoleBegin, Rollback, Select, Text, Tokens
 
 if TYPE_CHECKING:
     from sgdsl.backends.base import Backend
@@ -18,7 +18,32 @@ if TYPE_CHECKING:
     from sgdsl.run import Run
     from sgdsl.step import Step
 
-__all__ = ["check_options", "check_place", "check_select", "generates"]
+__all__ = ["check_capability", "check_options", "check_place", "check_select", "generates"]
+
+
+def check_capability(node: Node | Awaited, backend: Backend) -> None:
+    """Refuses what the backend cannot do.
+
+    Raises:
+        BackendCapabilityError: naming the instruction and the backend.
+    """
+    able = backend.capabilities
+    if isinstance(node, Gen | Select) and node.priority is not None and not able.priority:
+        raise BackendCapabilityError(f"priority={node.priority}", backend.name)
+    if isinstance(node, Gen) and node.constraint is not None:
+        kind = type(node.constraint).__name__
+        if kind not in able.constraints:
+            raise BackendCapabilityError(f"a gen constrained by {kind}", backend.name)
+    if isinstance(node, Select):
+        check_select(node, backend)
+    if isinstance(node, Tokens) and not able.tokens:
+        raise BackendCapabilityError("tokens", backend.name)
+    if isinstance(node, Checkpoint | Rollback) and not able.checkpoints:
+        raise BackendCapabilityError(type(node).__name__.lower(), backend.name)
+    if isinstance(node, Concat) and not able.concat:
+        raise BackendCapabilityError("join('concat_and_append')", backend.name)
+    if isinstance(node, Image) and not able.images:
+        raise BackendCapabilityError("image", backend.name)
 
 
 def check_select(node: Select, backend: Backend) -> None:

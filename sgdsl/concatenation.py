@@ -7,7 +7,7 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from runtime.handle import Handle
-from sgdsl import interpreter
+from sgdsl.capability import check_capability
 from sgdsl.errors import InvalidArgument
 from sgdsl.ir import Concat
 from sgdsl.joining import join, tie
@@ -65,7 +65,7 @@ def concatenate(parent: Stream, children: Sequence[Stream], source: Source | Non
 
 def _check(parent: Stream, children: Sequence[Stream]) -> Conversation:
     """The conversation with the messages of the children behind those of the parent."""
-    interpreter.check_capability(Concat(()), parent.run.backend)
+    check_capability(Concat(()), parent.run.backend)
     merged = parent.conversation
     for child in children:
         _, before = _start(child)

@@ -62,8 +62,9 @@ class ProgramStateGroup:
     def join(self, mode: str = "gather_variable", *, return_exceptions: bool = False) -> None:
         """Hands each new name of the forks back to the state they came from, as the list of their values.
 
-        It does not wait: the names can be read at once, and reading waits. A fork's failure becomes the state's own
-        and ends the other forks; with `return_exceptions` it stands in the lists instead.
+        What was recorded is handed over, and nobody waits: the names can be read at once, and reading waits. A fork's
+        failure becomes the state's own and ends the other forks; with `return_exceptions` it stands in the lists
+        instead.
 
         With "concat_and_append" what the forks wrote is appended to the state's text too, one after the other, with
         the KV it has: each part has attended to the common beginning and itself, and not to the parts before it.
@@ -88,9 +89,10 @@ class ProgramStateGroup:
                     "return_exceptions=True is not allowed with concat_and_append: it needs every text"
                 )
             join_and_append(self._parent._stream, streams, caller())
-            return
-        hand_back = mode == "gather_variable"
-        join(self._parent._stream, streams, hand_back=hand_back, return_exceptions=return_exceptions)
+        else:
+            hand_back = mode == "gather_variable"
+            join(self._parent._stream, streams, hand_back=hand_back, return_exceptions=return_exceptions)
+        self._parent._stream.run.flush()
 
     def __enter__(self) -> ProgramStateGroup:
         return self

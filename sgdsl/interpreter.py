@@ -10,22 +10,21 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 from runtime.choosing import METHODS, Choosing, draw
 from runtime.handle import Chunk, Generation, Handle, Scores
 from runtime.hint import Hint
 from sgdsl import ir
 from sgdsl.awaited import Awaited
-from sgdsl.capability import check_select, generates
+from sgdsl.capability import generates
 from sgdsl.choices import constrained_greedy
-from sgdsl.errors import BackendCapabilityError, ProgramTimeout
+from sgdsl.following import follow, limit, outlive
 from sgdsl.outcome import Outcome, of_generations, of_scores
 from sgdsl.usage import Usage
 
 if TYPE_CHECKING:
     from sgdsl.backends.base import (
-        Backend,
         BackendSession,
         Choose,
         ConcatSession,
@@ -38,32 +37,7 @@ if TYPE_CHECKING:
     from sgdsl.step import Step
     from sgdsl.stream import Stream
 
-__all__ = ["check_capability", "execute"]
-
-
-def check_capability(node: ir.Node | Awaited, backend: Backend) -> None:
-    """Refuses what the backend cannot do.
-
-    Raises:
-        BackendCapabilityError: naming the instruction and the backend.
-    """
-    able = backend.capabilities
-    if isinstance(node, ir.Gen | ir.Select) and node.priority is not None and not able.priority:
-        raise BackendCapabilityError(f"priority={node.priority}", backend.name)
-    if isinstance(node, ir.Gen) and node.constraint is not None:
-        kind = type(node.constraint).__name__
-        if kind not in able.constraints:
-            raise BackendCapabilityError(f"a gen constrained by {kind}", backend.name)
-    if isinstance(node, ir.Select):
-        check_select(node, backend)
-    if isinstance(node, ir.Tokens) and not able.tokens:
-        raise BackendCapabilityError("tokens", backend.name)
-    if isinstance(node, ir.Checkpoint | ir.Rollback) and not able.checkpoints:
-        raise BackendCapabilityError(type(node).__name__.lower(), backend.name)
-    if isinstance(node, ir.Concat) and not able.concat:
-        raise BackendCapabilityError("join('concat_and_append')", backend.name)
-    if isinstance(node, ir.Image) and not able.images:
-        raise BackendCapabilityError("image", backend.name)
+__all__ = ["execute"]
 
 
 def execute(stream: Stream, step: Step) -> None:
@@ -124,15 +98,15 @@ def _gen(stream: Stream, step: Step) -> None:
         handles.append(session.generate(params, top_logprobs=top_logprobs, logprob_start=start))
     for session in others:
         session.flush()
-    _outlive(step, others)
+    outlive(step, others)
     with_text = stream.run.backend.token_text if sampling.return_text_in_logprobs else None
 
     def settle(results: Sequence[Generation]) -> Outcome:
         stream.run.count(Usage.of(results))
         return of_generations(node, results, with_text)
 
-    _follow(stream, step, handles, settle)
-    _limit(stream, step, node.timeout)
+    follow(stream, step, handles, settle)
+    limit(stream, step, node.timeout)
 
 
 def _marker(node: ir.Gen) -> str | None:
@@ -149,8 +123,8 @@ def _select(stream: Stream, step: Step) -> None:
         _select_by_generating(stream, step, node)
     else:
         handle = _score(session, node)
-        _follow(stream, step, [handle], partial(_scored, stream, node))
-    _limit(stream, step, node.timeout)
+        follow(stream, step, [handle], partial(_scored, stream, node))
+    limit(stream, step, node.timeout)
 
 
 def _score(session: BackendSession, node: ir.Select) -> Handle[Scores]:
@@ -203,7 +177,7 @@ def _select_by_generating(stream: Stream, step: Step, node: ir.Select) -> None:
         chosen = {"choices": list(node.choices), "index": index, "choices_method": constrained_greedy.name}
         return Outcome(outcome.value, outcome.text, outcome.meta | chosen)
 
-    _follow(stream, step, [handle], settle)
+    follow(stream, step, [handle], settle)
 
 
 def _fork(stream: Stream, step: Step) -> None:
@@ -228,7 +202,7 @@ def _concat(stream: Stream, step: Step) -> None:
     handle = parent.concat([fork.live_session for fork in meeting.forks])
     meeting.end()
     meta = {"attention_recomputed": False}
-    _follow(meeting.parent, meeting.step, [handle], lambda results: Outcome(results[0], "", meta))
+    follow(meeting.parent, meeting.step, [handle], lambda results: Outcome(results[0], "", meta))
 
 
 def _checkpoint(stream: Stream, step: Step) -> None:
@@ -239,7 +213,7 @@ def _checkpoint(stream: Stream, step: Step) -> None:
 
 def _tokens(stream: Stream, step: Step) -> None:
     stream.put_held()
-    _follow(stream, step, [stream.live_session.tokens()], lambda results: Outcome(list(results[0]), ""))
+    follow(stream, step, [stream.live_session.tokens()], lambda results: Outcome(list(results[0]), ""))
 
 
 def _rollback(stream: Stream, step: Step) -> None:
@@ -328,72 +302,3 @@ _EXECUTE: dict[type, Callable[[Stream, Step], None]] = {
 def _label(stream: Stream, session: BackendSession, name: str | None) -> None:
     if stream.run.backend.capabilities.labels:
         cast("LabelledSession", session).label(name)
-
-
-def _follow(
-    stream: Stream,
-    step: Step,
-    handles: Sequence[Handle[Any]],
-    settle: Callable[[Sequence[Any]], Outcome],
-) -> None:
-    """Passes chunks of the first handle on as they come, and settles the step when all handles ended."""
-    outcome, loop = step.outcome, stream.run.loop
-    if outcome is None:
-        raise RuntimeError(f"{step.what()} has no outcome to follow")
-    waiting = [len(handles)]
-
-    def ended() -> None:
-        waiting[0] -= 1
-        if waiting[0] == 0 or any(handle.error() is not None for handle in handles):
-            _settle(stream, step, handles, settle)
-
-    def arrived(chunk: Chunk | None, *, first: bool) -> None:
-        if chunk is None:
-            loop.post(ended)
-        elif first:
-            outcome.push(chunk)
-
-    for position, handle in enumerate(handles):
-        handle.subscribe(partial(arrived, first=position == 0))
-
-
-def _outlive(step: Step, sessions: Sequence[BackendSession]) -> None:
-    """Gives these sessions up when the step ends, well or badly."""
-
-    def ended(chunk: Chunk | None) -> None:
-        if chunk is None:
-            for session in sessions:
-                session.cancel()
-                session.close()
-
-    if step.outcome is not None and sessions:
-        step.outcome.subscribe(ended)
-
-
-def _settle(
-    stream: Stream, step: Step, handles: Sequence[Handle[Any]], settle: Callable[[Sequence[Any]], Outcome]
-) -> None:
-    error = next((error for handle in handles if (error := handle.error()) is not None), None)
-    if error is not None:
-        stream.fail_at(step, error)
-        return
-    try:
-        results = [cast("Handle[Generation | Scores]", handle).result() for handle in handles]
-        outcome = settle(results)
-    except Exception as failure:
-        stream.fail_at(step, failure)
-        return
-    stream.settle(step, outcome, results)
-
-
-def _limit(stream: Stream, step: Step, timeout: float | None) -> None:
-    if timeout is None or step.outcome is None:
-        return
-    outcome = step.outcome
-
-    def expire() -> None:
-        if not outcome.done():
-            stream.fail(ProgramTimeout(f"{step.what()}: took longer than timeout={timeout:g} s", step.source))
-
-    timer = stream.run.loop.later(timeout, expire)
-    outcome.subscribe(lambda chunk: timer.cancel() if chunk is None else None)

@@ -13,7 +13,6 @@ from sgdsl.dropping import when_dropped
 from sgdsl.errors import InvalidArgument, ProgramError, WouldBlock
 from sgdsl.events import Event
 from sgdsl.ir import Node, RoleBegin, RoleEnd, Rollback, ScopeBegin, ScopeEnd, Tokens
-from sgdsl.joining import join
 from sgdsl.outcome import Outcome
 from sgdsl.primitives import Expr, expression
 from sgdsl.roles import message
@@ -24,10 +23,11 @@ from sgdsl.usage import Usage
 from sgdsl.waiting import Deadline, wait_for, wait_for_async
 
 if TYPE_CHECKING:
+    from sgdsl.copied import CopiedState
     from sgdsl.group import ProgramStateGroup
     from sgdsl.program import Program
 
-__all__ = ["Checkpoint", "CopiedState", "ProgramState"]
+__all__ = ["Checkpoint", "ProgramState"]
 
 
 class Checkpoint:
@@ -116,6 +116,8 @@ class ProgramState:
 
     def copy(self) -> CopiedState:
         """One state that begins with everything this one holds; as a context manager it joins on exit."""
+        from sgdsl.copied import CopiedState
+
         return _droppable(CopiedState(self, self._stream.fork(1, caller())[0]))
 
     def checkpoint(self) -> Checkpoint:
@@ -309,7 +311,10 @@ class ProgramState:
         self._stream.check()
 
     def text_iter(self, name: str | None = None, *, var_name: str | None = None) -> Iterator[str]:
-        """Pieces of the text as they come: of one name (or `var_name`), or without one of everything."""
+        """Pieces of the text as they come: of one name (or `var_name`), or without one of everything.
+
+        What a rollback takes back has been given by then; `events` tells of it.
+        """
         name = name or var_name
         if name is None:
             for event in self.events():
@@ -358,21 +363,6 @@ class ProgramState:
 
     async def _lookup_async(self, name: str) -> Handle[Outcome]:
         return self._found(name)
-
-
-class CopiedState(ProgramState):
-    """A state made by `copy`. `with s.copy() as c:` hands c's new names back to `s`, as single values."""
-
-    def __init__(self, parent: ProgramState, stream: Stream) -> None:
-        super().__init__(stream)
-        self._parent = parent
-
-    def __enter__(self) -> CopiedState:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is None:
-            join(self._parent._stream, [self._stream], single=True)
 
 
 S = TypeVar("S", bound=ProgramState)

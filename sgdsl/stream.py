@@ -124,7 +124,7 @@ class Stream:
         conversation = self.conversation
         steps: list[Step] = []
         for node, source in nodes:
-            interpreter.check_capability(node, self.run.backend)
+            capability.check_capability(node, self.run.backend)
             capability.check_options(node, self.run)
             capability.check_place(node, conversation, (self.trail, steps), self.run)
             conversation, step = begun(conversation, node, source)

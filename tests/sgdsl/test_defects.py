@@ -79,12 +79,19 @@ def test_4_bind_keeps_options_and_defaults_keep_constraints() -> None:
 
 def test_5_choices_keep_the_arguments_beside_them_or_refuse_them() -> None:
     @sg.function
-    def program(s: sg.ProgramState) -> Any:
-        s += sg.gen("x", choices=["a", "b"], temperature=1.0, seed=3, choices_method=sg.joint_likelihood)
+    def program(s: sg.ProgramState, options: dict[str, Any]) -> Any:
+        s += sg.gen("x", choices=["long", "short"], **options)
         return s["x"]
 
-    mock = sg.Mock({"x": [[-1.0], [-1.0]]})
-    assert len({program.run(backend=mock).ret_value for _ in range(5)}) == 1
+    def draw(seed: int) -> Any:
+        return program.run({"temperature": 1.0, "seed": seed}, backend=mock).ret_value
+
+    mock = sg.Mock({"x": [[-1.0, -1.0], [-1.5]]})
+    assert program.run({}, backend=mock).ret_value == "long"  # likelier per token, and less likely as a whole
+    assert program.run({"choices_method": sg.joint_likelihood}, backend=mock).ret_value == "short"
+    drawn = [draw(seed) for seed in range(20)]
+    assert set(drawn) == {"long", "short"}
+    assert drawn == [draw(seed) for seed in range(20)]
     with pytest.raises(ValueError, match="max_tokens means nothing together with choices"):
         sg.gen("x", 5, choices=["a", "b"])
 
@@ -206,6 +213,19 @@ def test_12_there_are_seeds_timeouts_and_cancellation(gate: Any) -> None:
     assert time.monotonic() - begun < 5
 
 
+def test_13_what_forks_wrote_is_appended_under_sglangs_spelling_too(mock: sg.Mock) -> None:
+    @sg.function
+    def program(s: sg.ProgramState) -> None:
+        s += "p"
+        forks = s.fork(2)
+        forks += lambda i: f" {i}" + sg.gen("x")
+        forks.join("concate_and_append")
+        s += " end" + sg.gen("y")
+
+    assert program.run(backend=mock).text() == "p 0mock 1mock endmock"
+    assert mock.calls[-1].prompt == "p 0mock 1mock end"
+
+
 @pytest.mark.model
 def test_13_forks_are_concatenated_and_appended_and_not_computed_again(engine: Any) -> None:
     parts = [" The dog barks, and it guards the house all night.\n", " The cat sleeps on the warm stove.\n"]
@@ -245,8 +265,8 @@ def test_14_a_select_as_the_first_tokens_of_an_assistant(engine: Any) -> None:
         assert [token for token, _ in tokens] == engine.tokenizer.encode(state.text())
 
 
-@pytest.mark.model
-def test_15_what_stands_is_never_tokenized_again(engine: Any) -> None:
+@pytest.mark.parametrize("on", ["tiny_engine", pytest.param("engine", marks=pytest.mark.model)])
+def test_15_what_stands_is_never_tokenized_again(on: str, request: pytest.FixtureRequest) -> None:
     """Every gen finds all tokens before it cached, however they would be split if the whole text were read anew."""
 
     @sg.function
@@ -258,6 +278,7 @@ def test_15_what_stands_is_never_tokenized_again(engine: Any) -> None:
         s += sg.gen("c", max_tokens=3, temperature=0)
         return before, after["prompt_tokens"], after["cached_tokens"], s.get_meta_info("c"), s.tokens()
 
+    engine = request.getfixturevalue(on)
     before, prompt, cached, last, tokens = program.run(backend=engine).ret_value
     assert prompt == before + len(engine.tokenizer.encode("th"))
     assert cached >= before - 1  # the last token sampled has not been through the model yet

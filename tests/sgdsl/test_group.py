@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 import sgdsl as sg
+from sgdsl.loop import Loop
 
 
 def prompts(mock: sg.Mock) -> list[str]:
@@ -138,3 +139,20 @@ def test_group_arguments(mock: sg.Mock) -> None:
         assert forks[1].text() == ""
 
     program.run(backend=mock)
+
+
+def test_a_join_hands_over_what_was_recorded(gate: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Loop, "watch", lambda *_: None)  # which would do so a millisecond later
+
+    @sg.function
+    def program(s: sg.ProgramState, mode: str) -> bool:
+        gate.reached.clear()
+        forks = s.fork(2)
+        forks += sg.gen("x")
+        forks.join(mode)
+        began = bool(gate.reached.wait(5))
+        gate.opened.set()
+        return began
+
+    for mode in ("gather_variable", "concat_and_append", "none"):
+        assert program.run(mode, backend=sg.Mock(gate)).ret_value
