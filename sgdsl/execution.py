@@ -17,7 +17,7 @@ from sgdsl.state import ProgramState
 if TYPE_CHECKING:
     from sgdsl.program import Program
 
-__all__ = ["in_thread", "perform", "perform_async", "perform_quietly"]
+__all__ = ["ended_task", "in_thread", "perform", "perform_async", "perform_quietly"]
 
 T = TypeVar("T")
 
@@ -46,7 +46,7 @@ async def perform_async(
 ) -> ProgramState:
     """Runs a program to its end: an `async` one on this event loop, a plain one in a thread."""
     if not program.is_async:
-        return await _awaited(run, functools.partial(perform, program, run, args, kwargs, timeout))
+        return await _awaited(run, functools.partial(perform, program, run, args, kwargs, timeout), timeout)
     state = ProgramState(run.main)
     with _lifetime(run, timeout):
         run.main.check()
@@ -69,10 +69,19 @@ def perform_quietly(
         return
 
 
+def ended_task(run: Run, task: asyncio.Task[ProgramState]) -> None:
+    """A streamed run's task is over; what it failed with is raised by the reads."""
+    if task.cancelled():  # maybe before it began, and then nobody else ends the run
+        run.cancel()
+        run.close()
+    else:
+        task.exception()
+
+
 @contextmanager
 def _lifetime(run: Run, timeout: float | None) -> Iterator[None]:
     """Whatever happens inside, afterwards nothing of the run is left running, and no session is open."""
-    timer = None if timeout is None else run.loop.later(timeout, lambda: run.expire(timeout))
+    run.limit(timeout)
     try:
         yield
     except BaseException as error:
@@ -82,21 +91,35 @@ def _lifetime(run: Run, timeout: float | None) -> Iterator[None]:
         run.close()
         if run.recording is not None:
             run.recording.end()
-        if timer is not None:
-            timer.cancel()
 
 
-def in_thread(run: Run, work: Callable[[], T]) -> Future[T]:
-    """Does `work`, which performs the run, in a worker thread, or apart where a worker thread may wait for it."""
+def in_thread(run: Run, work: Callable[[], T], timeout: float | None) -> Future[T]:
+    """Does `work`, which performs the run, in a worker thread, or apart where a worker thread may wait for it.
+
+    Args:
+        timeout: seconds for all of it, the wait for a thread included.
+    """
+    run.limit(timeout)
     apart, run.on_worker = run.on_worker, True
     return submit(work, apart=apart)
 
 
-async def _awaited(run: Run, work: functools.partial[ProgramState]) -> ProgramState:
+async def _awaited(run: Run, work: functools.partial[ProgramState], timeout: float | None) -> ProgramState:
+    future = in_thread(run, work, timeout)
+
+    def give_up(_: object) -> None:
+        future.cancel()  # which does something as long as it waits for a thread
+
+    run.main.on_failure.append(give_up)
     try:
-        return await asyncio.wrap_future(in_thread(run, work))
+        return await asyncio.wrap_future(future)
     except asyncio.CancelledError:
+        failure = run.error
         run.cancel()
+        if future.cancelled():  # it never began, so nobody else ends it
+            run.close()
+        if failure is not None and future.cancelled():
+            raise failure from None
         raise
 
 

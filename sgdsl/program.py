@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 from sgdsl.backends.base import Backend
 from sgdsl.errors import InvalidArgument
-from sgdsl.execution import in_thread, perform, perform_async, perform_quietly
+from sgdsl.execution import ended_task, in_thread, perform, perform_async, perform_quietly
 from sgdsl.primitives import check_timeout
 from sgdsl.process import as_backend, default_backend, loop
 from sgdsl.record.recording import Recording
@@ -138,7 +138,7 @@ class Program:
         run, kwargs = self.prepare(args, kwargs, backend, timeout, record)
         if stream:
             state = RunningState(run)
-            in_thread(run, functools.partial(perform_quietly, self, run, args, kwargs, timeout))
+            in_thread(run, functools.partial(perform_quietly, self, run, args, kwargs, timeout), timeout)
             return state
         return perform(self, run, args, kwargs, timeout)
 
@@ -156,13 +156,13 @@ class Program:
         if backend is None and current_run() is None:
             backend = await current.run_in_executor(None, default_backend)  # starting an engine takes seconds
         run, kwargs = self.prepare(args, kwargs, backend, timeout, record)
-        state = RunningState(run, awaited=True) if stream else None
-        work = asyncio.ensure_future(perform_async(self, run, args, kwargs, timeout))
-        if state is not None:
-            run.task = work  # the loop itself keeps only a weak reference
-            work.add_done_callback(lambda done: done.cancelled() or done.exception())  # its reads raise that
-            return state
-        return await work
+        work = perform_async(self, run, args, kwargs, timeout)
+        if not stream:
+            return await work
+        state = RunningState(run, awaited=True)
+        run.task = asyncio.ensure_future(work)  # the loop itself keeps only a weak reference
+        run.task.add_done_callback(functools.partial(ended_task, run))
+        return state
 
     def prepare(
         self,

@@ -21,8 +21,10 @@ from sgdsl.usage import Usage
 from sgdsl.waiting import Deadline, wait_for
 
 if TYPE_CHECKING:
+    import asyncio
+
     from sgdsl.backends.base import Backend, BackendSession, SpeculativeSession
-    from sgdsl.loop import Loop
+    from sgdsl.loop import Loop, Timer
     from sgdsl.program import Program
     from sgdsl.record.recording import Recording
     from sgdsl.state import ProgramState
@@ -58,6 +60,7 @@ class Run:
         nested: runs of programs called from this one that are not over; they end with it.
         recording: its part of a record, where one is kept.
         accounts: those that what it costs is added to.
+        timer: ends it when its time is up.
     """
 
     name: str
@@ -80,9 +83,10 @@ class Run:
     value: Any = None
     error: ProgramError | None = None
     own_usage: Usage = field(default_factory=Usage)
-    task: object = None
+    task: asyncio.Task[ProgramState] | None = None
     recording: Recording | None = None
     accounts: frozenset[Account] = field(default_factory=accounts)
+    timer: Timer | None = None
 
     def __post_init__(self) -> None:
         conversation = Conversation(self.backend.chat_template or CHATML)
@@ -244,6 +248,11 @@ class Run:
         """Ends the run on somebody's wish. Nothing happens when it is over."""
         self.fail(ProgramCancelled(f"{self.name} was cancelled"))
 
+    def limit(self, timeout: float | None) -> None:
+        """It ends after that many seconds, counted from the first call of this, wherever it stands by then."""
+        if timeout is not None and self.timer is None:
+            self.timer = self.loop.later(timeout, lambda: self.expire(timeout))
+
     def expire(self, timeout: float) -> None:
         """Ends the run because its time is up."""
         self.fail(ProgramTimeout(f"{self.name} took longer than timeout={timeout:g} s"))
@@ -254,6 +263,8 @@ class Run:
             self.is_over = True
             streams = list(self.streams.values())
             outer, self.outer = self.outer, None
+        if self.timer is not None:
+            self.timer.cancel()
         for stream in streams:
             stream.close()
             stream.log.close()
