@@ -68,7 +68,7 @@ def _settle(
     try:
         results = [cast("Handle[Generation | Scores]", handle).result() for handle in handles]
         outcome = settle(results)
-    except Exception as failure:
+    except BaseException as failure:  # a type's own validators run here, on everybody's loop
         stream.fail_at(step, failure)
         return
     stream.settle(step, outcome, results)

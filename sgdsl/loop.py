@@ -42,7 +42,10 @@ class Timer:
 
 
 class Loop:
-    """An event loop in a daemon thread. Everything it runs is quick; user code never runs here."""
+    """An event loop in a daemon thread. Everything it runs is quick.
+
+    Of users' code, nothing runs here but what their types and choices methods make of a text that has ended.
+    """
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
@@ -51,7 +54,7 @@ class Loop:
         self._idle: dict[Flushable, int] = {}
         self._sweeping = False
         self._lock = threading.Lock()
-        self.on_error: Callable[[Exception], object] = _log.exception
+        self.on_error: Callable[[BaseException], object] = _log.exception
         threading.Thread(target=self._loop.run_forever, name="sgdsl-loop", daemon=True).start()
 
     def post(self, call: Callable[[], None]) -> None:
@@ -70,7 +73,7 @@ class Loop:
         """An error here is a bug of ours; it is reported, and the loop goes on for everybody else."""
         try:
             call()
-        except Exception as error:
+        except BaseException as error:
             self.on_error(error)
 
     def later(self, seconds: float, call: Callable[[], None]) -> Timer:

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import threading
 
+import pytest
+
 from sgdsl.loop import Loop
 
 
@@ -24,12 +26,13 @@ def test_calls_run_in_order_in_one_thread() -> None:
     assert len({thread for _, thread in seen}) == 1
 
 
-def test_a_call_that_raises_does_not_end_the_loop() -> None:
+@pytest.mark.parametrize("kind", [LookupError, SystemExit, KeyboardInterrupt])
+def test_a_call_that_raises_does_not_end_the_loop(kind: type[BaseException]) -> None:
     loop, done, reported = Loop(), threading.Event(), []
     loop.on_error = reported.append
 
     def broken() -> None:
-        raise LookupError("broken")
+        raise kind("broken")
 
     loop.post(broken)
     loop.post(done.set)

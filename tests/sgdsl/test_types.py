@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
+import sgdsl as sg
 from grammars.spec import Choice, JsonSchema, Regex
 from sgdsl.backends.example import example
 from sgdsl.errors import InvalidArgument
@@ -120,3 +121,23 @@ def test_a_dtype_may_end_with_a_stop_string(dtype: type) -> None:
 def test_types_nothing_can_be_held_to_are_refused_at_once(kind: Any) -> None:
     with pytest.raises(InvalidArgument, match="JSON has no such value"):
         typed(kind)
+
+
+@pytest.mark.parametrize("raised", [ValueError("mine"), LookupError("mine"), SystemExit("mine")])
+def test_a_validator_that_raises_fails_its_gen_alone(raised: BaseException) -> None:
+    @dataclass
+    class Strict:
+        x: int
+
+        def __post_init__(self) -> None:
+            raise raised
+
+    @sg.function
+    def program(s: sg.ProgramState, kind: Any) -> Any:
+        s += sg.gen("x", type=kind)
+        return s["x"]
+
+    mock = sg.Mock({"x": '{"x": 1}'})
+    with pytest.raises(sg.ProgramError, match=r'gen "x": .*mine'):
+        program.run(Strict, backend=mock, timeout=10)
+    assert program.run(dict[str, int], backend=mock, timeout=10).ret_value == {"x": 1}
