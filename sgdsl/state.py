@@ -137,7 +137,19 @@ class ProgramState:
             stream.record([Rollback(checkpoint.index)], caller())
 
     def call(self, program: Program, *args: Any, **kwargs: Any) -> Any:
-        """Runs another program's function on this state, as if its lines stood here; returns what it returns."""
+        """Runs another program's function on this state, as if its lines stood here; returns what it returns.
+
+        An `async` function's is awaited, which only an `async` program can do.
+
+        Raises:
+            InvalidArgument: it is no program made by `function`, or an `async` one inside a plain one.
+        """
+        if not hasattr(program, "inline"):
+            raise InvalidArgument(f"call: {type(program).__name__} is not allowed: a program made by @function")
+        if program.is_async and not self._stream.run.is_async:
+            raise InvalidArgument(
+                f"call: {program.name} is async and this program is not; call it as {program.name}(…)"
+            )
         return program.inline(self, *args, **kwargs)
 
     def cancel(self) -> None:

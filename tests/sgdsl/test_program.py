@@ -154,6 +154,23 @@ def test_call_inlines_a_program(mock: sg.Mock) -> None:
         sg.function(lambda s: s.call(greet)).run(backend=mock)
 
 
+def test_what_cannot_be_inlined_is_refused(mock: sg.Mock) -> None:
+    compiled = sg.function(lambda s, name: s.text()).compile(partial=True)
+
+    @sg.function
+    def outer(s: sg.ProgramState) -> Any:
+        for wrong, why in ((compiled, "CompiledProgram"), (greet.func, "function"), (agreet, "agreet is async")):
+            with pytest.raises(ValueError, match=f"call: {why}"):
+                s.call(wrong, "Bob")  # type: ignore[arg-type]
+        return agreet("Bob")
+
+    @sg.function
+    async def aouter(s: sg.ProgramState) -> Any:
+        return await s.call(agreet, "Bob")
+
+    assert outer.run(backend=mock).ret_value == aouter.run(backend=mock).ret_value == "mock"
+
+
 def test_the_default_backend(mock: sg.Mock, monkeypatch: pytest.MonkeyPatch) -> None:
     sg.set_default_backend(mock)
     assert greet.run("a").ret_value == "mock"
