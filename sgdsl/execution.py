@@ -13,6 +13,7 @@ from sgdsl.errors import InvalidArgument
 from sgdsl.process import submit
 from sgdsl.run import Run
 from sgdsl.state import ProgramState
+from sgdsl.waiting import on_event_loop
 
 if TYPE_CHECKING:
     from sgdsl.program import Program
@@ -27,7 +28,9 @@ def perform(
 ) -> ProgramState:
     """Runs a program to its end, in this thread."""
     if program.is_async:
-        _refuse_running_loop(program.name)
+        if on_event_loop():
+            name = program.name
+            raise InvalidArgument(f"{name} is an async program and an event loop runs here: await {name}.arun(...)")
         return asyncio.run(perform_async(program, run, args, kwargs, timeout))
     state = ProgramState(run.main)
     with _lifetime(run, timeout):
@@ -121,14 +124,6 @@ async def _awaited(run: Run, work: functools.partial[ProgramState], timeout: flo
         if failure is not None and future.cancelled():
             raise failure from None
         raise
-
-
-def _refuse_running_loop(name: str) -> None:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return
-    raise InvalidArgument(f"{name} is an async program and an event loop is running here: await {name}.arun(...)")
 
 
 async def _or_expired(work: Awaitable[Any], run: Run, timeout: float | None) -> Any:

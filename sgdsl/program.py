@@ -220,7 +220,13 @@ class Program:
         return self.run(*args, **kwargs) if outer is None else outer.call(self, args, kwargs)
 
     def inline(self, state: ProgramState, *args: Any, **kwargs: Any) -> Any:
-        """Runs the function on a state of another program; a coroutine when the function is one."""
+        """Runs the function on a state of another program; a coroutine when the function is one.
+
+        Raises:
+            InvalidArgument: the function is `async` and the other program is not, so that nobody would await it.
+        """
+        if self.is_async and not state._stream.run.is_async:
+            raise InvalidArgument(f"call: {self.name} is async and this program is not; call it as {self.name}(…)")
         self.check_arguments(args, kwargs)
         return self.func(state, *args, **{**self.bound, **kwargs})
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -20,7 +19,7 @@ from sgdsl.source import caller
 from sgdsl.step import Step
 from sgdsl.stream import Stream
 from sgdsl.usage import Usage
-from sgdsl.waiting import Deadline, wait_for, wait_for_async
+from sgdsl.waiting import Deadline, on_event_loop, wait_for, wait_for_async
 
 if TYPE_CHECKING:
     from sgdsl.copied import CopiedState
@@ -146,10 +145,6 @@ class ProgramState:
         """
         if not hasattr(program, "inline"):
             raise InvalidArgument(f"call: {type(program).__name__} is not allowed: a program made by @function")
-        if program.is_async and not self._stream.run.is_async:
-            raise InvalidArgument(
-                f"call: {program.name} is async and this program is not; call it as {program.name}(…)"
-            )
         return program.inline(self, *args, **kwargs)
 
     def cancel(self) -> None:
@@ -226,7 +221,7 @@ class ProgramState:
         return self._stream.run.is_async
 
     def _refuse_to_block(self, hint: str) -> None:
-        if self._is_awaited() and not self._stream.run.is_over and _on_event_loop():
+        if self._is_awaited() and not self._stream.run.is_over and on_event_loop():
             raise WouldBlock(f"not there yet, and waiting would block the event loop: {hint}")
 
     def text(self, timeout: float | None = None) -> str:
@@ -389,11 +384,3 @@ def _droppable(state: S) -> S:
 def _check_name(name: object) -> None:
     if not isinstance(name, str) or not name:
         raise InvalidArgument(f"name={name!r} is not allowed: a non-empty string")
-
-
-def _on_event_loop() -> bool:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True

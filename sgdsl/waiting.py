@@ -16,7 +16,7 @@ from typing import Any
 from runtime.handle import Handle
 from sgdsl.errors import InvalidArgument
 
-__all__ = ["Deadline", "wait_for", "wait_for_async", "wait_for_event", "wait_for_future"]
+__all__ = ["Deadline", "on_event_loop", "wait_for", "wait_for_async", "wait_for_event", "wait_for_future"]
 
 SLICE_SECONDS = 0.25
 
@@ -72,6 +72,15 @@ class Deadline:
 
     def _passed(self) -> TimeoutError:
         return TimeoutError(f"not there within timeout={self._timeout:g} s; the program goes on")
+
+
+def on_event_loop() -> bool:
+    """Whether this thread runs an event loop, which waiting here would block."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 def wait_for(handle: Handle[Any], deadline: Deadline) -> None:

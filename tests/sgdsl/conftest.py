@@ -69,8 +69,8 @@ def is_idle() -> Callable[[Any], bool]:
 
 
 @pytest.fixture(scope="session")
-def tiny_engine() -> Iterator[Any]:
-    """A random two-layer llama behind a small byte-level tokenizer that merges across words' edges."""
+def start_tiny_engine() -> Callable[[], Any]:
+    """Starts a random two-layer llama behind a small byte-level tokenizer that merges across words' edges."""
     from tokenizers import Tokenizer as Merges
     from tokenizers import decoders, models, pre_tokenizers, trainers
 
@@ -92,6 +92,12 @@ def tiny_engine() -> Iterator[Any]:
     shape = tiny_config(vocab_size=320, max_position_embeddings=2048)
     config = EngineConfig.of({"max_total_tokens": 8192, "attention": "torch"})
     model = random_model(shape, seed=3, weight_format="float32")
-    engine = Engine.of(config, assemble(config, model, shape, tokenizer, free_bytes=1 << 30, name="tiny"))
+    return lambda: Engine.of(config, assemble(config, model, shape, tokenizer, free_bytes=1 << 30, name="tiny"))
+
+
+@pytest.fixture(scope="session")
+def tiny_engine(start_tiny_engine: Callable[[], Any]) -> Iterator[Any]:
+    """One that all tests share."""
+    engine = start_tiny_engine()
     yield engine
     engine.shutdown()

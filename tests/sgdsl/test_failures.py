@@ -356,3 +356,45 @@ def test_a_refused_expression_leaves_nothing_behind(mock: sg.Mock) -> None:
     assert state.messages() == [{"role": "user", "content": "b"}]
     assert "x" not in state
     assert mock.calls == []
+
+
+@pytest.mark.parametrize("struck", [MemoryError("struck"), SystemExit("struck")])
+def test_when_the_engine_dies_everybody_hears_why(
+    struck: BaseException, start_tiny_engine: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(threading, "excepthook", lambda _: None)  # the thread's own report of its death is expected
+    endless = sg.gen("x", 1500, ignore_eos=True)
+
+    @sg.function
+    def plain(s: sg.ProgramState) -> None:
+        s += "the " + endless
+        s.tokens()
+
+    @sg.function
+    def forking(s: sg.ProgramState) -> None:
+        forks = s.fork(3)
+        forks += endless
+        forks.join("concat_and_append")
+        s += sg.select("y", ["yes", "no"])
+
+    @sg.function
+    async def awaiting(s: sg.ProgramState) -> None:
+        s += "one " + endless
+        await s.get("x")
+
+    def strike() -> None:
+        raise struck
+
+    with start_tiny_engine() as engine:
+        states = [one.run(backend=engine, stream=True) for one in (plain, forking, awaiting) * 2]
+        next(states[0].text_iter("x"))
+        engine._core.post(strike)
+        died = time.monotonic()
+        for state in states:
+            with pytest.raises(sg.ProgramError, match="the engine died: struck") as caught:
+                state.get_var("x", timeout=10)
+            assert caught.value.__cause__ is not None
+            assert caught.value.__cause__.__cause__ is struck
+        with pytest.raises(sg.ProgramError, match="the engine died: struck"):
+            plain.run(backend=engine, timeout=10)
+        assert time.monotonic() - died < 5
