@@ -223,12 +223,12 @@ class CachedSession:
 
     def _settle(self, handle: Handle[Any], made: Handle[Any], then: Callable[[Any], Any]) -> None:
         self._busy = False
-        error = made.error()
-        if error is not None:
-            self._break(handle, error)
-        else:
+        try:
             result = made.result()
             then(result)
+        except Exception as error:
+            self._break(handle, made.error() or error)
+        else:
             self._finish(handle, result)
         self._work()
 
@@ -261,7 +261,7 @@ class CachedSession:
         """The session goes on with what was written; the backend's own has it already unless the answer was known."""
         self._digest = _chained(self._digest, ["written", text, tokens])
         if is_known and (text or tokens):
-            self._behind.append(("append", tokens if self._cache.capabilities.tokens else text))
+            self._behind.append(("append", tokens if self._cache.tells_tokens else text))
 
     def _generate(
         self,
@@ -335,13 +335,13 @@ class CachedSession:
             return False
         self._digest = _chained(self._digest, ["written", text, tokens])
         # Its first tokens may stand for the prompt's last ones too, so only scoring it again makes the same tokens.
-        self._behind.append(("choose" if self._cache.capabilities.tokens else "append", text))
+        self._behind.append(("choose" if self._cache.tells_tokens else "append", text))
         self._finish(handle, replace(found, index=index, cached_tokens=found.prompt_tokens, total_seconds=0.0))
         return False
 
     def _mark(self, handle: Handle[int]) -> bool:
-        key = _chained(self._digest, ["mark"])
-        self._digest = key
+        self._digest = _chained(self._digest, ["mark"])
+        key = self._digest if self._cache.keeps_marks else None
         found = self._known(key, int)
         if found is not None:
             self._behind.append(("mark", None))
@@ -350,7 +350,7 @@ class CachedSession:
         return self._follow(handle, self._caught_up().mark(), partial(self._keep, key))
 
     def _fork(self, children: Sequence[CachedSession]) -> bool:
-        inners = [None] * len(children) if self._inner is None else self._inner.fork(len(children))
+        inners = [None] * len(children) if self._inner is None else self._caught_up().fork(len(children))
         for child, inner in zip(children, inners, strict=True):
             self._unstarted.pop(child, None)
             child._inner, child._behind, child._digest = inner, list(self._behind), self._digest
