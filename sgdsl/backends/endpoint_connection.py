@@ -8,15 +8,16 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import aiohttp
 
-from runtime.errors import RequestCancelled
+from runtime.errors import InvalidParameter, RequestCancelled
 from runtime.handle import Handle
 from runtime.wire import messages as wire
 from runtime.wire.errors import ProtocolError, error_of
+from runtime.wire.packing import frames
 from sgdsl.backends.base import Choose
 from sgdsl.errors import EndpointError
 
@@ -38,7 +39,7 @@ class Address:
     """
 
     url: str
-    api_key: str | None
+    api_key: str | None = field(repr=False)
     connect_timeout: float
     heartbeat: float
 
@@ -217,9 +218,8 @@ class EndpointConnection:
             await self._wake.wait()
             self._wake.clear()
             self._woken = False  # what is added from here on wakes us again
-            messages = [self._outbox.popleft() for _ in range(len(self._outbox))]
-            if messages:
-                await socket.send_str(wire.write_frame(messages))
+            for frame in frames([self._outbox.popleft() for _ in range(len(self._outbox))]):
+                await socket.send_str(frame)
 
     async def _read(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         while True:
@@ -265,7 +265,10 @@ class EndpointConnection:
         index: int | None = None
         try:
             index = choose(rows.logprobs)
+            if type(index) is not int or not 0 <= index < len(rows.logprobs):
+                raise InvalidParameter("choose", index, f"the position of one of {len(rows.logprobs)} choices")
         except Exception as error:  # the method is the user's
+            index = None
             self._close(call)
             call.handle.fail(error)
         self.send([wire.Chosen(call.number, index)])

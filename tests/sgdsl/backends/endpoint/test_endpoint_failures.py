@@ -14,6 +14,7 @@ import pytest
 
 import sgdsl as sg
 from runtime.engine import Engine
+from runtime.errors import InvalidParameter, RequestCancelled
 from runtime.sampling.params import SamplingParams
 
 ROOT = Path(sg.__file__).parent.parent
@@ -158,10 +159,99 @@ def test_an_answer_that_is_none_ends_the_connection(serve: Serve, connect: Conne
 
 def test_a_client_that_makes_no_sense_is_refused(endpoint: sg.RuntimeEndpoint) -> None:
     session = endpoint.open()
-    session.hint("no hint")  # type: ignore[attr-defined]
+    endpoint._connection.send(["no message"])  # type: ignore[list-item]
     with pytest.raises(sg.EndpointError, match="ended the connection: frame"):
         session.generate(GREEDY).result(5)
     session.close()
+
+
+Wrong = Callable[[Any], object]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (lambda session: session.hint("soon"), "'soon' is not Open or"),
+        (lambda session: session.truncate("x"), r"Truncate\.num_tokens: 'x' is not int"),
+        (lambda session: session.append("a\ud800"), r"Append: '\\ud800' is half of a character"),
+        (lambda session: session.append(["a"]), "input_ids='a'"),
+        (lambda session: session.append([1 << 70]), "input_ids="),
+        (lambda session: session.append("é" * (1 << 24)), r"append='\d+ bytes' is not allowed: at most"),
+        (lambda session: session.score(["a\udfff"], lambda rows: 0), "half of a character"),
+        (lambda session: session.score(["a"], lambda rows: 0, priority="high"), r"Score\.priority: 'high' is not int"),
+        (lambda session: session.generate(GREEDY, top_logprobs=0.5), r"Generate\.top_logprobs"),
+        (lambda session: (session.label(7), session.generate(GREEDY)), r"Generate\.name: 7 is not str or null"),
+    ],
+)
+def test_what_the_server_could_not_read_is_refused_and_harms_nobody(
+    endpoint: sg.RuntimeEndpoint, server: Any, wrong: Wrong, message: str
+) -> None:
+    session, other = endpoint.open(), endpoint.open()
+    other.append("x")
+    with pytest.raises((sg.InvalidArgument, InvalidParameter), match=message):
+        wrong(session)
+    session.label(None)
+    assert session.generate(GREEDY).result(10).token_ids
+    assert other.generate(GREEDY).result(10).token_ids
+    assert len(server.peers) == 1
+    for one in (session, other):
+        one.close()
+
+
+@pytest.mark.parametrize("index", [2, -1, "x", None])
+def test_a_choice_that_is_none_of_them_fails_its_call_alone(
+    endpoint: sg.RuntimeEndpoint, server: Any, index: Any
+) -> None:
+    session, other = endpoint.open(), endpoint.open()
+    with pytest.raises(InvalidParameter, match="choose="):
+        session.score(["a", "b"], lambda rows: index).result(10)
+    other.append("x")
+    assert other.generate(GREEDY).result(10).token_ids
+    assert len(server.peers) == 1
+    for one in (session, other):
+        one.close()
+
+
+def test_what_comes_after_the_end_fails_here(endpoint: sg.RuntimeEndpoint, server: Any) -> None:
+    for end, message in (("close", "the session was closed"), ("cancel", "the session was cancelled")):
+        session: Any = endpoint.open()
+        session.append("x")
+        session.flush()
+        getattr(session, end)()
+        session.append("y")
+        (fork,) = session.fork(1)
+        with pytest.raises(RequestCancelled, match=message):
+            session.generate(GREEDY).result(5)
+        with pytest.raises(RequestCancelled, match="the session was cancelled"):
+            fork.generate(GREEDY).result(5)
+        for one in (fork, session):
+            one.cancel()
+            one.close()
+    assert not any('"Fork"' in frame for frame in server.frames)
+    other = endpoint.open()
+    other.append("x")
+    assert other.generate(GREEDY).result(10).token_ids
+    other.close()
+    assert len(server.peers) == 1
+
+
+def test_much_at_once_goes_in_several_frames(serve: Serve, connect: Connect) -> None:
+    server = serve(sg.Mock())
+    endpoint = connect(server)
+    sessions = [endpoint.open() for _ in range(20)]
+    connection = endpoint._connection
+    held = threading.Event()
+    connection._loop.call_soon_threadsafe(held.wait, 10)  # so that all of it is there at the same time
+    for session in sessions:
+        session.append("x" * 300_000)
+    counts = [session.mark() for session in sessions]
+    for session in sessions:
+        session.flush()
+    held.set()
+    assert [count.result(10) for count in counts] == [1] * 20
+    assert 2 <= len([frame for frame in server.frames if len(frame) > 300_000]) < 20
+    for session in sessions:
+        session.close()
 
 
 def test_closing_ends_what_runs_and_the_thread(settles: Settles, server: Any, connect: Connect) -> None:
