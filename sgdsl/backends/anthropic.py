@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from sgdsl.backends.anthropic_model import AnthropicModel
+from sgdsl.backends.api_key import check_api_key
 from sgdsl.backends.base import Capabilities
 from sgdsl.backends.text.adapter import TextAdapter
 from sgdsl.backends.text.client_package import client_package
@@ -77,12 +79,16 @@ class Anthropic:
             raise InvalidArgument(f"max_tokens={max_tokens!r} is not allowed: an integer of at least 1")
         if client is not None and (api_key or settings):
             raise InvalidArgument("client=… is given together with settings of a client: give one of them")
+        if extra_body is not None and not isinstance(extra_body, dict):
+            raise InvalidArgument(f"extra_body={extra_body!r:.100} is not allowed: a dict of fields, or None")
         made = client if client is not None else _client(api_key, settings)
         text_model = AnthropicModel(
             made.messages.create, made.close, max_tokens=max_tokens,
             prefill=prefill, fixed_sampling=fixed_sampling, model=model, extra_body=extra_body or {},
         )  # fmt: skip
-        self._adapter = TextAdapter(self.name, text_model, concurrency=concurrency)
+        self._adapter = TextAdapter(
+            self.name, text_model, concurrency=concurrency, api_key=getattr(made, "api_key", None)
+        )  # fmt: skip
         self.model = model
         self.base_url = str(made.base_url)
         self.fingerprint = f"{self.name} {self.base_url} {model} {sorted((extra_body or {}).items())}"
@@ -115,6 +121,8 @@ class Anthropic:
 
 def _client(api_key: str | None, settings: dict[str, Any]) -> Any:
     anthropic = client_package("anthropic", "anthropic")
+    check_api_key(api_key)
+    check_api_key(os.environ.get("ANTHROPIC_API_KEY") if api_key is None else None, "ANTHROPIC_API_KEY")
     try:
         return anthropic.AsyncAnthropic(api_key=api_key, **settings)
     except (anthropic.AnthropicError, TypeError) as error:

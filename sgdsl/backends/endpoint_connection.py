@@ -18,6 +18,7 @@ from runtime.handle import Handle
 from runtime.wire import messages as wire
 from runtime.wire.errors import ProtocolError, error_of
 from runtime.wire.packing import frames
+from sgdsl.backends.api_key import veiled
 from sgdsl.backends.base import Choose
 from sgdsl.errors import EndpointError
 
@@ -160,7 +161,12 @@ class EndpointConnection:
             self._fall(EndpointError(f"{self._address.url}: the server ended the connection"))
             self.ended.set()
 
-    def _reason(self, error: BaseException) -> EndpointError:
+    def _reason(self, error: BaseException) -> Exception:
+        reason = self._said(error)
+        shown = veiled(reason, self._address.api_key)
+        return reason if shown is reason else EndpointError(str(shown).removeprefix("EndpointError: "))
+
+    def _said(self, error: BaseException) -> EndpointError:
         url, limit = self._address.url, self._address.connect_timeout
         if isinstance(error, EndpointError):
             return error
@@ -254,7 +260,7 @@ class EndpointConnection:
             self._choose(call, call.choose, message)
         elif isinstance(message, wire.Failed):
             self._close(call)
-            call.handle.fail(error_of(message.problem))
+            call.handle.fail(veiled(error_of(message.problem), self._address.api_key))
         elif isinstance(message, call.answer):
             self._close(call)
             call.handle.finish(call.read(message))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
+from sgdsl.backends.api_key import check_api_key
 from sgdsl.backends.base import Capabilities
 from sgdsl.backends.openai_chat import ChatModel
 from sgdsl.backends.openai_fields import Dialect
@@ -14,6 +16,9 @@ from sgdsl.chat import ChatTemplate, chat_template_of
 from sgdsl.errors import InvalidArgument
 
 __all__ = ["LiteLLM"]
+
+_NOT_TOLD = ("key", "token", "secret", "password", "credential", "header", "timeout", "retries")
+"""What names of settings have in them that no answer depends on."""
 
 
 class LiteLLM:
@@ -59,12 +64,15 @@ class LiteLLM:
     ) -> None:
         if not isinstance(model, str) or not model:
             raise InvalidArgument(f"model={model!r} is not allowed: the name of a model")
+        check_api_key(settings.get("api_key"))
         dialect = Dialect(is_chat=True, max_tokens=max_tokens_field, response_format=response_format, prefill=prefill)
         litellm = client_package("litellm", "litellm")
         text_model = ChatModel(litellm.acompletion, dialect, _no_client, model=model, **settings)
-        self._adapter = TextAdapter(self.name, text_model, concurrency=concurrency)
+        self._adapter = TextAdapter(
+            self.name, text_model, concurrency=concurrency, api_key=settings.get("api_key")
+        )  # fmt: skip
         self.model = model
-        self.fingerprint = f"{self.name} {settings.get('api_base', '')} {model}"
+        self.fingerprint = f"{self.name} {settings.get('api_base', '')} {model} {dialect} {_told(settings)}"
         self.chat_template = chat_template_of(chat_template)
         self.capabilities = Capabilities(
             constraints=dialect.constraints(), gen_options=dialect.gen_options(), score=False, tokens=False,
@@ -89,6 +97,12 @@ class LiteLLM:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _told(settings: dict[str, Any]) -> str:
+    """A digest of whatever of the settings an answer may depend on: all but secrets, and how long to try."""
+    names = [name for name in sorted(settings) if not any(word in name for word in _NOT_TOLD)]
+    return hashlib.sha256(repr([(name, settings[name]) for name in names]).encode()).hexdigest()
 
 
 async def _no_client() -> None:

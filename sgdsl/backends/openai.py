@@ -6,6 +6,7 @@ import os
 from typing import Any, get_args
 from urllib.parse import urlsplit
 
+from sgdsl.backends.api_key import check_api_key
 from sgdsl.backends.base import Capabilities
 from sgdsl.backends.openai_chat import ChatModel
 from sgdsl.backends.openai_completion import CompletionModel
@@ -95,6 +96,8 @@ class OpenAI:
         if client is not None and (base_url or api_key or settings):
             raise InvalidArgument("client=… is given together with settings of a client: give one of them")
         is_chat = model not in _COMPLETION_MODELS if is_chat_model is None else is_chat_model
+        if extra_body is not None and not isinstance(extra_body, dict):
+            raise InvalidArgument(f"extra_body={extra_body!r:.100} is not allowed: a dict of fields, or None")
         made = client if client is not None else _client(base_url, api_key, settings)
         dialect = Dialect(
             is_chat=is_chat, extra=extra, response_format=response_format, fixed_sampling=fixed_sampling,
@@ -103,7 +106,9 @@ class OpenAI:
         )  # fmt: skip
         more: dict[str, Any] = {"model": model} | ({"extra_body": extra_body} if extra_body else {})
         text_model = _text_model(made, dialect, more)
-        self._adapter = TextAdapter(self.name, text_model, concurrency=concurrency)
+        self._adapter = TextAdapter(
+            self.name, text_model, concurrency=concurrency, api_key=getattr(made, "api_key", None)
+        )  # fmt: skip
         self.model = model
         self.base_url = str(made.base_url)
         self.fingerprint = f"{self.name} {self.base_url} {model} {dialect} {sorted((extra_body or {}).items())}"
@@ -136,6 +141,8 @@ class OpenAI:
 
 def _client(base_url: str | None, api_key: str | None, settings: dict[str, Any]) -> Any:
     openai = client_package("openai", "openai")
+    check_api_key(api_key)
+    check_api_key(os.environ.get("OPENAI_API_KEY") if api_key is None else None, "OPENAI_API_KEY")
     key = api_key
     if key is None and base_url is not None and "OPENAI_API_KEY" not in os.environ:
         key = "none"  # the client insists on one, many servers do not

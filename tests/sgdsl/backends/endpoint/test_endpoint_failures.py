@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import atexit
 import gc
 import socket
 import subprocess
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,8 +16,10 @@ import pytest
 
 import sgdsl as sg
 from runtime.engine import Engine
-from runtime.errors import InvalidParameter, RequestCancelled
+from runtime.errors import InvalidParameter, RequestCancelled, RequestError
 from runtime.sampling.params import SamplingParams
+from runtime.wire import messages as wire
+from runtime.wire.errors import Problem
 
 ROOT = Path(sg.__file__).parent.parent
 Serve = Callable[..., Any]
@@ -81,6 +85,53 @@ def test_a_wrong_key_is_said(tiny_engine: Engine, serve: Serve, connect: Connect
         with pytest.raises(sg.EndpointError, match=r"HTTP 401.*api_key"):
             connect(server, *keys)
     assert connect(server, "secret").model == "tiny"
+
+
+KEY = "sk-very-secret"
+
+
+def shown(error: BaseException) -> str:
+    return "".join(traceback.format_exception(error)) + repr(error) + repr(error.__cause__) + repr(error.__context__)
+
+
+def test_no_message_shows_the_key(tiny_engine: Engine, serve: Serve, connect: Connect) -> None:
+    with pytest.raises(sg.InvalidArgument) as caught:
+        sg.RuntimeEndpoint(f"http://me:{KEY}@127.0.0.1:9")
+    assert KEY not in str(caught.value)
+    with pytest.raises(sg.EndpointError, match=r"HTTP 401.*api_key") as refused:
+        connect(serve(tiny_engine, "another"), KEY)
+    assert KEY not in shown(refused.value)
+    problem = wire.Refused(Problem("ProtocolError", f"{KEY} has no right to this"))
+    endpoint = connect(serve(sg.Mock(), answer_all=wire.write_frame([problem])), KEY)
+    session = endpoint.open()
+    with pytest.raises(sg.EndpointError, match="… has no right to this") as ended:
+        session.generate(GREEDY).result(5)
+    assert KEY not in shown(ended.value)
+    session.close()
+    endpoint = connect(serve(sg.Mock([ValueError(f"no {KEY}")])), KEY)
+    session = endpoint.open()
+    with pytest.raises(RequestError, match="no …") as failed:
+        session.generate(GREEDY).result(5)
+    assert KEY not in shown(failed.value)
+    session.close()
+    assert KEY not in repr(endpoint._address)
+
+
+def test_an_endpoint_that_is_let_go_leaves_nothing_to_be_done_at_exit(
+    server: Any, settles: Settles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waiting: list[Any] = []
+    monkeypatch.setattr(atexit, "register", waiting.append)
+    monkeypatch.setattr(atexit, "unregister", waiting.remove)
+    for is_closed in (False, True):
+        endpoint = sg.RuntimeEndpoint(server.url)
+        assert len(waiting) == 1
+        if is_closed:
+            endpoint.close()
+        del endpoint
+        gc.collect()
+        assert waiting == []
+    assert settles(lambda: "sgdsl-network" not in [thread.name for thread in threading.enumerate()], 2)
 
 
 def test_nobody_is_there() -> None:
@@ -296,6 +347,12 @@ print("over")
     ("arguments", "message"),
     [
         ({"url": "localhost:1"}, "url="),
+        ({"url": "http://x:99999"}, "url="),
+        ({"url": "http://[x"}, "url="),
+        ({"url": "http://:80"}, "url="),
+        ({"url": "http://x/?a=b"}, "url=.*without a query"),
+        ({"url": "http://x", "api_key": "key\n"}, r"api_key \(which is not shown\)"),
+        ({"url": "http://x", "api_key": b"key"}, "api_key of type bytes"),
         ({"url": "http://x", "heartbeat": 0}, "heartbeat=0"),
         ({"url": "http://x", "connect_timeout": float("inf")}, "connect_timeout=inf"),
     ],
