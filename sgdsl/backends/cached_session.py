@@ -15,6 +15,7 @@ from runtime.errors import EngineError, RequestCancelled
 from runtime.handle import Chunk, Generation, Handle, Scores
 from runtime.wire.codec import read, write
 from sgdsl.backends.base import BackendSession, Choose
+from sgdsl.backends.told_session import ToldSession
 
 if TYPE_CHECKING:
     from runtime.hint import Hint
@@ -27,7 +28,7 @@ Instruction = Callable[[], bool]
 """Does one thing; True means that the script waits for the backend, whose answer makes it go on."""
 
 
-class CachedSession:
+class CachedSession(ToldSession):
     """Its script is worked off in the cache's worker thread, instruction by instruction.
 
     Args:
@@ -36,6 +37,7 @@ class CachedSession:
     """
 
     def __init__(self, cache: Cached, namespace: str, program: str) -> None:
+        super().__init__()
         self._cache = cache
         self._place = (namespace, program)
         self._digest = _chained(b"", ["open", cache.fingerprint, namespace])
@@ -45,32 +47,11 @@ class CachedSession:
         self._ready: deque[Instruction] = deque()
         self._handles: dict[Handle[Any], None] = {}
         self._unstarted: dict[CachedSession, None] = {}
-        self._label: str | None = None
         self._error: BaseException | None = None
         self._started, self._busy, self._closed = True, False, False
         self._lock = threading.RLock()
 
     # what the language calls
-
-    def label(self, name: str | None) -> None:
-        """The next generate or score is for the variable `name`."""
-        self._label = name
-
-    def append(self, content: str | Sequence[int]) -> None:
-        """More text, or token ids."""
-        self._tell("append", content if isinstance(content, str) else tuple(content))
-
-    def append_image(self, source: str) -> None:
-        """A picture."""
-        self._tell("append_image", source)
-
-    def begin_role(self, role: str) -> None:
-        """A message of this role begins."""
-        self._tell("begin_role", role)
-
-    def end_role(self, role: str) -> None:
-        """It ends."""
-        self._tell("end_role", role)
 
     def speculate(self, num_tokens: int) -> None:
         """From here on, calls write at least so many tokens."""

@@ -15,6 +15,7 @@ from sgdsl.backends.base import Backend, BackendSession, Choose
 from sgdsl.backends.routed_call import RoutedCall, options_of
 from sgdsl.backends.routed_history import FAR, Mark, Piece, Step, pipe, shifted
 from sgdsl.backends.telling import Telling
+from sgdsl.backends.told_session import ToldSession
 from sgdsl.errors import BackendCapabilityError
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["RouterSession"]
 
 
-class RouterSession:
+class RouterSession(ToldSession):
     """Safe to use from several threads.
 
     Args:
@@ -34,6 +35,7 @@ class RouterSession:
     """
 
     def __init__(self, router: Router, namespace: str, program: str) -> None:
+        super().__init__()
         self._router = router
         self._place = (namespace, program)
         self._history: list[Piece] = []
@@ -42,33 +44,12 @@ class RouterSession:
         self._wishes: dict[str, tuple[Any, str]] = {}
         self._num_places = 0
         self._steps: deque[Step] = deque()
-        self._label: str | None = None
         self._error: BaseException | None = None
         self._started, self._pumping, self._is_known, self._closed = True, False, True, False
         self._lock = threading.RLock()
         router.open_sessions.add(self)
 
     # what the language calls
-
-    def label(self, name: str | None) -> None:
-        """The next generate or score is for the variable `name`."""
-        self._label = name
-
-    def append(self, content: str | Sequence[int]) -> None:
-        """More text, or token ids, which are those of the backend where the session is by then."""
-        self._tell("append", content if isinstance(content, str) else tuple(content))
-
-    def append_image(self, source: str) -> None:
-        """A picture."""
-        self._tell("append_image", source)
-
-    def begin_role(self, role: str) -> None:
-        """A message of this role begins."""
-        self._tell("begin_role", role)
-
-    def end_role(self, role: str) -> None:
-        """It ends."""
-        self._tell("end_role", role)
 
     def hint(self, hint: Hint) -> None:
         """What is known at this point of the script, for a backend that can use it."""
