@@ -79,6 +79,8 @@ class Cached:
         self.store = ResultStore(Path(path).expanduser(), max_bytes)
         self.worker = Worker("sgdsl-cache")
         self._fingerprint = fingerprint
+        if fingerprint is None:
+            fingerprint_of(self.backend)  # now, because an engine computes it once, and no program shall wait for that
         self.hits = 0
         self.misses = 0
         self._lock = threading.Lock()

@@ -258,7 +258,7 @@ class CachedSession(ToldSession):
         if self._is_kept(params):
             asked = write_params(params)
             asked.pop("priority", None)
-            key = _chained(self._digest, ["gen", asked, top_logprobs, logprob_start])
+            key = _chained(self._digest, ["gen", asked, top_logprobs, logprob_start, *self._told_of(name)])
         found = self._known(key, Generation)
         if found is not None:
             result = replace(
@@ -296,7 +296,7 @@ class CachedSession(ToldSession):
         name: str | None,
     ) -> bool:
         counting = {key: value for key, value in options.items() if key != "priority" and value}
-        key = _chained(self._digest, ["select", choices, counting])
+        key = _chained(self._digest, ["select", choices, counting, *self._told_of(name)])
         found = self._known(key, Scores)
         if found is not None:
             return self._choose(handle, choices, choose, found)
@@ -346,6 +346,10 @@ class CachedSession(ToldSession):
         if self._cache.capabilities.labels:
             inner.label(name)
         return inner
+
+    def _told_of(self, name: str | None) -> tuple[str, ...]:
+        """The variable a call is for, where the backend is told: its answer may depend on it."""
+        return (name,) if name is not None and self._cache.capabilities.labels else ()
 
     def _known(self, key: bytes | None, kind: type) -> Any:
         value = None if key is None else self._cache.find(key)

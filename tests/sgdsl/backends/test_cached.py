@@ -278,6 +278,21 @@ def test_a_router_s_checkpoints_are_asked_for_each_time(make: Make) -> None:
     assert [call.prompt for call in plain.calls + able.calls if call.name == "w"] == ["pone", "pone12 a", "pone12 b"]
 
 
+def test_what_a_backend_makes_of_a_name_counts_where_it_is_told_names(make: Make) -> None:
+    mock, plain = sg.Mock({"a": "1", "b": "2"}), sg.Mock(["1", "2"])
+    plain.capabilities = replace(plain.capabilities, labels=False)
+
+    @sg.function
+    def program(s: sg.ProgramState, name: str) -> Any:
+        s += "p" + sg.gen(name, temperature=0)
+        return s[name]
+
+    for backend, answers in ((mock, "12"), (plain, "11"), (sg.Router([mock]), "12")):
+        cached = make(backend, f"{id(backend)}.db")
+        assert [program.run(name, backend=cached).ret_value for name in "ab"] == list(answers)
+        assert [program.run(name, backend=cached).ret_value for name in "ba"] == list(answers)[::-1]
+
+
 def test_another_model_behind_the_same_backend_is_asked_anew(make: Make) -> None:
     mock = sg.Mock({"x": ["1", "2"]})
     cached = make(mock)
