@@ -72,8 +72,15 @@ def read(kind: Any, data: Any, where: str) -> Any:
     elif kind is float and isinstance(data, str) and data in _NUMBERS:
         return _NUMBERS[data]
     elif _is_simple(kind, data):
-        return float(data) if kind is float else data
+        return _float(data, where) if kind is float else data
     raise ProtocolError(f"{where}: {_shown(data)} is not {_name(kind)}")
+
+
+def _float(data: float, where: str) -> float:
+    try:
+        return float(data)
+    except OverflowError:
+        raise ProtocolError(f"{where}: {_shown(data)} is beyond any float") from None
 
 
 def _is_simple(kind: Any, data: Any) -> bool:
@@ -88,7 +95,7 @@ def _read_union(kinds: tuple[Any, ...], data: Any, where: str) -> Any:
         tag = data.get("type")
         if isinstance(tag, str) and tag in named:
             return _read_object(named[tag], data, where)
-        raise ProtocolError(f"{where}: type {tag!r} is not one of {', '.join(named)}")
+        raise ProtocolError(f"{where}: type {_shown(tag)} is not one of {', '.join(named)}")
     for kind in kinds:
         if kind in _SIMPLE or kind is type(None):
             if _is_simple(kind, data) or (kind is float and isinstance(data, str) and data in _NUMBERS):
@@ -129,7 +136,7 @@ def _read_object(kind: type, data: Any, where: str) -> Any:
         raise ProtocolError(f"{where}: {_shown(data)} is not an object")
     name = kind.__name__
     if data.get("type", name) != name:
-        raise ProtocolError(f"{where}: type {data['type']!r} is not {name}")
+        raise ProtocolError(f"{where}: type {_shown(data['type'])} is not {name}")
     known = _fields(kind)
     for key in data:
         if key not in known and key != "type":
@@ -155,7 +162,9 @@ def _default(field: Field[Any]) -> Any:
 
 
 def _name(kind: Any) -> str:
-    return kind.__name__ if isinstance(kind, type) and kind is not type(None) else str(kind).replace("typing.", "")
+    if kind is type(None):
+        return "null"
+    return kind.__name__ if isinstance(kind, type) else str(kind).replace("typing.", "")
 
 
 def _shown(data: Any) -> str:

@@ -140,7 +140,11 @@ class Fork:
 
 @dataclass(frozen=True, slots=True)
 class Concat:
-    """Appends what these sessions, forks of this one, hold beyond the fork; answered by `Counted`."""
+    """Appends what these sessions, forks of this one, hold beyond the fork; answered by `Counted`.
+
+    It waits until each of them has done everything that came before this message, choices of the client included; what
+    comes behind is no part of it. A failure of one of them is this session's own.
+    """
 
     call: int
     sessions: tuple[int, ...]

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from sgdsl.backends.anthropic_model import AnthropicModel
+from sgdsl.backends.api_key import check_api_key
 from sgdsl.backends.base import Capabilities
-from sgdsl.backends.text.adapter import TextAdapter
+from sgdsl.backends.text.backend import TextBackend, check_fields, check_model
 from sgdsl.backends.text.client_package import client_package
-from sgdsl.backends.text.session import TextSession
-from sgdsl.chat import ChatTemplate, chat_template_of
+from sgdsl.chat import ChatTemplate
 from sgdsl.errors import InvalidArgument
 
 __all__ = ["Anthropic"]
@@ -18,7 +19,7 @@ _SAMPLING = frozenset(("temperature", "top_p", "top_k"))
 _GEN_OPTIONS = _SAMPLING | {"max_tokens", "max_new_tokens", "n", "stop", "stop_regex"}
 
 
-class Anthropic:
+class Anthropic(TextBackend):
     """Runs programs on Anthropic's models.
 
         backend = sg.Anthropic("claude-sonnet-4-5", prefill=True)
@@ -71,22 +72,23 @@ class Anthropic:
         client: Any = None,
         **settings: Any,
     ) -> None:
-        if not isinstance(model, str) or not model:
-            raise InvalidArgument(f"model={model!r} is not allowed: the name of a model")
+        check_model(model)
         if isinstance(max_tokens, bool) or not isinstance(max_tokens, int) or max_tokens < 1:
             raise InvalidArgument(f"max_tokens={max_tokens!r} is not allowed: an integer of at least 1")
         if client is not None and (api_key or settings):
             raise InvalidArgument("client=… is given together with settings of a client: give one of them")
+        fields = check_fields(extra_body)
         made = client if client is not None else _client(api_key, settings)
         text_model = AnthropicModel(
             made.messages.create, made.close, max_tokens=max_tokens,
-            prefill=prefill, fixed_sampling=fixed_sampling, model=model, extra_body=extra_body or {},
+            prefill=prefill, fixed_sampling=fixed_sampling, model=model, extra_body=fields,
         )  # fmt: skip
-        self._adapter = TextAdapter(self.name, text_model, concurrency=concurrency)
-        self.model = model
+        super().__init__(
+            model, text_model, chat_template=chat_template, concurrency=concurrency,
+            api_key=getattr(made, "api_key", None),
+        )  # fmt: skip
         self.base_url = str(made.base_url)
-        self.fingerprint = f"{self.name} {self.base_url} {model} {sorted((extra_body or {}).items())}"
-        self.chat_template = chat_template_of(chat_template)
+        self.fingerprint = f"{self.name} {self.base_url} {model} {sorted(fields.items())}"
         self.capabilities = Capabilities(
             constraints=frozenset(("JsonSchema", "Choice") if structured else ()),
             gen_options=_GEN_OPTIONS - (_SAMPLING if fixed_sampling else frozenset()),
@@ -94,27 +96,11 @@ class Anthropic:
             concurrency=concurrency, context_length=context_length,
         )  # fmt: skip
 
-    def open(self, *, namespace: str = "", program: str = "") -> TextSession:
-        """A new, empty session."""
-        return self._adapter.open()
-
-    def token_text(self, token: int) -> str:
-        """The text of a token; the API names none."""
-        return self._adapter.token_texts.text_of(token)
-
-    def close(self) -> None:
-        """Ends whatever is under way, and closes the client."""
-        self._adapter.close()
-
-    def __enter__(self) -> Anthropic:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
 
 def _client(api_key: str | None, settings: dict[str, Any]) -> Any:
     anthropic = client_package("anthropic", "anthropic")
+    check_api_key(api_key)
+    check_api_key(os.environ.get("ANTHROPIC_API_KEY") if api_key is None else None, "ANTHROPIC_API_KEY")
     try:
         return anthropic.AsyncAnthropic(api_key=api_key, **settings)
     except (anthropic.AnthropicError, TypeError) as error:

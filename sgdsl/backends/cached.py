@@ -12,6 +12,7 @@ from sgdsl.backends.base import BackendSession, Capabilities
 from sgdsl.backends.cached_session import CachedSession
 from sgdsl.backends.fingerprint import fingerprint_of
 from sgdsl.backends.result_store import ResultStore
+from sgdsl.backends.router import Router
 from sgdsl.backends.worker import Worker
 from sgdsl.errors import InvalidArgument
 from sgdsl.process import as_backend
@@ -35,6 +36,9 @@ class Cached:
     holds before it, and what is asked for. It then comes at once, in one chunk, and the backend is not touched; a
     session catches up with the backend when something is asked for that is not known. Selects are chosen anew from
     the scores that were kept, so one that draws without a seed still draws.
+
+    Through a `Router`, where a session may be on one backend now and on another the next time, checkpoints are asked
+    for each time, and what is known is told as text.
 
     Since an answer decides what is asked for next, a session's calls are handed to the backend one by one, not as a
     script. Tokens that a session has caught up on count as "prompt" in `s.tokens()`. Concatenation is not offered.
@@ -72,9 +76,11 @@ class Cached:
             raise InvalidArgument(f"path={path!r} is not allowed: the name of a file")
         self.backend = as_backend(backend)
         self.mode = mode
-        self.fingerprint = fingerprint if fingerprint is not None else fingerprint_of(self.backend)
         self.store = ResultStore(Path(path).expanduser(), max_bytes)
         self.worker = Worker("sgdsl-cache")
+        self._fingerprint = fingerprint
+        if fingerprint is None:
+            fingerprint_of(self.backend)  # now, because an engine computes it once, and no program shall wait for that
         self.hits = 0
         self.misses = 0
         self._lock = threading.Lock()
@@ -83,6 +89,21 @@ class Cached:
     def name(self) -> str:
         """The backend's name."""
         return self.backend.name
+
+    @property
+    def fingerprint(self) -> str:
+        """What was given, or the backend's own: another one where an endpoint has come to another server."""
+        return fingerprint_of(self.backend) if self._fingerprint is None else self._fingerprint
+
+    @property
+    def keeps_marks(self) -> bool:
+        """Whether a checkpoint's number means the same in any session that holds the same."""
+        return not isinstance(self.backend, Router)
+
+    @property
+    def tells_tokens(self) -> bool:
+        """Whether a session is told what is known as tokens."""
+        return self.keeps_marks and self.backend.capabilities.tokens
 
     @property
     def capabilities(self) -> Capabilities:

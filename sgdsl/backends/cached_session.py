@@ -15,6 +15,7 @@ from runtime.errors import EngineError, RequestCancelled
 from runtime.handle import Chunk, Generation, Handle, Scores
 from runtime.wire.codec import read, write
 from sgdsl.backends.base import BackendSession, Choose
+from sgdsl.backends.told_session import ToldSession
 
 if TYPE_CHECKING:
     from runtime.hint import Hint
@@ -27,7 +28,7 @@ Instruction = Callable[[], bool]
 """Does one thing; True means that the script waits for the backend, whose answer makes it go on."""
 
 
-class CachedSession:
+class CachedSession(ToldSession):
     """Its script is worked off in the cache's worker thread, instruction by instruction.
 
     Args:
@@ -36,6 +37,7 @@ class CachedSession:
     """
 
     def __init__(self, cache: Cached, namespace: str, program: str) -> None:
+        super().__init__()
         self._cache = cache
         self._place = (namespace, program)
         self._digest = _chained(b"", ["open", cache.fingerprint, namespace])
@@ -45,32 +47,11 @@ class CachedSession:
         self._ready: deque[Instruction] = deque()
         self._handles: dict[Handle[Any], None] = {}
         self._unstarted: dict[CachedSession, None] = {}
-        self._label: str | None = None
         self._error: BaseException | None = None
         self._started, self._busy, self._closed = True, False, False
         self._lock = threading.RLock()
 
     # what the language calls
-
-    def label(self, name: str | None) -> None:
-        """The next generate or score is for the variable `name`."""
-        self._label = name
-
-    def append(self, content: str | Sequence[int]) -> None:
-        """More text, or token ids."""
-        self._tell("append", content if isinstance(content, str) else tuple(content))
-
-    def append_image(self, source: str) -> None:
-        """A picture."""
-        self._tell("append_image", source)
-
-    def begin_role(self, role: str) -> None:
-        """A message of this role begins."""
-        self._tell("begin_role", role)
-
-    def end_role(self, role: str) -> None:
-        """It ends."""
-        self._tell("end_role", role)
 
     def speculate(self, num_tokens: int) -> None:
         """From here on, calls write at least so many tokens."""
@@ -223,12 +204,12 @@ class CachedSession:
 
     def _settle(self, handle: Handle[Any], made: Handle[Any], then: Callable[[Any], Any]) -> None:
         self._busy = False
-        error = made.error()
-        if error is not None:
-            self._break(handle, error)
-        else:
+        try:
             result = made.result()
             then(result)
+        except Exception as error:
+            self._break(handle, made.error() or error)
+        else:
             self._finish(handle, result)
         self._work()
 
@@ -261,7 +242,7 @@ class CachedSession:
         """The session goes on with what was written; the backend's own has it already unless the answer was known."""
         self._digest = _chained(self._digest, ["written", text, tokens])
         if is_known and (text or tokens):
-            self._behind.append(("append", tokens if self._cache.capabilities.tokens else text))
+            self._behind.append(("append", tokens if self._cache.tells_tokens else text))
 
     def _generate(
         self,
@@ -277,7 +258,7 @@ class CachedSession:
         if self._is_kept(params):
             asked = write_params(params)
             asked.pop("priority", None)
-            key = _chained(self._digest, ["gen", asked, top_logprobs, logprob_start])
+            key = _chained(self._digest, ["gen", asked, top_logprobs, logprob_start, *self._told_of(name)])
         found = self._known(key, Generation)
         if found is not None:
             result = replace(
@@ -315,7 +296,7 @@ class CachedSession:
         name: str | None,
     ) -> bool:
         counting = {key: value for key, value in options.items() if key != "priority" and value}
-        key = _chained(self._digest, ["select", choices, counting])
+        key = _chained(self._digest, ["select", choices, counting, *self._told_of(name)])
         found = self._known(key, Scores)
         if found is not None:
             return self._choose(handle, choices, choose, found)
@@ -335,13 +316,13 @@ class CachedSession:
             return False
         self._digest = _chained(self._digest, ["written", text, tokens])
         # Its first tokens may stand for the prompt's last ones too, so only scoring it again makes the same tokens.
-        self._behind.append(("choose" if self._cache.capabilities.tokens else "append", text))
+        self._behind.append(("choose" if self._cache.tells_tokens else "append", text))
         self._finish(handle, replace(found, index=index, cached_tokens=found.prompt_tokens, total_seconds=0.0))
         return False
 
     def _mark(self, handle: Handle[int]) -> bool:
-        key = _chained(self._digest, ["mark"])
-        self._digest = key
+        self._digest = _chained(self._digest, ["mark"])
+        key = self._digest if self._cache.keeps_marks else None
         found = self._known(key, int)
         if found is not None:
             self._behind.append(("mark", None))
@@ -350,7 +331,7 @@ class CachedSession:
         return self._follow(handle, self._caught_up().mark(), partial(self._keep, key))
 
     def _fork(self, children: Sequence[CachedSession]) -> bool:
-        inners = [None] * len(children) if self._inner is None else self._inner.fork(len(children))
+        inners = [None] * len(children) if self._inner is None else self._caught_up().fork(len(children))
         for child, inner in zip(children, inners, strict=True):
             self._unstarted.pop(child, None)
             child._inner, child._behind, child._digest = inner, list(self._behind), self._digest
@@ -365,6 +346,10 @@ class CachedSession:
         if self._cache.capabilities.labels:
             inner.label(name)
         return inner
+
+    def _told_of(self, name: str | None) -> tuple[str, ...]:
+        """The variable a call is for, where the backend is told: its answer may depend on it."""
+        return (name,) if name is not None and self._cache.capabilities.labels else ()
 
     def _known(self, key: bytes | None, kind: type) -> Any:
         value = None if key is None else self._cache.find(key)

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from runtime.handle import Handle
 from runtime.wire import messages as wire
+from sgdsl.backends.api_key import check_api_key
 from sgdsl.backends.base import BackendSession, Capabilities
 from sgdsl.backends.endpoint_connection import Address, Call, EndpointConnection
 from sgdsl.backends.endpoint_session import EndpointSession
@@ -53,8 +54,8 @@ class RuntimeEndpoint:
     def __init__(
         self, url: str, api_key: str | None = None, *, connect_timeout: float = 10.0, heartbeat: float = 20.0
     ) -> None:
-        if not isinstance(url, str) or urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).netloc:
-            raise InvalidArgument(f"url={url!r} is not allowed: an http or https URL")
+        _check_url(url)
+        check_api_key(api_key)
         for field, value in (("connect_timeout", connect_timeout), ("heartbeat", heartbeat)):
             if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
                 raise InvalidArgument(f"{field}={value!r} is not allowed: a number of seconds above 0")
@@ -64,12 +65,11 @@ class RuntimeEndpoint:
         self._closed = False
         self._loop = network().enter()
         self._connection = EndpointConnection(self._loop, self._address)
-        holder = [self._connection]
-        self._holder = holder
-        self._finalizer = weakref.finalize(self, _let_go, holder)
-        self._finalizer.atexit = False
+        self._holder = [self._connection]
         self._at_exit = partial(_close, weakref.ref(self))
         atexit.register(self._at_exit)
+        self._finalizer = weakref.finalize(self, _let_go, self._holder, self._at_exit)
+        self._finalizer.atexit = False
         try:
             self._connection.hello.result()
             self._greeted(self._connection)
@@ -118,12 +118,13 @@ class RuntimeEndpoint:
             EndpointError: no such token, no answer in time, or the connection ended.
         """
         first = token - token % TEXTS_AT_ONCE
-        texts = self._texts.get(first)
+        known = self._texts  # of this server: another may answer meanwhile
+        texts = known.get(first)
         if texts is None:
             connection = self._connected()
             question = partial(wire.Texts, first=first, count=TEXTS_AT_ONCE)
             texts = self._ask(connection, question, wire.TokenTexts, lambda message: message.texts)
-            self._texts[first] = texts
+            known[first] = texts
         if not 0 <= token - first < len(texts):
             raise EndpointError(f"{self.url}: the model has no token {token}")
         return texts[token - first]
@@ -146,9 +147,10 @@ class RuntimeEndpoint:
 
     def _tokenized(self, texts: Sequence[str]) -> dict[str, tuple[int, ...]]:
         with self._lock:
-            found = {text: self._tokens[text] for text in texts if text in self._tokens}
+            known = self._tokens
+            found = {text: known[text] for text in texts if text in known}
             for text in found:
-                self._tokens.move_to_end(text)
+                known.move_to_end(text)
         missing = tuple(text for text in texts if text not in found)
         if not missing:
             return found
@@ -159,9 +161,9 @@ class RuntimeEndpoint:
             raise EndpointError(f"{self.url}: tokens of {len(tokens)} texts where {len(missing)} were asked for")
         fresh = dict(zip(missing, tokens, strict=True))
         with self._lock:
-            self._tokens.update(fresh)
-            while len(self._tokens) > MOST_TEXTS_CACHED:
-                self._tokens.popitem(last=False)
+            known.update(fresh)
+            while len(known) > MOST_TEXTS_CACHED:
+                known.popitem(last=False)
         return found | fresh
 
     def compile_ahead(self, constraints: Iterable[Spec]) -> None:
@@ -190,9 +192,8 @@ class RuntimeEndpoint:
         with self._lock:
             self._closed = True
             connection = self._connection
-        atexit.unregister(self._at_exit)
         if self._finalizer.detach() is not None:
-            _let_go(self._holder)
+            _let_go(self._holder, self._at_exit)
             connection.ended.wait(self._address.connect_timeout)
 
     def __enter__(self) -> RuntimeEndpoint:
@@ -200,6 +201,18 @@ class RuntimeEndpoint:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _check_url(url: object) -> None:
+    try:
+        parts = urlsplit(url) if isinstance(url, str) else None
+        is_good = parts is not None and parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port, or an address of version 6, that is none
+        parts, is_good = None, False
+    if parts is not None and "@" in parts.netloc:
+        raise InvalidArgument("url (which is not shown) is not allowed: a name or password in it; give api_key=…")
+    if not is_good or parts is None or parts.query or parts.fragment:
+        raise InvalidArgument(f"url={url!r} is not allowed: an http or https URL, without a query")
 
 
 def _template(template: wire.Template | None) -> ChatTemplate | None:
@@ -210,8 +223,9 @@ def _template(template: wire.Template | None) -> ChatTemplate | None:
     return ChatTemplate(template.source, template.special_tokens)
 
 
-def _let_go(holder: list[EndpointConnection]) -> None:
+def _let_go(holder: list[EndpointConnection], at_exit: Callable[[], None]) -> None:
     """The backend is gone: its connection ends, and then its share of the network's thread."""
+    atexit.unregister(at_exit)
     connection = holder[0]
     connection.end(EndpointError("the endpoint was closed"), then=network().leave)
 

@@ -8,15 +8,17 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import aiohttp
 
-from runtime.errors import RequestCancelled
+from runtime.errors import InvalidParameter, RequestCancelled
 from runtime.handle import Handle
 from runtime.wire import messages as wire
 from runtime.wire.errors import ProtocolError, error_of
+from runtime.wire.packing import frames
+from sgdsl.backends.api_key import veiled
 from sgdsl.backends.base import Choose
 from sgdsl.errors import EndpointError
 
@@ -38,7 +40,7 @@ class Address:
     """
 
     url: str
-    api_key: str | None
+    api_key: str | None = field(repr=False)
     connect_timeout: float
     heartbeat: float
 
@@ -159,7 +161,12 @@ class EndpointConnection:
             self._fall(EndpointError(f"{self._address.url}: the server ended the connection"))
             self.ended.set()
 
-    def _reason(self, error: BaseException) -> EndpointError:
+    def _reason(self, error: BaseException) -> Exception:
+        reason = self._said(error)
+        shown = veiled(reason, self._address.api_key)
+        return reason if shown is reason else EndpointError(str(shown).removeprefix("EndpointError: "))
+
+    def _said(self, error: BaseException) -> EndpointError:
         url, limit = self._address.url, self._address.connect_timeout
         if isinstance(error, EndpointError):
             return error
@@ -217,9 +224,8 @@ class EndpointConnection:
             await self._wake.wait()
             self._wake.clear()
             self._woken = False  # what is added from here on wakes us again
-            messages = [self._outbox.popleft() for _ in range(len(self._outbox))]
-            if messages:
-                await socket.send_str(wire.write_frame(messages))
+            for frame in frames([self._outbox.popleft() for _ in range(len(self._outbox))]):
+                await socket.send_str(frame)
 
     async def _read(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         while True:
@@ -254,7 +260,7 @@ class EndpointConnection:
             self._choose(call, call.choose, message)
         elif isinstance(message, wire.Failed):
             self._close(call)
-            call.handle.fail(error_of(message.problem))
+            call.handle.fail(veiled(error_of(message.problem), self._address.api_key))
         elif isinstance(message, call.answer):
             self._close(call)
             call.handle.finish(call.read(message))
@@ -265,7 +271,10 @@ class EndpointConnection:
         index: int | None = None
         try:
             index = choose(rows.logprobs)
+            if type(index) is not int or not 0 <= index < len(rows.logprobs):
+                raise InvalidParameter("choose", index, f"the position of one of {len(rows.logprobs)} choices")
         except Exception as error:  # the method is the user's
+            index = None
             self._close(call)
             call.handle.fail(error)
         self.send([wire.Chosen(call.number, index)])

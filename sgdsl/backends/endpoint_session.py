@@ -13,12 +13,16 @@ from runtime.handle import Generation, Handle, Scores
 from runtime.wire import messages as wire
 from sgdsl.backends.base import BackendSession, Choose
 from sgdsl.backends.endpoint_connection import Call, EndpointConnection
+from sgdsl.backends.endpoint_op import MOST_BYTES, size_of
 
 if TYPE_CHECKING:
     from runtime.hint import Hint
     from runtime.sampling.params import SamplingParams
 
 __all__ = ["EndpointSession"]
+
+TOKEN_BITS = 62
+"""No vocabulary is as large, and any reader of JSON takes such a number."""
 
 
 class EndpointSession:
@@ -42,7 +46,8 @@ class EndpointSession:
         self._ops: list[wire.Op] = [] if begins is None else [begins]
         self._calls: list[Call] = []
         self._label: str | None = None
-        self._cancelled = False
+        self._num_bytes = 0
+        self._cancelled, self._closed, self._is_known = False, False, True
         self._lock = threading.RLock()
         self._finalizer = weakref.finalize(self, connection.leave, self._number)
         self._finalizer.atexit = False
@@ -55,12 +60,13 @@ class EndpointSession:
         """More text, tokenized as one unit, or token ids.
 
         Raises:
-            InvalidParameter: neither text nor integers.
+            InvalidParameter: neither text nor integers, or too much at once.
+            InvalidArgument: it is no proper text.
         """
         if not isinstance(content, str):
             content = tuple(content)
             for token in content:
-                if type(token) is not int:
+                if type(token) is not int or token.bit_length() > TOKEN_BITS:
                     raise InvalidParameter("input_ids", token, "token ids")
         if content:
             self._record(wire.Append(content))
@@ -103,8 +109,14 @@ class EndpointSession:
         if isinstance(n, bool) or not isinstance(n, int) or n < 1:
             raise InvalidParameter("n", n, "an integer of at least 1")
         children = [EndpointSession(self._owner, self._connection, None) for _ in range(n)]
-        self._record(wire.Fork(tuple(child._number for child in children)))
-        self.flush()  # before anything that the forks send, their end included
+        with self._lock:
+            if not self._has_ended():
+                self._record(wire.Fork(tuple(child._number for child in children)))
+                self.flush()  # before anything that the forks send, their end included
+                return list(children)
+        for child in children:  # the server never hears of them
+            child._cancelled, child._is_known = True, False
+            child._finalizer.detach()
         return list(children)
 
     def concat(self, sessions: Sequence[BackendSession]) -> Handle[int]:
@@ -147,21 +159,25 @@ class EndpointSession:
         with self._lock:
             if not self._ops:
                 return
-            ops, self._ops = tuple(self._ops), []
+            ops, self._ops, self._num_bytes = tuple(self._ops), [], 0
             calls, self._calls = self._calls, []
             self._connection.send([wire.Script(self._number, ops)], calls)  # under the lock: scripts stay in order
 
     def cancel(self) -> None:
         """Ends everything unfinished; only `close` may follow."""
-        self.flush()
-        self._cancelled = True
-        self._connection.cancel(self._number)
+        with self._lock:
+            self.flush()
+            self._cancelled = True
+            if self._is_known:
+                self._connection.cancel(self._number)
 
     def close(self) -> None:
         """Gives up the session when its script has ended."""
-        if self._finalizer.detach() is not None:
-            self._record(wire.Close())
-            self.flush()
+        with self._lock:
+            if self._finalizer.detach() is not None:
+                self._ops.append(wire.Close())
+                self.flush()
+            self._closed = True
 
     def _call(self, answer: type, read: Callable[[Any], Any]) -> Call:
         handle: Handle[Any] = Handle(_flush=self.flush)
@@ -169,17 +185,26 @@ class EndpointSession:
 
     def _ask(self, call: Call, op: wire.Op) -> Handle[Any]:
         """Records an operation that is answered."""
-        if self._cancelled:
-            call.handle.fail(RequestCancelled("the session was cancelled"))
-        else:
-            with self._lock:
-                self._ops.append(op)
-                self._calls.append(call)
+        self._record(op, call)
         return call.handle
 
-    def _record(self, op: wire.Op) -> None:
+    def _record(self, op: wire.Op, call: Call | None = None) -> None:
+        """Records an operation; one that comes after the end does nothing but fail its call."""
+        size = size_of(op)
         with self._lock:
-            self._ops.append(op)
+            if not self._has_ended():
+                if self._num_bytes + size > MOST_BYTES:
+                    self.flush()
+                self._num_bytes += size
+                self._ops.append(op)
+                if call is not None:
+                    self._calls.append(call)
+                return
+        if call is not None:
+            call.handle.fail(RequestCancelled(f"the session was {'cancelled' if self._cancelled else 'closed'}"))
+
+    def _has_ended(self) -> bool:
+        return self._cancelled or self._closed
 
 
 def _result(message: wire.Generated | wire.Scored) -> Generation | Scores:

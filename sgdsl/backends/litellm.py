@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
+from sgdsl.backends.api_key import check_api_key
 from sgdsl.backends.base import Capabilities
 from sgdsl.backends.openai_chat import ChatModel
 from sgdsl.backends.openai_fields import Dialect
-from sgdsl.backends.text.adapter import TextAdapter
+from sgdsl.backends.text.backend import TextBackend, check_model
 from sgdsl.backends.text.client_package import client_package
-from sgdsl.backends.text.session import TextSession
-from sgdsl.chat import ChatTemplate, chat_template_of
-from sgdsl.errors import InvalidArgument
+from sgdsl.chat import ChatTemplate
 
 __all__ = ["LiteLLM"]
 
+_NOT_TOLD = ("key", "token", "secret", "password", "credential", "header", "timeout", "retries")
+"""What names of settings have in them that no answer depends on."""
 
-class LiteLLM:
+
+class LiteLLM(TextBackend):
     """Runs programs on any provider's chat models through `litellm.acompletion`.
 
         backend = sg.LiteLLM("groq/llama-3.3-70b-versatile")
@@ -57,38 +60,26 @@ class LiteLLM:
         context_length: int | None = None,
         **settings: Any,
     ) -> None:
-        if not isinstance(model, str) or not model:
-            raise InvalidArgument(f"model={model!r} is not allowed: the name of a model")
+        check_model(model)
+        check_api_key(settings.get("api_key"))
         dialect = Dialect(is_chat=True, max_tokens=max_tokens_field, response_format=response_format, prefill=prefill)
         litellm = client_package("litellm", "litellm")
         text_model = ChatModel(litellm.acompletion, dialect, _no_client, model=model, **settings)
-        self._adapter = TextAdapter(self.name, text_model, concurrency=concurrency)
-        self.model = model
-        self.fingerprint = f"{self.name} {settings.get('api_base', '')} {model}"
-        self.chat_template = chat_template_of(chat_template)
+        super().__init__(
+            model, text_model, chat_template=chat_template, concurrency=concurrency, api_key=settings.get("api_key"),
+        )  # fmt: skip
+        self.fingerprint = f"{self.name} {settings.get('api_base', '')} {model} {dialect} {_told(settings)}"
         self.capabilities = Capabilities(
             constraints=dialect.constraints(), gen_options=dialect.gen_options(), score=False, tokens=False,
             images=True, roles=True, prefill=prefill, speculation=True, concurrency=concurrency,
             context_length=context_length,
         )  # fmt: skip
 
-    def open(self, *, namespace: str = "", program: str = "") -> TextSession:
-        """A new, empty session."""
-        return self._adapter.open()
 
-    def token_text(self, token: int) -> str:
-        """The text of a token that log probabilities named."""
-        return self._adapter.token_texts.text_of(token)
-
-    def close(self) -> None:
-        """Ends whatever is under way."""
-        self._adapter.close()
-
-    def __enter__(self) -> LiteLLM:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
+def _told(settings: dict[str, Any]) -> str:
+    """A digest of whatever of the settings an answer may depend on: all but secrets, and how long to try."""
+    names = [name for name in sorted(settings) if not any(word in name for word in _NOT_TOLD)]
+    return hashlib.sha256(repr([(name, settings[name]) for name in names]).encode()).hexdigest()
 
 
 async def _no_client() -> None:

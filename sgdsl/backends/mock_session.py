@@ -41,7 +41,7 @@ class MockSession:
         self._computed = computed
         self._images: list[tuple[int, str]] = []  # each with the number of tokens before it
         self._label: str | None = None
-        self._recorded: list[Callable[[], float | None]] = []
+        self._recorded: deque[Callable[[], float | None]] = deque()
         self._ready: deque[Callable[[], float | None]] = deque()
         self._handles: dict[Handle[Any], None] = {}
         self._base = 0
@@ -119,10 +119,9 @@ class MockSession:
     def flush(self) -> None:
         """Hands over what was recorded."""
         with self._lock:
-            if self._recorded and not self._cancelled:
-                self._ready.extend(self._recorded)
-                self._recorded.clear()
-                self._schedule()
+            while self._recorded and not self._cancelled:  # one by one: another thread may be recording
+                self._ready.append(self._recorded.popleft())
+            self._schedule()
 
     def cancel(self) -> None:
         """Fails everything unfinished."""
@@ -158,7 +157,11 @@ class MockSession:
                 if not self._started:  # an instruction waits for other sessions
                     break
                 instruction = self._ready.popleft()
-            pause = instruction()
+            try:
+                pause = instruction()
+            except Exception as error:  # token ids that are none, a mark that is none
+                self._fail(error)
+                break
             if pause:
                 self._mock.worker.post(self._work, pause)
                 return

@@ -6,15 +6,15 @@ import os
 from typing import Any, get_args
 from urllib.parse import urlsplit
 
+from sgdsl.backends.api_key import check_api_key
 from sgdsl.backends.base import Capabilities
 from sgdsl.backends.openai_chat import ChatModel
 from sgdsl.backends.openai_completion import CompletionModel
 from sgdsl.backends.openai_fields import Dialect, Extra
-from sgdsl.backends.text.adapter import TextAdapter
+from sgdsl.backends.text.backend import TextBackend, check_fields, check_model
 from sgdsl.backends.text.client_package import client_package
 from sgdsl.backends.text.model import TextModel
-from sgdsl.backends.text.session import TextSession
-from sgdsl.chat import ChatTemplate, chat_template_of
+from sgdsl.chat import ChatTemplate
 from sgdsl.errors import InvalidArgument
 
 __all__ = ["OpenAI"]
@@ -23,7 +23,7 @@ _COMPLETION_MODELS = frozenset(("babbage-002", "davinci-002", "gpt-3.5-turbo-ins
 """The models that OpenAI itself serves without a chat interface."""
 
 
-class OpenAI:
+class OpenAI(TextBackend):
     """Runs programs on OpenAI's models, or on those of any server with the same API (vLLM, SGLang, llama.cpp …).
 
         backend = sg.OpenAI("gpt-4.1-mini")
@@ -88,26 +88,27 @@ class OpenAI:
         client: Any = None,
         **settings: Any,
     ) -> None:
-        if not isinstance(model, str) or not model:
-            raise InvalidArgument(f"model={model!r} is not allowed: the name of a model")
+        check_model(model)
         if extra is not None and extra not in get_args(Extra):
             raise InvalidArgument(f"extra={extra!r} is not allowed: one of {', '.join(get_args(Extra))}, or None")
         if client is not None and (base_url or api_key or settings):
             raise InvalidArgument("client=… is given together with settings of a client: give one of them")
         is_chat = model not in _COMPLETION_MODELS if is_chat_model is None else is_chat_model
+        fields = check_fields(extra_body)
         made = client if client is not None else _client(base_url, api_key, settings)
         dialect = Dialect(
             is_chat=is_chat, extra=extra, response_format=response_format, fixed_sampling=fixed_sampling,
             max_tokens=max_tokens_field or _max_tokens_field(str(made.base_url), is_chat),
             prefill=extra is not None if prefill is None else prefill,
         )  # fmt: skip
-        more: dict[str, Any] = {"model": model} | ({"extra_body": extra_body} if extra_body else {})
+        more: dict[str, Any] = {"model": model} | ({"extra_body": fields} if fields else {})
         text_model = _text_model(made, dialect, more)
-        self._adapter = TextAdapter(self.name, text_model, concurrency=concurrency)
-        self.model = model
+        super().__init__(
+            model, text_model, chat_template=chat_template, concurrency=concurrency,
+            api_key=getattr(made, "api_key", None),
+        )  # fmt: skip
         self.base_url = str(made.base_url)
-        self.fingerprint = f"{self.name} {self.base_url} {model} {dialect} {sorted((extra_body or {}).items())}"
-        self.chat_template = chat_template_of(chat_template)
+        self.fingerprint = f"{self.name} {self.base_url} {model} {dialect} {sorted(fields.items())}"
         self.capabilities = Capabilities(
             constraints=dialect.constraints(), gen_options=dialect.gen_options(), tokens=False, images=is_chat,
             score=not is_chat and (extra is not None if echo is None else echo), roles=is_chat,
@@ -115,27 +116,11 @@ class OpenAI:
             context_length=context_length,
         )  # fmt: skip
 
-    def open(self, *, namespace: str = "", program: str = "") -> TextSession:
-        """A new, empty session."""
-        return self._adapter.open()
-
-    def token_text(self, token: int) -> str:
-        """The text of a token that log probabilities named."""
-        return self._adapter.token_texts.text_of(token)
-
-    def close(self) -> None:
-        """Ends whatever is under way, and closes the client."""
-        self._adapter.close()
-
-    def __enter__(self) -> OpenAI:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
 
 def _client(base_url: str | None, api_key: str | None, settings: dict[str, Any]) -> Any:
     openai = client_package("openai", "openai")
+    check_api_key(api_key)
+    check_api_key(os.environ.get("OPENAI_API_KEY") if api_key is None else None, "OPENAI_API_KEY")
     key = api_key
     if key is None and base_url is not None and "OPENAI_API_KEY" not in os.environ:
         key = "none"  # the client insists on one, many servers do not

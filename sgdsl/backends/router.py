@@ -100,7 +100,7 @@ class Router:
                 merged[field.name] = frozenset().union(*values)
             else:
                 merged[field.name] = any(values)
-        return Capabilities(**{**merged, "concat": False, "tokenizes": False, "labels": True})
+        return Capabilities(**{**merged, "concat": False, "tokenizes": False})
 
     def open(self, *, namespace: str = "", program: str = "") -> BackendSession:
         """A new, empty session; no backend is asked yet."""

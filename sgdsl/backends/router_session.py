@@ -15,6 +15,7 @@ from sgdsl.backends.base import Backend, BackendSession, Choose
 from sgdsl.backends.routed_call import RoutedCall, options_of
 from sgdsl.backends.routed_history import FAR, Mark, Piece, Step, pipe, shifted
 from sgdsl.backends.telling import Telling
+from sgdsl.backends.told_session import ToldSession
 from sgdsl.errors import BackendCapabilityError
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["RouterSession"]
 
 
-class RouterSession:
+class RouterSession(ToldSession):
     """Safe to use from several threads.
 
     Args:
@@ -34,6 +35,7 @@ class RouterSession:
     """
 
     def __init__(self, router: Router, namespace: str, program: str) -> None:
+        super().__init__()
         self._router = router
         self._place = (namespace, program)
         self._history: list[Piece] = []
@@ -42,33 +44,12 @@ class RouterSession:
         self._wishes: dict[str, tuple[Any, str]] = {}
         self._num_places = 0
         self._steps: deque[Step] = deque()
-        self._label: str | None = None
         self._error: BaseException | None = None
-        self._started, self._pumping, self._is_known = True, False, True
+        self._started, self._pumping, self._is_known, self._closed = True, False, True, False
         self._lock = threading.RLock()
         router.open_sessions.add(self)
 
     # what the language calls
-
-    def label(self, name: str | None) -> None:
-        """The next generate or score is for the variable `name`."""
-        self._label = name
-
-    def append(self, content: str | Sequence[int]) -> None:
-        """More text, or token ids, which are those of the backend where the session is by then."""
-        self._tell("append", content if isinstance(content, str) else tuple(content))
-
-    def append_image(self, source: str) -> None:
-        """A picture."""
-        self._tell("append_image", source)
-
-    def begin_role(self, role: str) -> None:
-        """A message of this role begins."""
-        self._tell("begin_role", role)
-
-    def end_role(self, role: str) -> None:
-        """It ends."""
-        self._tell("end_role", role)
 
     def hint(self, hint: Hint) -> None:
         """What is known at this point of the script, for a backend that can use it."""
@@ -160,10 +141,16 @@ class RouterSession:
             self._then(Step(partial(self._return_to, mark, num_tokens, tuple(self._history))))
 
     def flush(self) -> None:
-        """Hands over what was recorded."""
+        """Hands over what was recorded; what waits by now, as soon as it has been done."""
         with self._lock:
-            if self._telling is not None:
-                self._telling.session.flush()
+            if not self._steps:
+                self._flush_now()
+            elif self._steps[-1].run != self._flush_now:
+                self._then(Step(self._flush_now))
+
+    def _flush_now(self) -> None:
+        if self._telling is not None:
+            self._telling.session.flush()
 
     def cancel(self) -> None:
         """Ends everything unfinished; only `close` may follow."""
@@ -272,6 +259,7 @@ class RouterSession:
                     if not self._do(self._steps[0]):
                         return  # whoever it waits for pumps again
             except Exception as error:
+                self._pumping = False
                 self._fail(error)
             self._pumping = False
 
@@ -292,11 +280,11 @@ class RouterSession:
                         "and what the session holds is not known well enough to move it",
                     )
                 self._place_at(chosen, step.before, moved=now is not None)
-        self._steps.popleft()
         made = step.run()
+        self._steps.popleft()  # not before, so that whoever waits for a step that fails is told
         if step.handle is not None and made is not None:
             pipe(made, step.handle)
-            self.flush()
+            self._flush_now()
         return True
 
     def _await(self, handle: Handle[Any]) -> None:
@@ -345,6 +333,8 @@ class RouterSession:
             self._telling, self._started = telling, True
             if self._error is not None and telling is not None:
                 telling.session.cancel()
+            if self._closed and telling is not None:
+                telling.session.close()
         if error is not None:
             self._fail(error)
         self._pump()
@@ -361,5 +351,6 @@ class RouterSession:
             self._place_at(telling.backend, history, moved=False)
 
     def _shut(self) -> None:
+        self._closed = True  # a fork may get its session only after it was cancelled and closed
         if self._telling is not None:
             self._telling.session.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -11,6 +12,8 @@ from collections.abc import Callable
 __all__ = ["Worker"]
 
 IDLE_SECONDS = 0.2
+
+_log = logging.getLogger("sgdsl.worker")
 
 
 class Worker:
@@ -40,7 +43,10 @@ class Worker:
 
     def _run(self) -> None:
         while (task := self._next()) is not None:
-            task()
+            try:
+                task()
+            except Exception:  # of one session; the others' tasks are done all the same
+                _log.exception("a task in the thread %s raised", self._name)
 
     def _next(self) -> Callable[[], None] | None:
         with self._condition:

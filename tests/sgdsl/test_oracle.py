@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import time
 import zlib
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
-from hypothesis import given, settings
+import pytest
+from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
 import sgdsl as sg
@@ -145,7 +148,7 @@ BLOCKS = {"fork": fork, "copy": copy, "scope": scope, "undo": undo, "user": user
 def check(ops: list[Any], mock: sg.Mock, backend: Any) -> None:
     plain = Plain()
     plainly(plain, ops)
-    state = sg.function(lambda s: really(s, ops)).run(backend=backend)
+    state = sg.function(lambda s: really(s, ops)).run(backend=backend, timeout=10)
     assert state.text() == plain.text
     assert {name: state[name] for name in plain.names} == plain.names
     assert ("a" in state) == ("a" in plain.names)
@@ -160,3 +163,80 @@ def check(ops: list[Any], mock: sg.Mock, backend: Any) -> None:
 def test_programs_mean_what_a_few_lines_over_strings_say(ops: list[Any]) -> None:
     mock = sg.Mock(script)
     check(ops, mock, mock)
+
+
+def without_scores() -> sg.Mock:
+    mock = sg.Mock(script)
+    mock.capabilities = replace(mock.capabilities, score=False)
+    return mock
+
+
+# What these find may be a program that stands still, which takes too long to be made smaller.
+MOVING = settings(
+    max_examples=120, deadline=None, phases=[Phase.explicit, Phase.generate],
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)  # fmt: skip
+
+
+@MOVING
+@given(PROGRAMS)
+@example([("gen", "a"), ("select", "b"), ("fork", [[("tokens", None), ("select", "a")], [("gen", "c")]])])
+def test_so_they_do_where_sessions_move(ops: list[Any]) -> None:
+    able, unable = sg.Mock(script), without_scores()
+    check(ops, able, sg.Router([unable, able]))
+    assert unable.num_open == 0
+
+
+@MOVING
+@given(PROGRAMS)
+def test_so_they_do_where_sessions_move_to_and_fro(ops: list[Any]) -> None:
+    able, unable = sg.Mock(script, latency=0.001), without_scores()
+    able.capabilities = replace(able.capabilities, checkpoints=False)
+    check(ops, able, sg.Router([unable, able]))
+    assert unable.num_open == 0
+
+
+Kept = Callable[..., sg.Cached]
+
+
+@pytest.fixture
+def keep(tmp_path: Path) -> Iterator[Kept]:
+    """Made once for all of a test's programs, which find what earlier ones have asked too."""
+    made: list[sg.Cached] = []
+
+    def cached(backend: Any) -> sg.Cached:
+        if not made:
+            made.append(sg.Cached(backend, tmp_path / "answers.db", mode="all"))
+        return made[0]
+
+    yield cached
+    for one in made:
+        one.close()
+
+
+@MOVING
+@given(ops=PROGRAMS)
+def test_so_they_do_where_answers_are_kept(ops: list[Any], keep: Kept) -> None:
+    cached = keep(sg.Mock(script))
+    check_kept(ops, cached.backend, cached)
+    check(ops[1:], cached.backend, cached)
+    check(ops[:-1] * 2, cached.backend, cached)
+
+
+@MOVING
+@given(ops=PROGRAMS)
+@example(ops=[("text", "x"), ("gen", "a"), ("select", "c"), ("tokens", None)])
+def test_so_they_do_where_answers_are_kept_and_sessions_move(ops: list[Any], keep: Kept) -> None:
+    cached = keep(sg.Router([without_scores(), sg.Mock(script)]))
+    for _ in range(2):
+        for mock in cached.backend.backends:
+            check(ops, mock, cached)
+
+
+def check_kept(ops: list[Any], mock: sg.Mock, cached: sg.Cached) -> None:
+    for _ in range(5):  # what a program takes back it does not wait for, so that the first run may end before it
+        misses = cached.misses
+        check(ops, mock, cached)
+        if cached.misses == misses:
+            return
+    raise AssertionError(f"the same program misses each time: {cached.misses} so far")

@@ -235,7 +235,7 @@ class TextSession:
         except Exception as error:
             with self._lock:
                 self._handles.pop(handle, None)
-            handle.fail(error)
+            handle.fail(self._adapter.failure(error))
             self.fail(RequestCancelled("an earlier call of this session failed"))
             return
         self._end(handle, value)

@@ -81,6 +81,8 @@ def test_whole_numbers_are_floats_where_floats_belong() -> None:
         ({"ids": [], "table": []}, "value.table: .* is not an object"),
         ({"ids": [], "flag": 1}, "value.flag: 1 is not bool"),
         ({"ids": [], "end": [1]}, r"value.end: \[1\] is not"),
+        ({"ids": [], "pairs": [[10**400, 1]]}, r"value.pairs\[0\]\[0\]: 1000.*\.\.\. is beyond any float"),
+        ({"ids": [], "type": "x" * 500}, r"x\.\.\. is not Outer"),
         ({"ids": ["x" * 500]}, r"x\.\.\. is not int"),
     ],
 )

@@ -28,6 +28,7 @@ class Reply:
     text: str | list[str] = "fine"
     reason: str = "stop"
     status: int = 200
+    message: str = ""
     usage: dict[str, Any] | None = field(
         default_factory=lambda: {
             "prompt_tokens": 7, "completion_tokens": 3, "prompt_tokens_details": {"cached_tokens": 5},
@@ -121,7 +122,7 @@ class Server:
         if reply.waits:
             await asyncio.sleep(reply.waits)
         if reply.status != 200:
-            error = {"error": {"message": f"status {reply.status}", "type": "fault", "code": None}}
+            error = {"error": {"message": reply.message or f"status {reply.status}", "type": "fault", "code": None}}
             return web.json_response(error, status=reply.status, headers=reply.headers)
         if reply.whole is not None:
             return web.json_response(reply.whole)

@@ -255,6 +255,66 @@ def test_a_router_s_sessions_can_be_kept(make: Make) -> None:
     assert len(mock.calls) == 1
 
 
+def test_a_router_s_checkpoints_are_asked_for_each_time(make: Make) -> None:
+    able, plain = sg.Mock({"x": "one", "y": "12"}), sg.Mock({"x": "one"})
+    plain.capabilities = replace(plain.capabilities, constraints=frozenset())
+    cached = make(sg.Router([plain, able]), mode="all")
+
+    @sg.function
+    def program(s: sg.ProgramState, more: str) -> str:
+        s += "p" + sg.gen("x")
+        if more:
+            s += sg.gen("y", regex="[0-9]+") + more
+        point = s.checkpoint()
+        s += " undone" + sg.gen("z")
+        s["z"]
+        s.rollback(point)
+        s += sg.gen("w", regex="[0-9]*") if more else sg.gen("w")
+        return s.text()
+
+    assert [program.run("", backend=cached).ret_value for _ in range(2)] == ["ponemock"] * 2
+    texts = [program.run(more, backend=cached).ret_value for more in (" a", " a", " b")]
+    assert texts == ["pone12 a0", "pone12 a0", "pone12 b0"]
+    assert [call.prompt for call in plain.calls + able.calls if call.name == "w"] == ["pone", "pone12 a", "pone12 b"]
+
+
+def test_what_a_backend_makes_of_a_name_counts_where_it_is_told_names(make: Make) -> None:
+    mock, plain = sg.Mock({"a": "1", "b": "2"}), sg.Mock(["1", "2"])
+    plain.capabilities = replace(plain.capabilities, labels=False)
+
+    @sg.function
+    def program(s: sg.ProgramState, name: str) -> Any:
+        s += "p" + sg.gen(name, temperature=0)
+        return s[name]
+
+    for backend, answers in ((mock, "12"), (plain, "11"), (sg.Router([mock]), "12")):
+        cached = make(backend, f"{id(backend)}.db")
+        assert [program.run(name, backend=cached).ret_value for name in "ab"] == list(answers)
+        assert [program.run(name, backend=cached).ret_value for name in "ba"] == list(answers)[::-1]
+
+
+def test_another_model_behind_the_same_backend_is_asked_anew(make: Make) -> None:
+    mock = sg.Mock({"x": ["1", "2"]})
+    cached = make(mock)
+    program = sg.function(lambda s: s.__iadd__("p" + sg.gen("x", temperature=0)))
+    assert program.run(backend=cached)["x"] == "1"
+    mock.fingerprint = "an endpoint that has come to another server"
+    assert program.run(backend=cached)["x"] == "2"
+
+
+def test_an_answer_that_cannot_be_kept_is_the_call_s_failure(make: Make) -> None:
+    cached = make(sg.Mock(["\ud800", "b"]))
+    session = cached.open()
+    call = session.generate(GREEDY)
+    with pytest.raises(UnicodeEncodeError):
+        call.result(5)
+    session.close()
+    session = cached.open()
+    session.append("x")
+    assert session.generate(GREEDY).result(5).text == "b"
+    session.close()
+
+
 def test_a_session_nobody_holds_is_given_up(tiny_engine: Engine, make: Make, settles: Any, is_idle: Any) -> None:
     cached = make(tiny_engine)
     session = cached.open()

@@ -100,6 +100,23 @@ def test_selects_refusals_and_failures(litellm: LiteLLMModule, backend: sg.LiteL
     assert all(stream.is_closed for stream in litellm.streams)
 
 
+def test_what_tells_answers_apart_is_all_that_they_depend_on_and_no_secret(litellm: LiteLLMModule) -> None:
+    def told(**settings: Any) -> str:
+        with sg.LiteLLM("m", **settings) as backend:
+            return backend.fingerprint
+
+    assert told(api_key="one", num_retries=2) == told(api_key="two", timeout=3) == told()
+    assert len({told(), told(reasoning_effort="low"), told(extra_body={"a": 1}), told(prefill=True)}) == 4
+    with pytest.raises(sg.InvalidArgument, match="api_key"):
+        told(api_key="one\n")
+
+
+def test_no_message_shows_the_key(litellm: LiteLLMModule) -> None:
+    litellm.answers = [OSError("no right: sk-very-secret")]
+    with sg.LiteLLM("m", api_key="sk-very-secret") as backend, pytest.raises(sg.ProgramError, match="no right: …"):
+        ask.run(sg.gen("x"), backend=backend)
+
+
 def test_images_and_prefill(litellm: LiteLLMModule) -> None:
     litellm.answers = [[chunk("a", "stop")]]
     with sg.LiteLLM("m", prefill=True, max_tokens_field="max_completion_tokens") as backend:

@@ -172,6 +172,35 @@ def test_scores_make_the_answer_win_whatever_the_method() -> None:
         sg.Mock(["z"]).open().score(choices, first).result(5)
 
 
+def test_what_is_recorded_while_another_thread_flushes_is_not_lost() -> None:
+    session = sg.Mock().open()
+    ended = threading.Event()
+
+    def flush() -> None:
+        while not ended.is_set():
+            session.flush()
+
+    flusher = threading.Thread(target=flush)
+    flusher.start()
+    for _ in range(20_000):
+        session.append("x")
+    ended.set()
+    flusher.join()
+    assert session.mark().result(5) == 20_000
+    session.close()
+
+
+def test_an_instruction_that_makes_no_sense_fails_its_session_alone() -> None:
+    mock = sg.Mock()
+    session, other = mock.open(), mock.open()
+    session.truncate("x")  # type: ignore[arg-type]
+    with pytest.raises(TypeError):
+        session.mark().result(5)
+    assert other.mark().result(5) == 0
+    for one in (session, other):
+        one.close()
+
+
 def test_its_thread_goes_away_when_idle() -> None:
     mock = sg.Mock()
     for _ in range(2):

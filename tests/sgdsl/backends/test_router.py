@@ -256,6 +256,60 @@ def test_messages_are_written_in_each_backend_s_own_way(openai: OpenAI, server: 
     assert local.calls[0].prompt == CHATML.render(conversation, add_generation_prompt=True)
 
 
+def test_what_follows_a_move_is_handed_over_by_whoever_asked_for_it_before() -> None:
+    router = sg.Router([Plain(["0"], latency=0.05), sg.Mock(["1", "2"])])
+    session: Any = router.open()
+    session.append("text")
+    session.generate(GREEDY)
+    moved = session.generate(DIGITS)
+    (fork,) = session.fork(1)
+    behind = fork.generate(DIGITS)
+    session.flush()
+    fork.flush()  # nothing has moved by now
+    assert (moved.result(5).text, behind.result(5).text) == ("1", "2")
+    for one in (session, fork):
+        one.close()
+
+
+def test_a_backend_that_refuses_a_call_it_said_it_can_do_fails_it() -> None:
+    class Refusing(sg.Mock):
+        def open(self, *, namespace: str = "", program: str = "") -> Any:
+            session: Any = super().open(namespace=namespace, program=program)
+            session.generate = lambda *_, **__: 1 / 0
+            return session
+
+    router, refusing = sg.Router([Plain(["0"], latency=0.05), Refusing()]), ZeroDivisionError
+    session: Any = router.open()
+    first, second = session.generate(GREEDY), session.generate(DIGITS)
+    (fork,) = session.fork(1)
+    behind = fork.generate(GREEDY)
+    session.flush()
+    assert first.result(5).text == "0"
+    for handle in (second, behind):
+        with pytest.raises(refusing):
+            handle.result(5)
+    with pytest.raises(RequestCancelled):
+        session.mark().result(5)
+    for one in (session, fork):
+        one.close()
+
+
+def test_a_fork_given_up_before_its_parent_gets_there_leaves_no_session(gate: Any, settles: Any) -> None:
+    mock = sg.Mock(gate)
+    session: Any = sg.Router([Plain(gate), mock]).open()
+    session.generate(GREEDY)
+    moved = session.generate(DIGITS)
+    (fork,) = session.fork(1)
+    session.flush()
+    fork.close()
+    fork.cancel()
+    gate.opened.set()
+    with pytest.raises(ValueError, match="late"):
+        moved.result(5)
+    session.close()
+    assert settles(lambda: mock.num_open == 0, 5)
+
+
 def test_hints_reach_a_backend_that_is_chosen_later() -> None:
     told: list[tuple[str, Any]] = []
 

@@ -43,9 +43,7 @@ class Served:
         self.advance()
 
     def advance(self) -> None:
-        while self.queue and self.undecided is None:
-            if self.session is None and not self.never_begins and not isinstance(self.queue[0], wire.Open):
-                return  # a fork that has not begun
+        while self.queue and self.undecided is None and not self.waits(self.queue[0]):
             op = self.queue.popleft()
             try:
                 if self.error is not None and not isinstance(op, wire.Close):
@@ -55,6 +53,18 @@ class Served:
                 self.fail(op, error)
         if self.session is not None:
             self.session.flush()
+        for one in [one for one in self.peer.sessions.values() if one.queue and one.concatenates(self)]:
+            one.advance()
+
+    def waits(self, op: wire.Op) -> bool:
+        """A fork for its beginning, a concatenation for what its forks were told before it."""
+        if isinstance(op, wire.Concat):
+            parts = [self.peer.sessions[number] for number in op.sessions]
+            return any(part.queue or part.undecided is not None for part in parts if part.error is None)
+        return self.session is None and not self.never_begins and not isinstance(op, wire.Open)
+
+    def concatenates(self, part: Served) -> bool:
+        return isinstance(self.queue[0], wire.Concat) and part.number in self.queue[0].sessions
 
     def fail(self, op: wire.Op, error: Exception) -> None:
         self.error = self.error or error
@@ -139,7 +149,10 @@ class Served:
             child.advance()
 
     def concat(self, op: wire.Concat) -> None:
-        handle = self.session.concat([self.peer.sessions[number].session for number in op.sessions])
+        parts = [self.peer.sessions[number] for number in op.sessions]
+        if (failed := next((part.error for part in parts if part.error is not None), None)) is not None:
+            raise failed
+        handle = self.session.concat([part.session for part in parts])
         self.follow(handle, op.call, lambda count: wire.Counted(op.call, count))
 
     def tokens(self, op: wire.Tokens) -> None:

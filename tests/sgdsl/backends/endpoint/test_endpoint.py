@@ -5,7 +5,6 @@ import gc
 import json
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from typing import Any, Literal
 
 import pytest
@@ -15,7 +14,6 @@ from runtime.engine import Engine
 from runtime.errors import ContextLengthExceeded, InvalidParameter, RequestCancelled
 from runtime.hint import Hint
 from runtime.sampling.params import SamplingParams
-from sgdsl.backends.mock_session import MockSession
 from sgdsl.choices import ChoicesMethod
 
 Serve = Callable[..., Any]
@@ -304,19 +302,9 @@ def test_a_mock_behind_the_server_knows_names(settles: Settles, serve: Serve, co
     assert settles(lambda: mock.num_open == 0)
 
 
-def test_forks_are_concatenated_with_what_they_hold_by_then(
-    serve: Serve, connect: Connect, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def concat(session: Any, sessions: Sequence[Any]) -> Any:
-        for fork in sessions:
-            session.append([token for token, _ in fork.tokens().result(5)][1:])
-        return session.mark()
-
-    monkeypatch.setattr(MockSession, "concat", concat, raising=False)
+def test_forks_are_concatenated_with_what_they_hold_by_then(serve: Serve, connect: Connect) -> None:
     mock = sg.Mock()
-    mock.capabilities = replace(mock.capabilities, concat=True)
     endpoint = connect(serve(mock))
-    assert endpoint.capabilities.concat
     session: Any = endpoint.open()
     session.append("p")
     forks = session.fork(2)
@@ -324,8 +312,72 @@ def test_forks_are_concatenated_with_what_they_hold_by_then(
         fork.append(text)
     count = session.concat(forks)
     forks[0].append(" more")
-    assert count.result(5) == 3
+    assert count.result(5) == 2
     assert session.generate(GREEDY).result(5).text == "mock"
     assert mock.calls[0].prompt == "p one two"
     for one in (session, *forks):
+        one.close()
+
+
+@sg.function
+def appended(s: sg.ProgramState, method: ChoicesMethod) -> Any:
+    s += "Parts: "
+    forks = s.fork(3)
+    forks += lambda i: f"{i} is " + sg.gen("a", 4) + sg.select("b", ["x", "yy"], choices_method=method)
+    forks.join("concat_and_append")
+    s += " So: " + sg.gen("c", 6)
+    point = s.checkpoint()
+    inner = s.fork(2)
+    inner += sg.gen("d", 2)
+    inner.join("concat_and_append")
+    s.rollback(point)
+    s += sg.gen("e", 6)
+    return [s[name] for name in "abce"], s.tokens(), s.text(), s.get_meta_info("a")[0]["attention_recomputed"]
+
+
+@pytest.mark.parametrize("method", [sg.token_length_normalized, CUSTOM], ids=["there", "here"])
+@pytest.mark.parametrize("compiled", [False, True])
+def test_parts_are_appended_as_in_process(
+    tiny_engine: Engine, endpoint: sg.RuntimeEndpoint, server: Any, method: ChoicesMethod, compiled: bool
+) -> None:
+    direct = appended.run(method, backend=tiny_engine, temperature=0)
+    bound = appended.bind(method=method)
+    remote = (bound.compile(partial=True) if compiled else bound).run(backend=endpoint, temperature=0)
+    assert remote.ret_value == direct.ret_value
+    assert any('"type":"Concat"' in frame for frame in server.frames)
+
+
+def test_a_concatenation_that_makes_no_sense_fails_the_call_alone(endpoint: sg.RuntimeEndpoint) -> None:
+    session: Any = endpoint.open()
+    other, (fork,) = endpoint.open(), session.fork(1)
+    for wrong in ([other], [fork, fork]):
+        with pytest.raises(InvalidParameter, match="sessions"):
+            session.concat(wrong).result(10)
+        session.close()
+        session = endpoint.open()
+        (fork,) = session.fork(1)
+        other.append("x")
+    assert other.mark().result(10) == 2
+    for one in (session, fork, other):
+        one.close()
+
+
+def test_a_fork_that_fails_fails_what_it_is_appended_to(endpoint: sg.RuntimeEndpoint) -> None:
+    session: Any = endpoint.open()
+    forks = session.fork(2)
+    forks[1].append([9999])
+    with pytest.raises(InvalidParameter, match="input_ids=9999"):
+        session.concat(forks).result(10)
+    for one in (session, *forks):
+        one.close()
+    session = endpoint.open()
+    forks = session.fork(2)
+    forks[1].append("x")
+    forks[1].generate(LONG)
+    count = session.concat(forks)
+    session.cancel()
+    with pytest.raises(RequestCancelled):
+        count.result(1)
+    for one in (session, *forks):
+        one.cancel()
         one.close()

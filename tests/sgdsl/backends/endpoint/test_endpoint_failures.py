@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import atexit
 import gc
 import socket
 import subprocess
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,10 @@ import pytest
 
 import sgdsl as sg
 from runtime.engine import Engine
+from runtime.errors import InvalidParameter, RequestCancelled, RequestError
 from runtime.sampling.params import SamplingParams
+from runtime.wire import messages as wire
+from runtime.wire.errors import Problem
 
 ROOT = Path(sg.__file__).parent.parent
 Serve = Callable[..., Any]
@@ -80,6 +85,53 @@ def test_a_wrong_key_is_said(tiny_engine: Engine, serve: Serve, connect: Connect
         with pytest.raises(sg.EndpointError, match=r"HTTP 401.*api_key"):
             connect(server, *keys)
     assert connect(server, "secret").model == "tiny"
+
+
+KEY = "sk-very-secret"
+
+
+def shown(error: BaseException) -> str:
+    return "".join(traceback.format_exception(error)) + repr(error) + repr(error.__cause__) + repr(error.__context__)
+
+
+def test_no_message_shows_the_key(tiny_engine: Engine, serve: Serve, connect: Connect) -> None:
+    with pytest.raises(sg.InvalidArgument) as caught:
+        sg.RuntimeEndpoint(f"http://me:{KEY}@127.0.0.1:9")
+    assert KEY not in str(caught.value)
+    with pytest.raises(sg.EndpointError, match=r"HTTP 401.*api_key") as refused:
+        connect(serve(tiny_engine, "another"), KEY)
+    assert KEY not in shown(refused.value)
+    problem = wire.Refused(Problem("ProtocolError", f"{KEY} has no right to this"))
+    endpoint = connect(serve(sg.Mock(), answer_all=wire.write_frame([problem])), KEY)
+    session = endpoint.open()
+    with pytest.raises(sg.EndpointError, match="… has no right to this") as ended:
+        session.generate(GREEDY).result(5)
+    assert KEY not in shown(ended.value)
+    session.close()
+    endpoint = connect(serve(sg.Mock([ValueError(f"no {KEY}")])), KEY)
+    session = endpoint.open()
+    with pytest.raises(RequestError, match="no …") as failed:
+        session.generate(GREEDY).result(5)
+    assert KEY not in shown(failed.value)
+    session.close()
+    assert KEY not in repr(endpoint._address)
+
+
+def test_an_endpoint_that_is_let_go_leaves_nothing_to_be_done_at_exit(
+    server: Any, settles: Settles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waiting: list[Any] = []
+    monkeypatch.setattr(atexit, "register", waiting.append)
+    monkeypatch.setattr(atexit, "unregister", waiting.remove)
+    for is_closed in (False, True):
+        endpoint = sg.RuntimeEndpoint(server.url)
+        assert len(waiting) == 1
+        if is_closed:
+            endpoint.close()
+        del endpoint
+        gc.collect()
+        assert waiting == []
+    assert settles(lambda: "sgdsl-network" not in [thread.name for thread in threading.enumerate()], 2)
 
 
 def test_nobody_is_there() -> None:
@@ -158,10 +210,99 @@ def test_an_answer_that_is_none_ends_the_connection(serve: Serve, connect: Conne
 
 def test_a_client_that_makes_no_sense_is_refused(endpoint: sg.RuntimeEndpoint) -> None:
     session = endpoint.open()
-    session.hint("no hint")  # type: ignore[attr-defined]
+    endpoint._connection.send(["no message"])  # type: ignore[list-item]
     with pytest.raises(sg.EndpointError, match="ended the connection: frame"):
         session.generate(GREEDY).result(5)
     session.close()
+
+
+Wrong = Callable[[Any], object]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (lambda session: session.hint("soon"), "'soon' is not Open or"),
+        (lambda session: session.truncate("x"), r"Truncate\.num_tokens: 'x' is not int"),
+        (lambda session: session.append("a\ud800"), r"Append: '\\ud800' is half of a character"),
+        (lambda session: session.append(["a"]), "input_ids='a'"),
+        (lambda session: session.append([1 << 70]), "input_ids="),
+        (lambda session: session.append("é" * (1 << 24)), r"append='\d+ bytes' is not allowed: at most"),
+        (lambda session: session.score(["a\udfff"], lambda rows: 0), "half of a character"),
+        (lambda session: session.score(["a"], lambda rows: 0, priority="high"), r"Score\.priority: 'high' is not int"),
+        (lambda session: session.generate(GREEDY, top_logprobs=0.5), r"Generate\.top_logprobs"),
+        (lambda session: (session.label(7), session.generate(GREEDY)), r"Generate\.name: 7 is not str or null"),
+    ],
+)
+def test_what_the_server_could_not_read_is_refused_and_harms_nobody(
+    endpoint: sg.RuntimeEndpoint, server: Any, wrong: Wrong, message: str
+) -> None:
+    session, other = endpoint.open(), endpoint.open()
+    other.append("x")
+    with pytest.raises((sg.InvalidArgument, InvalidParameter), match=message):
+        wrong(session)
+    session.label(None)
+    assert session.generate(GREEDY).result(10).token_ids
+    assert other.generate(GREEDY).result(10).token_ids
+    assert len(server.peers) == 1
+    for one in (session, other):
+        one.close()
+
+
+@pytest.mark.parametrize("index", [2, -1, "x", None])
+def test_a_choice_that_is_none_of_them_fails_its_call_alone(
+    endpoint: sg.RuntimeEndpoint, server: Any, index: Any
+) -> None:
+    session, other = endpoint.open(), endpoint.open()
+    with pytest.raises(InvalidParameter, match="choose="):
+        session.score(["a", "b"], lambda rows: index).result(10)
+    other.append("x")
+    assert other.generate(GREEDY).result(10).token_ids
+    assert len(server.peers) == 1
+    for one in (session, other):
+        one.close()
+
+
+def test_what_comes_after_the_end_fails_here(endpoint: sg.RuntimeEndpoint, server: Any) -> None:
+    for end, message in (("close", "the session was closed"), ("cancel", "the session was cancelled")):
+        session: Any = endpoint.open()
+        session.append("x")
+        session.flush()
+        getattr(session, end)()
+        session.append("y")
+        (fork,) = session.fork(1)
+        with pytest.raises(RequestCancelled, match=message):
+            session.generate(GREEDY).result(5)
+        with pytest.raises(RequestCancelled, match="the session was cancelled"):
+            fork.generate(GREEDY).result(5)
+        for one in (fork, session):
+            one.cancel()
+            one.close()
+    assert not any('"Fork"' in frame for frame in server.frames)
+    other = endpoint.open()
+    other.append("x")
+    assert other.generate(GREEDY).result(10).token_ids
+    other.close()
+    assert len(server.peers) == 1
+
+
+def test_much_at_once_goes_in_several_frames(serve: Serve, connect: Connect) -> None:
+    server = serve(sg.Mock())
+    endpoint = connect(server)
+    sessions = [endpoint.open() for _ in range(20)]
+    connection = endpoint._connection
+    held = threading.Event()
+    connection._loop.call_soon_threadsafe(held.wait, 10)  # so that all of it is there at the same time
+    for session in sessions:
+        session.append("x" * 300_000)
+    counts = [session.mark() for session in sessions]
+    for session in sessions:
+        session.flush()
+    held.set()
+    assert [count.result(10) for count in counts] == [1] * 20
+    assert 2 <= len([frame for frame in server.frames if len(frame) > 300_000]) < 20
+    for session in sessions:
+        session.close()
 
 
 def test_closing_ends_what_runs_and_the_thread(settles: Settles, server: Any, connect: Connect) -> None:
@@ -206,6 +347,12 @@ print("over")
     ("arguments", "message"),
     [
         ({"url": "localhost:1"}, "url="),
+        ({"url": "http://x:99999"}, "url="),
+        ({"url": "http://[x"}, "url="),
+        ({"url": "http://:80"}, "url="),
+        ({"url": "http://x/?a=b"}, "url=.*without a query"),
+        ({"url": "http://x", "api_key": "key\n"}, r"api_key \(which is not shown\)"),
+        ({"url": "http://x", "api_key": b"key"}, "api_key of type bytes"),
         ({"url": "http://x", "heartbeat": 0}, "heartbeat=0"),
         ({"url": "http://x", "connect_timeout": float("inf")}, "connect_timeout=inf"),
     ],
