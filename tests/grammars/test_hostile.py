@@ -105,5 +105,5 @@ def test_others_compile_meanwhile(vocabulary: Vocabulary) -> None:
     begun.wait()
     begin = time.perf_counter()
     assert compiler.compile(Regex("[ab]{3}")).matcher().accept(ord("a"))
-    assert time.perf_counter() - begin < 2
+    assert time.perf_counter() - begin < 6  # alone it takes the compiler far longer
     thread.join()

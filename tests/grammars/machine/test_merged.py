@@ -104,7 +104,7 @@ def test_ways_that_multiply_within_a_token_end_soon(smollm2: Vocabulary) -> None
     for _ in range(3):
         matcher.mask_into(row)
         assert matcher.accept(smollm2.tokens.index(b"a"))
-    assert time.thread_time() - begin < 2
+    assert time.thread_time() - begin < 6
     allowed = unpack(row[None], len(smollm2))[0]
     assert allowed[smollm2.tokens.index(b"what")]
     assert not allowed[smollm2.tokens.index(b"What")]
