@@ -17,6 +17,7 @@ from runtime.wire import messages as wire
 from sgdsl.backends.api_key import check_api_key
 from sgdsl.backends.base import BackendSession, Capabilities
 from sgdsl.backends.endpoint_connection import Address, Call, EndpointConnection
+from sgdsl.backends.endpoint_op import size_of
 from sgdsl.backends.endpoint_session import EndpointSession
 from sgdsl.errors import EndpointError, InvalidArgument
 from sgdsl.process import network
@@ -117,6 +118,8 @@ class RuntimeEndpoint:
         Raises:
             EndpointError: no such token, no answer in time, or the connection ended.
         """
+        if not isinstance(token, int) or token < 0:
+            raise EndpointError(f"{self.url}: the model has no token {token!r}")
         first = token - token % TEXTS_AT_ONCE
         known = self._texts  # of this server: another may answer meanwhile
         texts = known.get(first)
@@ -170,7 +173,9 @@ class RuntimeEndpoint:
         """Has the server begin to compile; does not wait."""
         from runtime.wire.params import write_spec
 
-        self._connected().send([wire.CompileAhead(tuple(write_spec(spec) for spec in constraints))])
+        message = wire.CompileAhead(tuple(write_spec(spec) for spec in constraints))
+        size_of(message)
+        self._connected().send([message])
 
     def _ask(
         self,
@@ -181,10 +186,13 @@ class RuntimeEndpoint:
     ) -> Any:
         handle: Handle[Any] = Handle()
         call = Call(connection.number(), None, handle, answer, read)
-        connection.send([question(call.number)], [call])
+        message = question(call.number)
+        size_of(message)
+        connection.send([message], [call])
         try:
             return handle.result(self._address.connect_timeout)
         except TimeoutError:
+            connection.forget(call)
             raise EndpointError(f"{self.url}: no answer within {self._address.connect_timeout:g} s") from None
 
     def close(self) -> None:

@@ -117,6 +117,11 @@ class EndpointConnection:
             call.handle.fail(RequestCancelled("the session was cancelled"))
         self._awake()
 
+    def forget(self, call: Call) -> None:
+        """Nobody waits for this call any more."""
+        with self._lock:
+            self._calls.pop(call.number, None)
+
     def leave(self, session: int) -> None:
         """A session's last user is gone. Takes no lock: the garbage collector may call while one is held."""
         if self.error is None:
@@ -259,10 +264,10 @@ class EndpointConnection:
         elif isinstance(message, wire.Rows) and call.choose is not None:
             self._choose(call, call.choose, message)
         elif isinstance(message, wire.Failed):
-            self._close(call)
+            self.forget(call)
             call.handle.fail(veiled(error_of(message.problem), self._address.api_key))
         elif isinstance(message, call.answer):
-            self._close(call)
+            self.forget(call)
             call.handle.finish(call.read(message))
         else:
             raise ProtocolError(f"{type(message).__name__} answers a call that waits for {call.answer.__name__}")
@@ -275,13 +280,9 @@ class EndpointConnection:
                 raise InvalidParameter("choose", index, f"the position of one of {len(rows.logprobs)} choices")
         except Exception as error:  # the method is the user's
             index = None
-            self._close(call)
+            self.forget(call)
             call.handle.fail(error)
         self.send([wire.Chosen(call.number, index)])
-
-    def _close(self, call: Call) -> None:
-        with self._lock:
-            self._calls.pop(call.number, None)
 
     def _fall(self, error: Exception) -> None:
         """The connection is no more: everybody who waits is told. The first reason counts."""

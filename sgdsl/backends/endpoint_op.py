@@ -1,4 +1,4 @@
-"""EndpointOp: an operation of a session, looked at before it is sent: what the server cannot read ends all sessions."""
+"""EndpointOp: an operation or message, looked at before it is sent: what the server cannot read ends all sessions."""
 
 from __future__ import annotations
 
@@ -13,13 +13,15 @@ from sgdsl.errors import InvalidArgument
 __all__ = ["MOST_BYTES", "size_of"]
 
 MOST_BYTES = wire.MAX_FRAME_BYTES // 2
-"""What one operation may take; the rest of a frame is for what is around it."""
+"""What one of them may take; the rest of a frame is for what is around it."""
 
 BYTES_PER_TOKEN = 20
 
+_SENT = wire.Op | wire.FromClient
 
-def size_of(op: wire.Op) -> int:
-    """The bytes that an operation takes on the wire.
+
+def size_of(op: wire.Op | wire.FromClient) -> int:
+    """The bytes that an operation, or a message that holds none, takes on the wire.
 
     Raises:
         InvalidArgument: something in it is of a type that the protocol does not have there, or is no proper text.
@@ -31,7 +33,7 @@ def size_of(op: wire.Op) -> int:
         kind = type(op).__name__
         try:
             data = write(op)
-            read(wire.Op, data, kind)
+            read(_SENT, data, kind)
             size = len(json.dumps(data, ensure_ascii=False).encode())
         except UnicodeEncodeError as error:
             lone = error.object[error.start]

@@ -40,6 +40,8 @@ class EndpointSession:
         connection: EndpointConnection,
         begins: wire.Open | None,
     ) -> None:
+        if begins is not None:
+            size_of(begins)
         self._owner = owner
         self._connection = connection
         self._number = connection.number()

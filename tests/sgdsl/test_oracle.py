@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -240,3 +240,19 @@ def check_kept(ops: list[Any], mock: sg.Mock, cached: sg.Cached) -> None:
         if cached.misses == misses:
             return
     raise AssertionError(f"the same program misses each time: {cached.misses} so far")
+
+
+@MOVING
+@given(ops=PROGRAMS, seconds=st.floats(0, 0.01), is_kept=st.booleans())
+def test_nothing_is_left_of_what_is_cancelled(ops: list[Any], seconds: float, is_kept: bool, keep: Kept) -> None:
+    cached = keep(sg.Router([without_scores(), sg.Mock(script, latency=0.001)]))
+    backend = cached if is_kept else cached.backend
+    state = sg.function(lambda s: really(s, ops)).run(backend=backend, stream=True, timeout=10)
+    time.sleep(seconds)
+    state.cancel()
+    with suppress(sg.ProgramError):
+        state.sync(timeout=5)
+    deadline = time.monotonic() + 5
+    while any(mock.num_open for mock in cached.backend.backends) and time.monotonic() < deadline:
+        time.sleep(0.001)
+    assert [mock.num_open for mock in cached.backend.backends] == [0, 0]

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 import sgdsl as sg
+from grammars.spec import Choice
 from runtime.engine import Engine
 from runtime.errors import InvalidParameter, RequestCancelled, RequestError
 from runtime.sampling.params import SamplingParams
@@ -247,6 +248,33 @@ def test_what_the_server_could_not_read_is_refused_and_harms_nobody(
     assert len(server.peers) == 1
     for one in (session, other):
         one.close()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (lambda endpoint: endpoint.open(namespace=5), r"Open\.namespace: 5 is not str"),
+        (lambda endpoint: endpoint.remember(["a\ud800"]), "half of a character"),
+        (lambda endpoint: endpoint.tokenize(7), r"Tokenize\.texts\[0\]: 7 is not str"),
+        (lambda endpoint: endpoint.compile_ahead([Choice(("a\ud800",))]), "half of a character"),
+        (lambda endpoint: endpoint.token_text(-1), "no token -1"),
+        (lambda endpoint: endpoint.token_text("a"), "no token 'a'"),
+    ],
+)
+def test_questions_that_the_server_could_not_read_are_refused_too(
+    endpoint: sg.RuntimeEndpoint, server: Any, wrong: Wrong, message: str
+) -> None:
+    with pytest.raises((sg.InvalidArgument, sg.EndpointError), match=message):
+        wrong(endpoint)
+    assert endpoint.tokenize("x")
+    assert len(server.peers) == 1
+
+
+def test_a_question_that_is_not_answered_in_time_is_forgotten(serve: Serve, connect: Connect) -> None:
+    endpoint = connect(serve(sg.Mock(), delay=1.0), connect_timeout=0.3)
+    with pytest.raises(sg.EndpointError, match=r"no answer within 0\.3 s"):
+        endpoint.tokenize("x")
+    assert endpoint._connection._calls == {}
 
 
 @pytest.mark.parametrize("index", [2, -1, "x", None])
