@@ -285,7 +285,7 @@ class Program:
             backend: where they run; otherwise the default backend.
             num_threads: programs at once; "auto" is as many requests as the backend serves at once.
             progress_bar: show one.
-            generator_style: yield states as they are ready, in order, instead of returning the list.
+            generator_style: yield states in order instead of returning them all; memory stays flat, however many.
             return_exceptions: put an item's error in its place instead of raising it and ending the others.
             timeout: seconds per program.
             record: where all of them are recorded together: a path (JSON lines) or a `Recorder`.
