@@ -10,9 +10,10 @@ from typing import Any, Literal, TypeAlias, get_args
 
 from runtime.errors import ConfigError
 
-__all__ = ["EngineConfig", "GrammarConfig", "MemoryConfig", "ModelSettings", "SchedulerConfig"]
+__all__ = ["EngineConfig", "Eviction", "GrammarConfig", "MemoryConfig", "ModelSettings", "SchedulerConfig"]
 
 Policy: TypeAlias = Literal["fcfs", "lpm"]
+Eviction: TypeAlias = Literal["lru", "lfu", "slru", "fifo", "mru", "priority", "program"]
 Audit: TypeAlias = Literal["idle", "step"]
 GrammarEngine: TypeAlias = Literal["sgdsl", "outlines", "llguidance", "xgrammar"]
 
@@ -45,17 +46,21 @@ class MemoryConfig:
         mem_fraction_static: share of the memory free before the model loads that weights and pool may take together.
         context_length: longest sequence; at most the model's own limit.
         page_size: slots a page.
+        eviction: which cached prefix goes first (see `runtime.memory.eviction`).
     """
 
     max_total_tokens: int | None = None
     mem_fraction_static: float | None = None
     context_length: int | None = None
     page_size: int = 16
+    eviction: Eviction = "lru"
 
     def __post_init__(self) -> None:
         _at_least("max_total_tokens", self.max_total_tokens, 1)
         _at_least("context_length", self.context_length, 2)
         _at_least("page_size", self.page_size, 1)
+        if self.eviction not in get_args(Eviction):
+            raise ConfigError(f"eviction={self.eviction!r} is not allowed: one of {', '.join(get_args(Eviction))}")
         fraction = self.mem_fraction_static
         if fraction is not None and not (isinstance(fraction, int | float) and 0.0 < fraction < 1.0):
             raise ConfigError(f"mem_fraction_static={fraction!r} is not allowed: a number between 0 and 1")

@@ -66,7 +66,7 @@ class EngineCore:
         self.tokenizer = tokenizer
         self.unconditional = UnconditionalLogprobs()
         self.constants = ConstantTexts(tokenizer)
-        self.cache = PrefixCache(budget.num_pages, budget.page_size)
+        self.cache = PrefixCache(budget.num_pages, budget.page_size, config.memory.eviction, runner.copy_slots)
         self.runner = runner
         self.sessions = SessionTable(self.cache, runner.copy_slots, runner.put_kv)
         self.scheduler = Scheduler(self.cache, config.scheduler, self.sessions.reclaim, self.sessions.restore)
@@ -252,6 +252,7 @@ class EngineCore:
         if session.sequence is None:
             raise EngineError("the session was never opened")
         prompt = len(session.tokens)
+        session.sequence.priority = priority
         limit = self.budget.max_sequence
         wanted = limit if max_new_tokens is None else prompt + max_new_tokens
         return Request(

@@ -67,6 +67,11 @@ class SessionState:
         """Whether the script has to wait."""
         return bool(self.jobs) or self.is_suspended
 
+    @property
+    def returns(self) -> bool | None:
+        """Whether what it holds is the beginning of something that follows, as far as its program has said."""
+        return None if self.hint is None else self.hint.extends_again
+
     def adopt(self, tokens: Sequence[int], origins: bytes) -> None:
         """Takes over another session's tokens."""
         self.tokens = list(tokens)

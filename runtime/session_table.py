@@ -55,7 +55,8 @@ class SessionTable:
         session.is_closed = True
         self._sessions.discard(session)
         if session.sequence is not None:
-            self._cache.release(session.sequence, session.tokens)
+            session.sequence.returns = session.returns
+            self._cache.close(session.sequence, session.tokens)
             session.sequence.grafts = ()  # the user may hold the session for long; nobody needs their KV any more
         session.fail(session.cancelled())
 
@@ -76,7 +77,7 @@ class SessionTable:
             raise EngineError("the session was never opened")
         start = len(session.tokens)
         graft = Graft(start, start + len(tokens), self._next_key, kv)
-        self._next_key -= len(tokens)
+        self._next_key -= 1
         session.sequence.grafts += (graft,)
         session.take(tokens, origins)
 
@@ -115,6 +116,7 @@ class SessionTable:
             return False
         session = min(idle, key=lambda s: s.last_use)
         if session.sequence is not None:
+            session.sequence.returns = session.returns
             self._cache.release(session.sequence, session.tokens)
         return True
 

@@ -81,12 +81,12 @@ class Stepper:
             self._finish(job)
         if not plan.extends and not plan.decodes:
             return bool(plan) or bool(over)
+        self._stats.steps += 1  # before anybody hears of what it computed
         try:
             step = build_step(plan, self._cache.page_size)
             self._compute(plan, step)
         except Exception as error:
             self._fail_step(plan, error)
-        self._stats.steps += 1
         self._stats.grammar_mask_seconds = self._sampler.masks.seconds
         return True
 

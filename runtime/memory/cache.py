@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from runtime.ledger import Owner
+from runtime.memory.eviction import POLICIES
 from runtime.memory.pages import PagePool
-from runtime.memory.radix import RadixTree
+from runtime.memory.radix import PartialPage, RadixTree
 from runtime.memory.sequence import SequenceKV
 
 __all__ = ["PrefixCache"]
@@ -18,12 +19,22 @@ class PrefixCache:
     Args:
         num_pages: usable pages.
         page_size: slots a page.
+        eviction: name of the policy in `runtime.memory.eviction`.
+        copy_slots: copies KV from slot to slot, for every (source, target), before it returns; without it, matches
+            end with a page.
     """
 
-    def __init__(self, num_pages: int, page_size: int) -> None:
+    def __init__(
+        self,
+        num_pages: int,
+        page_size: int,
+        eviction: str = "lru",
+        copy_slots: Callable[[Sequence[tuple[int, int]]], None] | None = None,
+    ) -> None:
         self.page_size = page_size
         self.pool = PagePool(num_pages, page_size)
-        self.tree = RadixTree(self.pool)
+        self.tree = RadixTree(self.pool, POLICIES[eviction])
+        self._copy_slots = copy_slots
 
     @property
     def num_available(self) -> int:
@@ -35,24 +46,51 @@ class PrefixCache:
         return SequenceKV(namespace, self.tree.root)
 
     def match(self, sequence: SequenceKV, tokens: Sequence[int]) -> int:
-        """How many leading tokens would need no computing if the sequence were to run `tokens` now."""
+        """How many leading tokens would need no computing if the sequence were to run `tokens` now.
+
+        What `attach` may find within one more page is not counted.
+        """
         held = min(sequence.kv_len, len(tokens) - 1)
         return max(held, self.tree.match(sequence.keyed(tokens), len(tokens) - 1, sequence.namespace).length)
 
     def attach(self, sequence: SequenceKV, tokens: Sequence[int]) -> None:
         """Gives the sequence the longest cached prefix of `tokens`, if that is more than it holds.
 
-        The match is locked before anything else is decided: locking takes it out of what counts as available.
+        The match is locked before anything else is decided: locking takes it out of what counts as available. Where
+        it ends inside a page, that part of the page is copied into a page of the sequence's own.
         """
-        match = self.tree.match(sequence.keyed(tokens), len(tokens) - 1, sequence.namespace)
-        if match.length <= sequence.kv_len:
+        returns = self._dismiss(sequence)
+        limit, keys = len(tokens) - 1, sequence.keyed(tokens)
+        match = self.tree.match(keys, limit, sequence.namespace)
+        if match.length < sequence.kv_len:
             return
-        node = self.tree.take(match)
-        self.detach(sequence)
-        sequence.node = node
-        sequence.pages = node.path_pages()
-        sequence.num_shared = len(sequence.pages)
-        sequence.kv_len = match.length
+        part = None
+        if self._copy_slots is not None and match.length < limit:
+            part = self.tree.partial(match, keys, limit, sequence.namespace)
+        if part is not None:
+            self.tree.lock(part.node)
+        if match.length > sequence.kv_len:
+            node = self.tree.take(match, sequence.priority)
+            if not returns:
+                self.tree.hit(node)
+            self.detach(sequence)
+            sequence.node = node
+            sequence.pages = node.path_pages()
+            sequence.num_shared = len(sequence.pages)
+            sequence.kv_len = match.length
+        if part is not None:
+            self._copy(sequence, part)
+            self.tree.unlock(part.node)
+
+    def _copy(self, sequence: SequenceKV, part: PartialPage) -> None:
+        """Takes part of a page behind the sequence's own, which are full, if there is room for it."""
+        end = sequence.kv_len + part.num_tokens
+        if self._copy_slots is None or not self.reserve(sequence, end):
+            return
+        source = part.page * self.page_size
+        targets = sequence.slots(sequence.kv_len, end, self.page_size)
+        self._copy_slots([(source + place, target) for place, target in enumerate(targets)])
+        sequence.kv_len = end
 
     def detach(self, sequence: SequenceKV) -> None:
         """Drops the sequence's KV without caching it: the lock is taken back, private pages are freed."""
@@ -97,7 +135,11 @@ class PrefixCache:
             return
         end = full * self.page_size
         node = self.tree.insert(
-            sequence.keyed(tokens[:end]), sequence.pages[:full], sequence.holder, sequence.namespace
+            sequence.keyed(tokens[:end]),
+            sequence.pages[:full],
+            sequence.holder,
+            sequence.namespace,
+            sequence.priority,
         )
         self.tree.lock(node)
         self.tree.unlock(sequence.node)
@@ -106,9 +148,31 @@ class PrefixCache:
         sequence.num_shared = full
 
     def release(self, sequence: SequenceKV, tokens: Sequence[int]) -> None:
-        """Ends the sequence's hold: full pages stay in the tree, unlocked; the tail that fills no page is freed."""
+        """Gives the sequence's hold up: full pages stay in the tree, unlocked; the tail that fills no page is freed.
+
+        Where it is certain, or its program has said, that it will come back for them, the tree is told.
+        """
         self.commit(sequence, tokens)
+        if sequence.awaits is None and (sequence.returns or sequence.holder is Owner.REQUEST):
+            sequence.awaits = sequence.node
+            self.tree.expect(sequence.node)
         self.detach(sequence)
+
+    def close(self, sequence: SequenceKV, tokens: Sequence[int]) -> None:
+        """As `release`, for good."""
+        self.commit(sequence, tokens)
+        node = sequence.awaits or sequence.node
+        self._dismiss(sequence)
+        self.detach(sequence)
+        if sequence.returns is False:
+            self.tree.retire(node)
+
+    def _dismiss(self, sequence: SequenceKV) -> bool:
+        """Nobody has to be told any more that it comes back; whether somebody was."""
+        node, sequence.awaits = sequence.awaits, None
+        if node is not None:
+            self.tree.dismiss(node)
+        return node is not None
 
     def fork(self, sequence: SequenceKV, tokens: Sequence[int]) -> tuple[SequenceKV, list[tuple[int, int]]]:
         """A second sequence with the same KV.
@@ -121,6 +185,7 @@ class PrefixCache:
         """
         self.commit(sequence, tokens)
         self.tree.lock(sequence.node)
+        self.tree.hit(sequence.node)
         shared = sequence.num_shared
         child = SequenceKV(
             sequence.namespace,
@@ -129,6 +194,7 @@ class PrefixCache:
             shared,
             shared * self.page_size,
             grafts=sequence.grafts,
+            priority=sequence.priority,
         )
         tail = sequence.kv_len - child.kv_len
         if tail == 0 or not self.reserve(child, sequence.kv_len):

@@ -16,15 +16,15 @@ class Graft:
     have to be filled: at first, and after they were given up because memory ran short.
 
     Attributes:
-        first_key: the tree knows these tokens by the numbers `first_key`, `first_key` - 1 … instead of by their ids.
-            They are negative and of this graft alone, so whoever has the same tokens as a plain prompt never finds
-            them; forks have the same graft and do.
+        key: the tree knows these tokens by this number instead of by their ids. It is negative and of this graft
+            alone, which begins at the same place wherever it is, so whoever has the same tokens as a plain prompt never
+            finds them; forks have the same graft and do.
         kv: keys and values of at least as many tokens, as the model's runner knows them.
     """
 
     start: int
     end: int
-    first_key: int
+    key: int
     kv: object
 
     def cut(self, num_tokens: int) -> Graft:
@@ -40,5 +40,5 @@ def keyed(tokens: Sequence[int], grafts: Sequence[Graft]) -> Sequence[int]:
     for graft in grafts:
         end = min(graft.end, len(keys))
         if graft.start < end:
-            keys[graft.start : end] = range(graft.first_key, graft.first_key - (end - graft.start), -1)
+            keys[graft.start : end] = [graft.key] * (end - graft.start)
     return keys

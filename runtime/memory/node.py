@@ -2,40 +2,108 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from array import array
+from collections.abc import Collection, Iterable, Iterator
+from typing import Final
 
-__all__ = ["ChildKey", "Node"]
+__all__ = ["TOKEN_BYTES", "Node", "pack"]
 
-ChildKey = tuple[str, tuple[int, ...]]
-"""Namespace and first page of tokens: what tells siblings apart."""
+TOKEN_BYTES: Final = array("i").itemsize
 
 
-@dataclass(eq=False, slots=True)
+def pack(tokens: Iterable[int]) -> bytes:
+    """Tokens as bytes, of which any run can be compared and hashed at once."""
+    return array("i", tokens).tobytes()
+
+
 class Node:
     """A run of tokens below its parent, and the pages holding their KV.
 
+    There may be millions: the tokens are packed, and what most nodes do not have costs nothing.
+
     Attributes:
-        key: the run's tokens; a multiple of the page size long.
-        pages: one page for every page size of tokens.
-        num_locks: sequences at or below this node that need it to stay.
-        last_use: tick of the last match or insert; the eviction order.
+        namespace: tenant.
+        packed: the run's tokens (see `pack`); a multiple of the page size many.
+        pages: one page for every page size of tokens; none in the root, and in a node that was evicted.
+        num_locks: sequences and pins at or below this node that need it to stay.
         end: tokens from the root to the end of this node.
+        created, last_use: ticks of its insertion, and of the last match or insert that used it.
+        num_hits: how often another sequence took it over.
+        priority: the highest of the requests that used it.
+        outlook: how many live programs gave it up that will come back to it; -1 where the last one has ended.
     """
 
-    namespace: str
-    key: tuple[int, ...]
-    pages: list[int]
-    parent: Node | None
-    end: int
-    last_use: int = 0
-    num_locks: int = 0
-    children: dict[ChildKey, Node] = field(default_factory=dict)
+    __slots__ = (
+        "_children",
+        "created",
+        "end",
+        "last_use",
+        "namespace",
+        "num_hits",
+        "num_locks",
+        "outlook",
+        "packed",
+        "pages",
+        "parent",
+        "priority",
+    )
+
+    def __init__(
+        self, namespace: str, packed: bytes, pages: tuple[int, ...], parent: Node | None, end: int, created: int
+    ) -> None:
+        self.namespace = namespace
+        self.packed = packed
+        self.pages = pages
+        self.parent = parent
+        self.end = end
+        self.created = self.last_use = created
+        self.num_locks = self.num_hits = self.priority = self.outlook = 0
+        self._children: dict[bytes, Node] | None = None
+
+    def __lt__(self, other: Node) -> bool:
+        """Any order will do between nodes of the same rank."""
+        return self.end > other.end
 
     @property
-    def is_root(self) -> bool:
-        """Whether this is the root, which holds no tokens."""
-        return self.parent is None
+    def num_tokens(self) -> int:
+        """Length of the run."""
+        return len(self.packed) // TOKEN_BYTES
+
+    @property
+    def key(self) -> tuple[int, ...]:
+        """The run's tokens."""
+        return tuple(array("i", self.packed))
+
+    @property
+    def is_leaf(self) -> bool:
+        """Whether nothing is below it."""
+        return self._children is None
+
+    @property
+    def children(self) -> Collection[Node]:
+        """The nodes right below, the newest last."""
+        return () if self._children is None else self._children.values()
+
+    def newest_children(self) -> Iterator[Node]:
+        """The nodes right below, the newest first."""
+        return iter(()) if self._children is None else reversed(self._children.values())
+
+    def child(self, first: bytes) -> Node | None:
+        """The child that begins with that page."""
+        return None if self._children is None else self._children.get(first)
+
+    def adopt(self, first: bytes, child: Node) -> None:
+        """Puts a child, that begins with the page `first`, in the place there is for such a one."""
+        if self._children is None:
+            self._children = {}
+        self._children[first] = child
+
+    def disown(self, first: bytes) -> None:
+        """Takes the child out that begins with that page."""
+        if self._children is not None:
+            del self._children[first]
+            if not self._children:
+                self._children = None
 
     def path(self) -> Iterator[Node]:
         """This node and its ancestors, without the root."""
@@ -50,8 +118,8 @@ class Node:
 
     def walk(self) -> Iterator[Node]:
         """All nodes below this one."""
-        stack = list(self.children.values())
+        stack = list(self.children)
         while stack:
             node = stack.pop()
             yield node
-            stack.extend(node.children.values())
+            stack.extend(node.children)

@@ -28,6 +28,9 @@ class SequenceKV:
         node: the tree node the shared pages end with; locked once for this sequence.
         holder: REQUEST while a request runs on it, SESSION while it waits for its program.
         grafts: runs of tokens whose KV was computed elsewhere, in order.
+        priority: of the request that runs on it, or ran on it last.
+        returns: whether its program will go on from here; None where nobody has said.
+        awaits: where it ended when it gave its pages up to come back for them.
     """
 
     namespace: str
@@ -37,6 +40,9 @@ class SequenceKV:
     kv_len: int = 0
     holder: Owner = Owner.SESSION
     grafts: tuple[Graft, ...] = ()
+    priority: int = 0
+    returns: bool | None = None
+    awaits: Node | None = None
 
     @property
     def private_pages(self) -> list[int]:
