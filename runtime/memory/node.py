@@ -26,7 +26,6 @@ class Node:
         packed: the run's tokens (see `pack`); a multiple of the page size many.
         pages: one page for every page size of tokens; none in the root, and in a node that was evicted.
         num_locks: sequences and pins at or below this node that need it to stay.
-        end: tokens from the root to the end of this node.
         created, last_use: ticks of its insertion, and of the last match or insert that used it.
         num_hits: how often another sequence took it over.
         priority: the highest of the requests that used it.
@@ -36,7 +35,6 @@ class Node:
     __slots__ = (
         "_children",
         "created",
-        "end",
         "last_use",
         "namespace",
         "num_hits",
@@ -49,20 +47,24 @@ class Node:
     )
 
     def __init__(
-        self, namespace: str, packed: bytes, pages: tuple[int, ...], parent: Node | None, end: int, created: int
+        self, namespace: str, packed: bytes, pages: tuple[int, ...], parent: Node | None, created: int
     ) -> None:
         self.namespace = namespace
         self.packed = packed
         self.pages = pages
         self.parent = parent
-        self.end = end
         self.created = self.last_use = created
         self.num_locks = self.num_hits = self.priority = self.outlook = 0
         self._children: dict[bytes, Node] | None = None
 
     def __lt__(self, other: Node) -> bool:
         """Any order will do between nodes of the same rank."""
-        return self.end > other.end
+        return self.created < other.created
+
+    @property
+    def end(self) -> int:
+        """Tokens from the root to the end of this node."""
+        return sum(step.num_tokens for step in self.path())
 
     @property
     def num_tokens(self) -> int:

@@ -53,7 +53,7 @@ class RadixTree:
     def __init__(self, pool: PagePool, rank: Rank = POLICIES["lru"]) -> None:
         self.pool = pool
         self.page_size = pool.page_size
-        self.root = Node("", b"", (), None, 0, 0)
+        self.root = Node("", b"", (), None, 0)
         self.root.num_locks = 1
         self.num_nodes = 0
         self.num_evictable = 0
@@ -110,7 +110,7 @@ class RadixTree:
         """Locks what was matched, splitting a node where the match ends inside it; returns the node it ends with."""
         node = self._split(match.node, match.inside) if match.inside else match.node
         self.lock(node)
-        self._touch(node, priority)
+        self._touch(node, next(self._clock), priority)
         return node
 
     def hit(self, node: Node) -> None:
@@ -166,11 +166,11 @@ class RadixTree:
 
     def ancestor(self, node: Node, length: int) -> Node:
         """The node on `node`'s path that ends at exactly `length` tokens, splitting one where it must."""
-        while node.parent is not None and node.parent.end >= length:
+        end = node.end
+        while node.parent is not None and end - node.num_tokens >= length:
+            end -= node.num_tokens
             node = node.parent
-        if node.end == length:
-            return node
-        return self._split(node, length - (node.end - node.num_tokens))
+        return node if end == length else self._split(node, length - (end - node.num_tokens))
 
     def insert(
         self, tokens: Sequence[int], pages: Sequence[int], owner: Owner, namespace: str = "", priority: int = 0
@@ -189,16 +189,17 @@ class RadixTree:
         num_old = match.length // self.page_size
         duplicates = [mine for mine, its in zip(pages, self.pages(match), strict=False) if mine != its]
         self.pool.release(duplicates, owner)
+        now = next(self._clock)
         if match.length < len(tokens):
             own = tuple(pages[num_old:])
             self.pool.ledger.move(own, owner, Owner.TREE)
-            leaf = Node(namespace, packed[match.length * TOKEN_BYTES :], own, node, len(tokens), next(self._clock))
+            leaf = Node(namespace, packed[match.length * TOKEN_BYTES :], own, node, now)
             node.adopt(self._first(leaf.packed, node, namespace), leaf)
             self.num_nodes += 1
             self.num_evictable += leaf.num_tokens
             self.version += 1
             node = leaf
-        self._touch(node, priority)
+        self._touch(node, now, priority)
         self._offer(node)
         return node
 
@@ -246,8 +247,7 @@ class RadixTree:
             self._leaves = [(self._rank(n), n) for n in live.values()]
             heapq.heapify(self._leaves)
 
-    def _touch(self, node: Node, priority: int) -> None:
-        now = next(self._clock)
+    def _touch(self, node: Node, now: int, priority: int) -> None:
         while node.parent is not None:
             node.last_use = now
             node.priority = max(node.priority, priority)
@@ -257,9 +257,8 @@ class RadixTree:
         """Cuts `node` after `length` of its tokens; the upper part is new, so locks held on `node` stay below it."""
         parent = node.parent or self.root
         cut = length * TOKEN_BYTES
-        start = node.end - node.num_tokens
         num_pages = length // self.page_size
-        upper = Node(node.namespace, node.packed[:cut], node.pages[:num_pages], parent, start + length, node.created)
+        upper = Node(node.namespace, node.packed[:cut], node.pages[:num_pages], parent, node.created)
         upper.last_use, upper.num_locks, upper.num_hits = node.last_use, node.num_locks, node.num_hits
         upper.priority, upper.outlook = node.priority, node.outlook
         parent.adopt(self._first(upper.packed, parent, node.namespace), upper)
@@ -303,8 +302,6 @@ class RadixTree:
             raise LedgerError(f"tree: node ending at {node.end} is not its parent's child")
         if not length or length % self.page_size or length != len(node.pages) * self.page_size:
             raise LedgerError(f"tree: {length} tokens on {len(node.pages)} pages of {self.page_size}")
-        if node.end != parent.end + length:
-            raise LedgerError(f"tree: node ends at {node.end}, parent at {parent.end}, key {length}")
         if parent.parent is not None and parent.namespace != node.namespace:
             raise LedgerError(f"tree: node ending at {node.end} is below another namespace")
         if node.num_locks < sum(child.num_locks for child in node.children):
