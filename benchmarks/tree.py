@@ -1,6 +1,6 @@
 """What the radix tree costs at a million nodes: microseconds an operation, and bytes a node.
 
-    python -m benchmarks.tree [--nodes N] [--policy NAME]
+python -m benchmarks.tree [--nodes N] [--policy NAME]
 """
 
 from __future__ import annotations

@@ -22,6 +22,7 @@ from runtime.errors import ContextLengthExceeded, EngineClosed, EngineError, Poo
 from runtime.job import Job, PrefillJob
 from runtime.memory.budget import Budget
 from runtime.memory.cache import PrefixCache
+from runtime.memory.pins import Pins
 from runtime.request import Request
 from runtime.sampling.params import SamplingParams
 from runtime.sampling.sampler import Sampler
@@ -69,7 +70,8 @@ class EngineCore:
         self.cache = PrefixCache(budget.num_pages, budget.page_size, config.memory.eviction, runner.copy_slots)
         self.runner = runner
         self.sessions = SessionTable(self.cache, runner.copy_slots, runner.put_kv)
-        self.scheduler = Scheduler(self.cache, config.scheduler, self.sessions.reclaim, self.sessions.restore)
+        self.pins = Pins(self.cache)
+        self.scheduler = Scheduler(self.cache, config.scheduler, self._reclaim, self.sessions.restore)
         self.stats = Stats()
         self.failure: BaseException | None = None
         self._markers: dict[str, Marker] = {}
@@ -168,10 +170,21 @@ class EngineCore:
 
     def step(self) -> bool:
         """One step; False when there was nothing to do."""
+        self.pins.expire()
         worked = self._stepper.step()
         if worked and self._config.audit == "step":
             self.sessions.audit()
         return worked
+
+    def _reclaim(self) -> bool:
+        """Memory is short: an idle session gives way; a pin only to a request that has nobody else to make room."""
+        if self.sessions.reclaim():
+            return True
+        running = self.scheduler.running
+        return len(running) <= 1 and all(self._is_short(request) for request in running) and self.pins.give_up()
+
+    def _is_short(self, request: Request) -> bool:
+        return self.cache.pages_missing(request.sequence, len(request.tokens)) > 0
 
     # ---- sessions
 

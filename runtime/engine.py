@@ -206,6 +206,10 @@ class Engine:
             "running": len(core.scheduler.running),
             "waiting": len(core.scheduler.waiting),
             "evicted_tokens": core.cache.tree.num_evicted,
+            "pins": len(core.pins.held),
+            "pinned_tokens": sum(core.pins.held),
+            "pins_expired": core.pins.num_expired,
+            "pins_given_up": core.pins.num_given_up,
             "ledger": core.cache.pool.ledger.table(),
         }
 
@@ -220,6 +224,34 @@ class Engine:
         }
         budget = self._core.budget
         return {**described, **{name: f"{getattr(budget, name)} ({why})" for name, why in budget.reasons}}
+
+    def pin(self, prompt: str | Sequence[int], ttl_seconds: float, *, namespace: str = "") -> str:
+        """Keeps a prefix in the cache, whole pages of it; what of it is not cached yet is computed.
+
+        A pin gives way to nothing but a request that would not even fit alone, which is counted in `stats`.
+
+        Args:
+            prompt: text, or token ids.
+            ttl_seconds: for how long; `math.inf` for until it is unpinned.
+            namespace: as in `open`.
+
+        Returns:
+            The pin's name, for `unpin`.
+
+        Raises:
+            InvalidParameter: the prompt fills no page, or `ttl_seconds` is no positive number.
+            ContextLengthExceeded, PoolCapacityExceeded: the prompt is longer than a request, or the pool, can be.
+        """
+        with self.open(namespace=namespace) as session:
+            session.append(prompt)
+            return session.pin(ttl_seconds).result()
+
+    def unpin(self, pin: str) -> bool:
+        """Ends a pin; False where there is no such one, or it has expired."""
+        self._check_open()
+        done: Handle[bool] = Handle()
+        self._core.post(lambda: done.finish(self._core.pins.remove(pin)))
+        return done.result(timeout=60)
 
     def flush_cache(self) -> int:
         """Forgets every prefix that nothing running needs; returns how many tokens that were."""

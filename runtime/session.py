@@ -11,6 +11,8 @@ from runtime.concat import Concat
 from runtime.errors import InvalidParameter
 from runtime.handle import Generation, Handle, Scores
 from runtime.hint import Hint
+from runtime.memory.pins import check_ttl
+from runtime.pinning import Pin
 from runtime.sampling.params import SamplingParams
 from runtime.scoring import Choose, Score
 from runtime.script import Append, Close, Foretell, Fork, Generate, Mark, Op, Tokens, Truncate
@@ -200,6 +202,17 @@ class Session:
         """The number of tokens at this point of the script, for `truncate`; what stands before it is not healed."""
         handle: Handle[int] = Handle(_flush=self.flush)
         self._record(Mark(handle))
+        return handle
+
+    def pin(self, ttl_seconds: float) -> Handle[str]:
+        """Keeps what stands at this point of the script in the cache, whole pages of it, for a time or until unpinned.
+
+        Raises:
+            InvalidParameter: `ttl_seconds` is no positive number.
+        """
+        check_ttl(ttl_seconds)
+        handle: Handle[str] = Handle(_flush=self.flush)
+        self._record_between(Pin(handle, ttl_seconds))
         return handle
 
     def truncate(self, num_tokens: int) -> None:
