@@ -47,6 +47,7 @@ class MemoryConfig:
         context_length: longest sequence; at most the model's own limit.
         page_size: slots a page.
         eviction: which cached prefix goes first (see `runtime.memory.eviction`).
+        measure_optimal_hit_rate: whether it is measured what a cache would have found that never forgets anything.
     """
 
     max_total_tokens: int | None = None
@@ -54,6 +55,7 @@ class MemoryConfig:
     context_length: int | None = None
     page_size: int = 16
     eviction: Eviction = "lru"
+    measure_optimal_hit_rate: bool = False
 
     def __post_init__(self) -> None:
         _at_least("max_total_tokens", self.max_total_tokens, 1)
@@ -61,6 +63,9 @@ class MemoryConfig:
         _at_least("page_size", self.page_size, 1)
         if self.eviction not in get_args(Eviction):
             raise ConfigError(f"eviction={self.eviction!r} is not allowed: one of {', '.join(get_args(Eviction))}")
+        if not isinstance(self.measure_optimal_hit_rate, bool):
+            value = self.measure_optimal_hit_rate
+            raise ConfigError(f"measure_optimal_hit_rate={value!r} is not allowed: True or False")
         fraction = self.mem_fraction_static
         if fraction is not None and not (isinstance(fraction, int | float) and 0.0 < fraction < 1.0):
             raise ConfigError(f"mem_fraction_static={fraction!r} is not allowed: a number between 0 and 1")

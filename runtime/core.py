@@ -22,6 +22,7 @@ from runtime.errors import ContextLengthExceeded, EngineClosed, EngineError, Poo
 from runtime.job import Job, PrefillJob
 from runtime.memory.budget import Budget
 from runtime.memory.cache import PrefixCache
+from runtime.memory.optimal import OptimalCache
 from runtime.memory.pins import Pins
 from runtime.request import Request
 from runtime.sampling.params import SamplingParams
@@ -78,7 +79,8 @@ class EngineCore:
         self.jumps_forward = config.grammar.jump_forward
         self._config = config
         sampler = Sampler(tokenizer.vocab_size)
-        self._stepper = Stepper(self.cache, self.scheduler, runner, sampler, self.stats, self._job_ended)
+        self.optimal = OptimalCache() if config.memory.measure_optimal_hit_rate else None
+        self._stepper = Stepper(self.cache, self.scheduler, runner, sampler, self.stats, self._job_ended, self.optimal)
         self._compilation = Compilation(compiler, self.post, self.stats, config.grammar.grammar_compile_seconds)
         self._inbox: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self._stopping = False

@@ -197,7 +197,10 @@ class Engine:
         return calls, is_list
 
     def stats(self) -> dict[str, Any]:
-        """Counters since start (see `runtime.stats.Stats`), what runs and waits now, and the memory ledger."""
+        """Counters since start (see `runtime.stats.Stats`), what runs and waits now, hit rates and the memory ledger.
+
+        `cache_hit_rate_optimal` is what a cache would have reached that never forgets; None where it is not measured.
+        """
         core = self._core
         counters = {name: getattr(core.stats, name) for name in core.stats.__slots__}
         return {
@@ -206,6 +209,8 @@ class Engine:
             "running": len(core.scheduler.running),
             "waiting": len(core.scheduler.waiting),
             "evicted_tokens": core.cache.tree.num_evicted,
+            "cache_hit_rate": core.stats.cached_tokens / max(1, core.stats.prompt_tokens),
+            "cache_hit_rate_optimal": None if core.optimal is None else core.optimal.hit_rate,
             "pins": len(core.pins.held),
             "pinned_tokens": sum(core.pins.held),
             "pins_expired": core.pins.num_expired,

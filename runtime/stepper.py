@@ -10,6 +10,7 @@ from runtime.batcher import Step, build_step
 from runtime.errors import StepFailed
 from runtime.job import GenerateJob, Job, PrefillJob
 from runtime.memory.cache import PrefixCache
+from runtime.memory.optimal import OptimalCache
 from runtime.request import Request
 from runtime.sampling.logprobs import known_logprobs
 from runtime.sampling.sampler import Sampled, Sampler
@@ -35,6 +36,7 @@ class Stepper:
         runner, sampler: compute it.
         stats: counts it.
         then: called with a session whose job has ended, well or badly, so that its script goes on.
+        optimal: is asked and told about every prompt, where somebody wants to know.
     """
 
     def __init__(
@@ -45,6 +47,7 @@ class Stepper:
         sampler: Sampler,
         stats: Stats,
         then: Callable[[SessionState], None],
+        optimal: OptimalCache | None = None,
     ) -> None:
         self._cache = cache
         self._scheduler = scheduler
@@ -52,6 +55,7 @@ class Stepper:
         self._sampler = sampler
         self._stats = stats
         self._then = then
+        self._optimal = optimal
         self._jobs: dict[Request, Job] = {}
         self._over: list[Job] = []
 
@@ -176,7 +180,12 @@ class Stepper:
         """A prompt counts once: what a prefill computes for forks is theirs to have cached afterwards."""
         request = job.request
         cached = request.cached_tokens or 0
-        if not isinstance(job, PrefillJob) or request.logits_from is not None:
+        reads_prefix = not isinstance(job, PrefillJob) or request.logits_from is not None
+        if self._optimal is not None:
+            namespace, keys = request.sequence.namespace, request.sequence.keyed(request.tokens)
+            self._optimal.ask(keys[: request.prompt_len], namespace, reads_prefix=reads_prefix)
+            self._optimal.learn(keys, namespace)
+        if reads_prefix:
             self._stats.prompt_tokens += request.prompt_len
             self._stats.cached_tokens += cached
         else:

@@ -6,7 +6,7 @@ from array import array
 from collections.abc import Collection, Iterable, Iterator
 from typing import Final
 
-__all__ = ["TOKEN_BYTES", "Node", "pack"]
+__all__ = ["TOKEN_BYTES", "Node", "common_prefix", "pack"]
 
 TOKEN_BYTES: Final = array("i").itemsize
 
@@ -14,6 +14,20 @@ TOKEN_BYTES: Final = array("i").itemsize
 def pack(tokens: Iterable[int]) -> bytes:
     """Tokens as bytes, of which any run can be compared and hashed at once."""
     return array("i", tokens).tobytes()
+
+
+def common_prefix(one: bytes, other: bytes, step: int) -> int:
+    """Bytes that both begin with, in whole multiples of `step`."""
+    if one == other:
+        return len(one)
+    low, high = 0, min(len(one), len(other)) // step
+    while low < high:
+        middle = (low + high + 1) // 2
+        if one[low * step : middle * step] == other[low * step : middle * step]:
+            low = middle
+        else:
+            high = middle - 1
+    return low * step
 
 
 class Node:

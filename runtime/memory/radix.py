@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from runtime.errors import LedgerError
 from runtime.ledger import Owner
 from runtime.memory.eviction import POLICIES, Rank
-from runtime.memory.node import TOKEN_BYTES, Node, pack
+from runtime.memory.node import TOKEN_BYTES, Node, common_prefix, pack
 from runtime.memory.pages import PagePool
 
 __all__ = ["Match", "PartialPage", "RadixTree"]
@@ -78,7 +78,7 @@ class RadixTree:
                 break
             own = child.packed
             if len(own) > step and packed[position : position + len(own)] != own:
-                inside = _common(own, packed[position : position + len(own)], step)
+                inside = common_prefix(own, packed[position : position + len(own)], step)
                 return Match(child, inside // TOKEN_BYTES, (position + inside) // TOKEN_BYTES)
             node, position = child, position + len(own)
         return Match(node, 0, position // TOKEN_BYTES)
@@ -97,7 +97,7 @@ class RadixTree:
         best: PartialPage | None = None
         for node, place in pages:
             cached = node.packed[place * self._page_bytes : (place + 1) * self._page_bytes]
-            common = _common(cached, following, TOKEN_BYTES) // TOKEN_BYTES
+            common = common_prefix(cached, following, TOKEN_BYTES) // TOKEN_BYTES
             if common > (0 if best is None else best.num_tokens):
                 best = PartialPage(node, node.pages[place], common)
         return best
@@ -310,15 +310,3 @@ class RadixTree:
     def all_pages(self) -> list[int]:
         """Every page in the tree, for `Ledger.check`."""
         return [page for node in self.root.walk() for page in node.pages]
-
-
-def _common(one: bytes, other: bytes, step: int) -> int:
-    """Bytes that both begin with, in whole multiples of `step`."""
-    low, high = 0, min(len(one), len(other)) // step
-    while low < high:
-        middle = (low + high + 1) // 2
-        if one[low * step : middle * step] == other[low * step : middle * step]:
-            low = middle
-        else:
-            high = middle - 1
-    return low * step

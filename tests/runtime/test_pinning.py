@@ -64,7 +64,7 @@ def test_what_cannot_be_pinned_is_refused(make_engine: Callable[..., Engine]) ->
         engine.pin([*PREFIX, 7], 10)
     with pytest.raises(InvalidParameter, match=r"ttl_seconds=0 .*above 0"):
         engine.pin(PREFIX, 0)
-    with pytest.raises(InvalidParameter, match="15 tokens.*at least a page of 16"):
+    with pytest.raises(InvalidParameter, match=r"15 tokens.*at least a page of 16"):
         engine.pin(PREFIX[:15], 10)
     assert engine.stats()["pins"] == 0
     engine.pin(PREFIX, 10)
