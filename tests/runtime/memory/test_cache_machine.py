@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
+
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -9,6 +12,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from runtime.ledger import Owner
 from runtime.memory.cache import PrefixCache
+from runtime.memory.eviction import POLICIES
+from runtime.memory.pins import Pins
 from runtime.memory.sequence import SequenceKV
 
 NUM_PAGES = 24
@@ -25,16 +30,27 @@ class CacheMachine(RuleBasedStateMachine):
     """Sequences grow, run, fork, are cut, retracted and dropped over a pool that is far too small for them.
 
     The model of the KV's content is `self.content`: slot → the prefix (tokens up to and including its own) that was
-    computed into it. A sequence may only ever hold slots whose content is its own prefix.
+    computed into it. A sequence may only ever hold slots whose content is its own prefix, copied parts of pages too.
     """
 
     page_size = 4
 
     def __init__(self) -> None:
         super().__init__()
-        self.cache = PrefixCache(NUM_PAGES, self.page_size)
+        self._begin("lru", True)
+
+    def _begin(self, eviction: str, copies: bool) -> None:
+        self.cache = PrefixCache(NUM_PAGES, self.page_size, eviction, self._copy if copies else None)
         self.live: list[tuple[SequenceKV, list[int]]] = []
         self.content: dict[int, tuple[str, tuple[int, ...]]] = {}
+        self.seconds = 0.0
+        self.pins = Pins(self.cache, lambda: self.seconds)
+        self.names: list[str] = []
+
+    def _copy(self, pairs: Sequence[tuple[int, int]]) -> None:
+        for source, target in pairs:
+            assert self.cache.pool.ledger.owner(target // self.page_size) in (Owner.REQUEST, Owner.SESSION)
+            self.content[target] = self.content[source]
 
     def _pick(self, index: int) -> tuple[SequenceKV, list[int]] | None:
         return self.live[index % len(self.live)] if self.live else None
@@ -42,9 +58,14 @@ class CacheMachine(RuleBasedStateMachine):
     def _slot(self, sequence: SequenceKV, position: int) -> int:
         return sequence.pages[position // self.page_size] * self.page_size + position % self.page_size
 
-    @initialize(prompts=st.lists(PROMPT, min_size=3, max_size=3))
-    def begin(self, prompts: list[list[int]]) -> None:
+    @initialize(
+        prompts=st.lists(PROMPT, min_size=3, max_size=3),
+        eviction=st.sampled_from(sorted(POLICIES)),
+        copies=st.sampled_from([True, True, False]),
+    )
+    def begin(self, prompts: list[list[int]], eviction: str, copies: bool) -> None:
         """Three sequences that have run already, so that few rules find nothing to do."""
+        self._begin(eviction, copies)
         for tokens in prompts:
             self.open(tokens, "", True)
 
@@ -95,8 +116,7 @@ class CacheMachine(RuleBasedStateMachine):
         if picked is None or len(self.live) >= 8:
             return
         child, copies = self.cache.fork(*picked)
-        for source, target in copies:
-            self.content[target] = self.content[source]
+        self._copy(copies)
         self.live.append((child, list(picked[1])))
 
     @rule(index=st.integers(0, 7), cut=st.integers(1, 12), commits=st.booleans())
@@ -112,14 +132,44 @@ class CacheMachine(RuleBasedStateMachine):
             if not picked[1]:
                 picked[1].append(0)
 
-    @rule(index=st.integers(0, 7), keep=st.booleans())
-    def close(self, index: int, keep: bool) -> None:
+    @rule(index=st.integers(0, 7), returns=st.sampled_from([None, True, False]), priority=st.integers(-1, 2))
+    def foretell(self, index: int, returns: bool | None, priority: int) -> None:
         if picked := self._pick(index):
-            if keep:
-                self.cache.release(*picked)
-            else:
+            picked[0].returns, picked[0].priority = returns, priority
+
+    @rule(index=st.integers(0, 7))
+    def give_way(self, index: int) -> None:
+        """Retracted, or idle while others are short of memory: it may come back."""
+        if picked := self._pick(index):
+            self.cache.release(*picked)
+
+    @rule(index=st.integers(0, 7), worthless=st.booleans())
+    def close(self, index: int, worthless: bool) -> None:
+        if picked := self._pick(index):
+            if worthless:
                 self.cache.detach(picked[0])
+            self.cache.close(*picked)
             self.live.remove(picked)
+
+    @rule(tokens=PROMPT, namespace=st.sampled_from(["", "other"]), ttl=st.sampled_from([1.0, 3.0, 50.0]))
+    def pin(self, tokens: list[int], namespace: str, ttl: float) -> None:
+        if len(self.pins.held) < 4:
+            self.names.append(self.pins.add(tokens, ttl, namespace))
+
+    @rule(index=st.integers(0, 7))
+    def unpin(self, index: int) -> None:
+        if self.names:
+            self.pins.remove(self.names[index % len(self.names)])
+
+    @rule(passed=st.sampled_from([0.5, 2.0, -5.0, 100.0]))
+    def wait(self, passed: float) -> None:
+        self.seconds += passed
+        self.pins.expire()
+
+    @rule()
+    def give_up_a_pin(self) -> None:
+        before = len(self.pins._pins)
+        assert self.pins.give_up() == (before > 0)
 
     @rule(count=st.integers(1, 6))
     def evict(self, count: int) -> None:
@@ -148,16 +198,27 @@ class CacheMachine(RuleBasedStateMachine):
                 assert held == (sequence.namespace, tuple(tokens[: position + 1]))
 
     @invariant()
-    def locks_are_exactly_the_sequences(self) -> None:
-        """Whatever no sequence leans on is evictable, and nothing else is."""
-        protected = {id(node) for sequence, _ in self.live for node in sequence.node.path()}
+    def locks_are_exactly_those_of_sequences_and_pins(self) -> None:
+        """Whatever no sequence and no pin leans on is evictable, and nothing else is."""
+        holders = [sequence.node for sequence, _ in self.live] + [pin.node for pin in self.pins._pins.values()]
+        locks = Counter(id(node) for holder in holders for node in holder.path())
         for node in self.cache.tree.root.walk():
-            assert (node.num_locks > 0) == (id(node) in protected)
+            assert node.num_locks == locks[id(node)]
+
+    @invariant()
+    def what_is_waited_for_is_what_gave_way(self) -> None:
+        awaited = [sequence.awaits for sequence, _ in self.live if sequence.awaits is not None]
+        expected = Counter(id(node) for place in awaited for node in place.path())
+        for node in self.cache.tree.root.walk():
+            assert max(0, node.outlook) == expected[id(node)]
 
     def teardown(self) -> None:
         for sequence, tokens in self.live:
-            self.cache.release(sequence, tokens)
+            self.cache.close(sequence, tokens)
+        while self.pins.give_up():
+            pass
         self.cache.tree.clear()
+        self.cache.tree.check()
         assert self.cache.pool.num_free == NUM_PAGES
 
 
@@ -167,12 +228,13 @@ class CacheMachineOfSingleSlots(CacheMachine):
     page_size = 1
 
 
-# 200 runs of 50 steps: 10,000 steps for either page size.
+# 500 runs of 50 steps: 25,000 steps for either page size.
 MACHINE = settings(
-    max_examples=200, stateful_step_count=50, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True
+    max_examples=500, stateful_step_count=50, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True
 )
 TestPagesOfFour = CacheMachine.TestCase
 TestPagesOfFour.settings = MACHINE
 TestSingleSlots = CacheMachineOfSingleSlots.TestCase
 TestSingleSlots.settings = MACHINE
 TestPagesOfFour.pytestmark = [pytest.mark.slow]  # type: ignore[attr-defined]
+TestSingleSlots.pytestmark = [pytest.mark.slow]  # type: ignore[attr-defined]
