@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from runtime.memory.cache import PrefixCache
 from runtime.request import Request
-from runtime.scheduler.policies import LPM_QUEUE_LIMIT, POLICIES, by_priority, fcfs, lpm
+from runtime.scheduler.policies import MATCHED_QUEUE_LIMIT, POLICIES, by_priority, fcfs, lpm
 
 
 def _cached(cache: PrefixCache, tokens: list[int]) -> None:
@@ -52,7 +52,7 @@ def test_lpm_sees_that_the_tree_has_changed() -> None:
 def test_lpm_keeps_the_order_of_arrival_in_long_queues() -> None:
     cache = PrefixCache(16, 4)
     _cached(cache, list(range(8)))
-    waiting = [_request(cache, [50 + i]) for i in range(LPM_QUEUE_LIMIT)] + [_request(cache, [*range(8), 1])]
+    waiting = [_request(cache, [50 + i]) for i in range(MATCHED_QUEUE_LIMIT)] + [_request(cache, [*range(8), 1])]
     assert lpm(waiting, cache) == waiting
 
 
