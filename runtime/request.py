@@ -47,7 +47,8 @@ class Request:
         cached_tokens: prompt tokens that needed no computing when it first ran; None before that.
         num_retractions: how often it had to give up its memory.
         priority: higher ones are admitted first.
-        num_passed: how often others were admitted while it waited.
+        turn: steps that admitted somebody before it came; the others since then have passed it over.
+        expected_output: tokens it is likely to generate, by what came of the same call before; None where nobody knows.
         run: the run of a program it is part of.
         hint: what was known of its session's time after it when it was submitted.
     """
@@ -63,7 +64,8 @@ class Request:
     cached_tokens: int | None = None
     num_retractions: int = 0
     priority: int = 0
-    num_passed: int = 0
+    turn: int = 0
+    expected_output: float | None = None
     run: ProgramRun = field(default_factory=ProgramRun)
     hint: Hint | None = None
     match_version: int = field(default=-1, repr=False)

@@ -21,9 +21,7 @@ class CostModel:
 
     def seconds(self, num_prompt: int, num_decodes: int, num_context: int) -> float:
         """Of one step."""
-        return (
-            self.step + self.prompt_token * num_prompt + self.decode * num_decodes + self.context_token * num_context
-        )
+        return self.step + self.prompt_token * num_prompt + self.decode * num_decodes + self.context_token * num_context
 
 
 def context_tokens(requests: Iterable[Request], page_size: int) -> int:
@@ -36,6 +34,6 @@ def context_tokens(requests: Iterable[Request], page_size: int) -> int:
         node = sequence.node
         while node.parent is not None and id(node) not in seen:
             seen.add(id(node))
-            total += len(node.key)
+            total += node.end - node.parent.end
             node = node.parent
     return total

@@ -32,9 +32,9 @@ class Outcome:
         """A request was given its place."""
         self.waits.append(seconds)
 
-    def completed(self, kind: str, seconds: float) -> None:
+    def completed(self, kind: str, began: float, ended: float) -> None:
         """A program came to its end."""
-        self.completions.setdefault(kind, []).append(seconds)
+        self.completions.setdefault(kind, []).append(ended - began)
 
     def figures(self) -> dict[str, object]:
         """As JSON values."""

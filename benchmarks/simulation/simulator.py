@@ -10,11 +10,11 @@ from benchmarks.simulation.cost import CostModel, context_tokens
 from benchmarks.simulation.outcome import Outcome
 from benchmarks.simulation.run import Run
 from benchmarks.simulation.trace import Program
+from runtime.config import SchedulerConfig
 from runtime.memory.cache import PrefixCache
 from runtime.request import Request
 from runtime.scheduler.plan import StepPlan, Work
 from runtime.scheduler.scheduler import Scheduler
-from runtime.config import SchedulerConfig
 from runtime.session_state import SessionState
 from runtime.session_table import SessionTable
 

@@ -77,15 +77,20 @@ class LengthEstimate:
         self._sites.move_to_end(site)
         lengths.add(request.num_output)
 
+    def expect(self, request: Request) -> None:
+        """Notes on a request how long it is likely to become, a little more rather than less, if that is known."""
+        lengths = self._sites.get(request.site) if self._sites and request.site is not None else None
+        if lengths is not None and lengths.count >= ENOUGH:
+            request.expected_output = lengths.most
+
     def tokens(self, request: Request) -> float:
-        """Tokens the request is likely to generate still, a few more rather than fewer."""
-        remaining = request.max_length - len(request.tokens)
-        if self._sites and remaining > 0 and (site := request.site) is not None:
-            lengths = self._sites.get(site)
-            if lengths is not None and lengths.count >= ENOUGH:
-                left = lengths.most - request.num_output
-                if left > 0:
-                    return min(left, remaining)
+        """Tokens the request is likely to generate still."""
+        length = len(request.tokens)
+        remaining = request.max_length - length
+        if request.expected_output is not None:
+            left = request.prompt_len + request.expected_output - length
+            if left > 0:
+                return min(left, remaining)
         return remaining * self.ratio
 
     def slots(self, requests: Iterable[Request]) -> int:

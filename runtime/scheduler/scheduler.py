@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Sequence
+from operator import attrgetter
 
 from runtime.config import SchedulerConfig
 from runtime.ledger import Owner
@@ -23,8 +24,14 @@ __all__ = ["Scheduler"]
 MOST_HELD_BACK = 64
 """So many requests are looked at in one step that wait for pages others are computing."""
 
-SHARE_OF_LONG = 4
-"""One part in so many of a step's prompt tokens is for prompts begun before, where shorter ones would take them all."""
+LONG_PROMPT = 2
+"""Under the policy `program` a prompt is long when it takes more than so many steps."""
+
+FEW_DECODES = 4
+"""Long prompts give way to so many decodes …"""
+
+MOST_STEPS_HELD = 64
+"""… for so many steps."""
 
 
 class Scheduler:
@@ -50,7 +57,8 @@ class Scheduler:
         self.running: list[Request] = []
         self.num_retractions = 0
         self.estimate = LengthEstimate()
-        self._since_oldest = 0
+        self._turn = self._since_oldest = 0
+        self._steps_held = 0
         self._arrivals = itertools.count()
         self._is_by_program = config.policy == "program"
         self._order = POLICIES[config.policy]
@@ -61,6 +69,8 @@ class Scheduler:
         """Queues a request."""
         if request.run.arrival < 0:
             request.run.arrival = next(self._arrivals)
+        request.turn = self._turn
+        self.estimate.expect(request)
         self.waiting.append(request)
 
     def end(self, request: Request) -> None:
@@ -141,24 +151,33 @@ class Scheduler:
         for request in requests:
             if budget <= 0:
                 break
-            if not request.is_decoding:
+            if request.cursor < request.prompt_len and not request.is_decoding:
                 budget -= self._extend(plan, request, budget)
         return budget
 
     def _plan_by_program(self, plan: StepPlan, budget: int, may_admit: bool) -> None:
-        """Short prompts first, whether they are running or only come now; long ones keep a share and get the rest.
+        """Short prompts first, whether they are running or only come now; long ones when few others are decoding.
 
-        So the next step of a program that has begun need not wait until somebody else's document is read.
+        A step with a part of a long prompt takes many times as long as one without, so the next gens of programs that
+        have begun would wait until somebody else's document is read. Every so many steps it is the document's turn.
         """
-        prefilling = [request for request in self.running if not request.is_decoding]
-        share = -(-budget // SHARE_OF_LONG)
-        slow = [request for request in prefilling if request.num_pending > share]
-        kept = share if slow else 0
-        quick = sorted((r for r in prefilling if r.num_pending <= share), key=lambda request: request.num_pending)
-        left = self._plan_prefills(plan, budget - kept, quick)
-        if may_admit:
-            left = self._admit(plan, left)
-        self._plan_prefills(plan, left + kept, slow)
+        most = LONG_PROMPT * self.config.chunked_prefill_size
+        prefilling = [r for r in self.running if r.cursor < r.prompt_len and not r.is_decoding]
+        long = [request for request in prefilling if request.num_pending > most]
+        short = sorted((r for r in prefilling if r.num_pending <= most), key=lambda request: request.num_pending)
+        is_turn = self._steps_held >= MOST_STEPS_HELD
+        runs_long = is_turn or len(plan.decodes) < FEW_DECODES
+        self._steps_held = self._steps_held + 1 if long and not runs_long else 0
+        ordered = [*long, *short] if is_turn else [*short, *long] if runs_long else short
+        if may_admit and not long:
+            left = self._plan_prefills(plan, budget, ordered)
+            self._admit(plan, left)
+        elif may_admit and not is_turn:
+            left = self._plan_prefills(plan, budget, short)
+            left = self._admit(plan, left, most)
+            self._plan_prefills(plan, left, long if runs_long else ())
+        else:
+            self._plan_prefills(plan, budget, ordered)
 
     @staticmethod
     def _extend(plan: StepPlan, request: Request, budget: int) -> int:
@@ -166,19 +185,24 @@ class Scheduler:
         plan.add(request, count)
         return count
 
-    def _admit(self, plan: StepPlan, budget: int) -> int:
-        """Offers places in the policy's order until tokens, places or memory run out; returns the tokens left."""
-        most = self.config.max_running_requests
-        if not self.waiting or plan.exhausted or budget <= 0 or len(self.running) >= most:
+    def _admit(self, plan: StepPlan, budget: int, most: int | None = None) -> int:
+        """Offers places in the policy's order until tokens, places or memory run out; returns the tokens left.
+
+        Args:
+            most: requests with more uncached tokens than that are passed over.
+        """
+        places = self.config.max_running_requests - len(self.running)
+        if not self.waiting or plan.exhausted or budget <= 0 or places <= 0:
             return budget
-        num_running, num_held_back = len(self.running), 0
+        num_held_back = 0
         ordered = self._ordered()
         fillers = [request for request in self.running if request.sequence.kv_len < request.prompt_len]
         promised = self.estimate.slots(self.running)
+        before = len(self.running)
         for request in ordered:
-            if budget <= 0 or len(self.running) >= most or num_held_back >= MOST_HELD_BACK:
+            if budget <= 0 or len(self.running) - before >= places or num_held_back >= MOST_HELD_BACK:
                 break
-            if fillers and self._is_being_filled(request, fillers):
+            if (fillers and self._is_being_filled(request, fillers)) or self._is_longer(request, most):
                 num_held_back += 1
                 continue
             own = self.estimate.slots([request])
@@ -187,25 +211,30 @@ class Scheduler:
             promised += own
             fillers.append(request)
             budget -= self._extend(plan, request, budget)
-        if len(self.running) > num_running:
+        if len(self.running) > before:
             self._count_passed(ordered[0])
         return budget
+
+    def _is_longer(self, request: Request, most: int | None) -> bool:
+        """Whether more than `most` tokens of it are not cached."""
+        if most is None or len(request.tokens) - request.sequence.kv_len <= most:
+            return False
+        return len(request.tokens) - self.cache.match(request.sequence, request.tokens) > most
 
     def _count_passed(self, first: Request) -> None:
         was_turn = self._since_oldest >= PATIENCE and first.phase is Phase.RUNNING
         self._since_oldest = 0 if was_turn else self._since_oldest + 1
-        self.waiting = [request for request in self.waiting if request.phase is Phase.WAITING]
-        for request in self.waiting:
-            request.num_passed += 1
+        waiting = Phase.WAITING
+        self.waiting = [request for request in self.waiting if request.phase is waiting]
+        self._turn += 1
 
     def _ordered(self) -> list[Request]:
         """The waiting requests as they are offered places; where priorities differ, one turn in many is the oldest's.
 
         Were everybody put first who has waited long, a long queue would come before every fresh high priority.
         """
-        ordered = self._order(self.waiting, self.cache)
-        first = ordered[0].priority
-        if all(request.priority == first for request in ordered):
+        ordered = self._order(self.waiting, self.cache, self._turn)
+        if len(set(map(attrgetter("priority"), self.waiting))) == 1:
             return ordered
         return by_priority(ordered, self._since_oldest >= PATIENCE)
 

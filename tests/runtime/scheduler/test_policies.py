@@ -20,7 +20,7 @@ def test_fcfs_keeps_the_order_of_arrival() -> None:
     cache = PrefixCache(16, 4)
     _cached(cache, list(range(8)))
     waiting = [_request(cache, [9, 9]), _request(cache, [*range(8), 1]), _request(cache, [5])]
-    assert fcfs(waiting, cache) == waiting
+    assert fcfs(waiting, cache, 0) == waiting
 
 
 def test_lpm_takes_the_longest_cached_prefix_first_and_else_the_order_of_arrival() -> None:
@@ -28,7 +28,7 @@ def test_lpm_takes_the_longest_cached_prefix_first_and_else_the_order_of_arrival
     _cached(cache, list(range(8)))
     none, also_none = _request(cache, [9, 9]), _request(cache, [7])
     short, long = _request(cache, [0, 1, 2, 3, 9, 9]), _request(cache, [*range(8), 1])
-    assert lpm([none, short, also_none, long], cache) == [long, short, none, also_none]
+    assert lpm([none, short, also_none, long], cache, 0) == [long, short, none, also_none]
 
 
 def test_lpm_puts_retracted_requests_before_all() -> None:
@@ -36,24 +36,24 @@ def test_lpm_puts_retracted_requests_before_all() -> None:
     _cached(cache, list(range(8)))
     long, retracted = _request(cache, [*range(8), 1]), _request(cache, [7])
     retracted.num_retractions = 1
-    assert lpm([long, retracted], cache) == [retracted, long]
+    assert lpm([long, retracted], cache, 0) == [retracted, long]
 
 
 def test_lpm_sees_that_the_tree_has_changed() -> None:
     cache = PrefixCache(16, 4)
     first, second = _request(cache, [9, 9]), _request(cache, [*range(8), 1])
-    assert lpm([first, second], cache) == [first, second]
+    assert lpm([first, second], cache, 0) == [first, second]
     _cached(cache, list(range(8)))
-    assert lpm([first, second], cache) == [second, first]
+    assert lpm([first, second], cache, 0) == [second, first]
     cache.tree.clear()
-    assert lpm([first, second], cache) == [first, second]
+    assert lpm([first, second], cache, 0) == [first, second]
 
 
 def test_lpm_keeps_the_order_of_arrival_in_long_queues() -> None:
     cache = PrefixCache(16, 4)
     _cached(cache, list(range(8)))
     waiting = [_request(cache, [50 + i]) for i in range(MATCHED_QUEUE_LIMIT)] + [_request(cache, [*range(8), 1])]
-    assert lpm(waiting, cache) == waiting
+    assert lpm(waiting, cache, 0) == waiting
 
 
 def test_an_order_neither_loses_nor_changes_the_queue() -> None:
@@ -61,7 +61,7 @@ def test_an_order_neither_loses_nor_changes_the_queue() -> None:
     waiting = [_request(cache, [i]) for i in range(5)]
     for order in POLICIES.values():
         before = list(waiting)
-        assert sorted(map(id, order(waiting, cache))) == sorted(map(id, before))
+        assert sorted(map(id, order(waiting, cache, 0))) == sorted(map(id, before))
         assert waiting == before
 
 
@@ -71,5 +71,5 @@ def test_higher_priorities_come_first_and_equals_keep_the_policys_order() -> Non
     high.priority = also_high.priority = 10**9
     low.priority = also_low.priority = -2
     assert by_priority([low, high, also_low, also_high], False) == [high, also_high, low, also_low]
-    also_low.num_passed = 3
+    low.turn = high.turn = also_high.turn = 3
     assert by_priority([low, high, also_low, also_high], True) == [also_low, high, also_high, low]

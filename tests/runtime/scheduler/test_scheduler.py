@@ -299,7 +299,11 @@ def test_what_a_retracted_request_computed_is_found_again() -> None:
 
 
 @settings(max_examples=40, deadline=None)
-@given(length=st.integers(1, 63), page_size=st.sampled_from([1, 4, 16]), policy=st.sampled_from(["fcfs", "lpm", "dfs-weight", "program"]))
+@given(
+    length=st.integers(1, 63),
+    page_size=st.sampled_from([1, 4, 16]),
+    policy=st.sampled_from(["fcfs", "lpm", "dfs-weight", "program"]),
+)
 def test_whatever_fits_alone_is_served(length: int, page_size: int, policy: str) -> None:
     driver = Driver(64 // page_size, page_size, policy, chunk=7)
     fillers = [driver.submit([9, i, 9], 30) for i in range(4)]
