@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from runtime.request import Request, Site
 
-__all__ = ["LengthEstimate"]
+__all__ = ["MOST_SITES", "LengthEstimate"]
 
 ENOUGH = 4
 MOST_SITES = 4096

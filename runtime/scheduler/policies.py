@@ -11,7 +11,19 @@ from runtime.memory.cache import PrefixCache
 from runtime.memory.node import Node
 from runtime.request import Request
 
-__all__ = ["PATIENCE", "POLICIES", "PROGRAM_PATIENCE", "Order", "by_priority", "dfs_weight", "fcfs", "lpm", "program"]
+__all__ = [
+    "MATCHED_QUEUE_LIMIT",
+    "PATIENCE",
+    "POLICIES",
+    "PROGRAM_PATIENCE",
+    "Order",
+    "by_priority",
+    "dfs_weight",
+    "fcfs",
+    "lpm",
+    "priority",
+    "program",
+]
 
 Order = Callable[[Sequence[Request], PrefixCache, int], list[Request]]
 """Given the waiting in the order of their arrival, the cache, and how many steps have admitted somebody so far."""
