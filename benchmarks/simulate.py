@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 LOAD = 0.9
+MARGIN = 64
 CHOICES = ("lru+fcfs", "lru+lpm", "lru+dfs-weight", "program")
 
 
@@ -22,7 +23,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python benchmarks/simulate.py", description=__doc__)
     parser.add_argument("--trace", default="programs", help="`programs`, or a file of JSON lines from a real server")
     parser.add_argument("--requests", type=_positive, default=10_000, help="gens to simulate, at least")
-    parser.add_argument("--pool-fraction", type=_fraction, default=0.25, help="of all that the trace reads and writes")
+    parser.add_argument(
+        "--pool-fraction", type=_fraction, default=0.25, help="of all that is read and written; at least one request's"
+    )
     parser.add_argument("--pool-tokens", type=_positive, help="slots of the pool, instead")
     parser.add_argument("--rate", type=_fraction, help="programs a second; by default what the load makes of it")
     parser.add_argument("--chunk", type=_positive, default=512, help="prompt tokens a step")
@@ -37,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         report = simulate(options)
     except (OSError, ValueError) as error:
-        parser.error(f"--trace: {error}")
+        parser.error(f"--trace={options.trace}: {error}")
     print(json.dumps(report, indent=1) if options.json else _table(report))
 
 
@@ -53,7 +56,8 @@ def simulate(options: argparse.Namespace) -> dict[str, Any]:
     own = options.trace == "programs"
     trace = programs.generate(options.requests, options.seed) if own else recorded.read(Path(options.trace))
     best = optimum(trace)
-    pool = options.pool_tokens or int(best.trie_tokens * options.pool_fraction)
+    least = best.longest + MARGIN  # a short trace's share may be less than one of its own documents
+    pool = options.pool_tokens or max(least, int(best.trie_tokens * options.pool_fraction))
 
     def run(name: str, some: Sequence[Program], rate: float) -> Outcome:
         config = SchedulerConfig(
@@ -63,6 +67,8 @@ def simulate(options: argparse.Namespace) -> dict[str, Any]:
         )
         return Simulator(pool, config).run(some, rate)
 
+    if pool < least:
+        raise ValueError(f"--pool-tokens={pool} cannot hold its longest request: give {least} or more")
     rate = options.rate
     if rate is None:
         rate = LOAD * capacity(trace, lambda some, at: run("lru+fcfs", some, at)) if own else 1.0

@@ -74,12 +74,15 @@ class Optimum:
     Attributes:
         prompt_tokens: over all gens. hit_tokens: of those, what an earlier prompt or output began with.
         trie_tokens: everything that was ever read or written, common beginnings once.
+        longest: tokens of the longest prompt with what it may generate.
     """
 
     prompt_tokens: int = 0
     hit_tokens: int = 0
     trie_tokens: int = 0
+    longest: int = 0
     _nodes: dict[tuple[int, Piece], int] = field(default_factory=dict)
+    _unread: int = 0
 
     def add(self, program: Program) -> None:
         """One more program, after those added before."""
@@ -97,14 +100,13 @@ class Optimum:
 
     def _ask(self, node: int, length: int, turn: Turn) -> tuple[int, int]:
         self.prompt_tokens += length
+        self.longest = max(self.longest, length + turn.max_new_tokens)
         # Whatever is new in the prompt was counted as read; the last token is always computed.
         self.hit_tokens += length - max(1, self._unread)
         self._unread = 0
         node, length = self._read(node, length, (turn.output,))
         self._unread = 0
         return node, length
-
-    _unread: int = 0
 
     def _read(self, node: int, length: int, pieces: Sequence[Piece]) -> tuple[int, int]:
         for piece in pieces:
