@@ -94,14 +94,15 @@ def _table(report: dict[str, Any]) -> str:
         f"{report['requests']} requests of {report['programs']} programs, "
         f"{report['programs_per_second']:.3f} a second; "
         f"pool {report['pool_tokens']} tokens, trie {report['trie_tokens']}",
-        f"{'':<16}{'hit rate':>9}{'/ optimal':>10}{'completion':>12}{'p99':>8}{'waiting':>9}{'p99':>8}"
+        f"{'':<16}{'hit rate':>9}{'/ optimal':>10}{'completion':>12}{'- delays':>10}{'p99':>8}{'waiting':>9}{'p99':>8}"
         f"{'evicted':>12}{'retracted':>10}{'busy':>7}",
     ]
     for name, row in report["policies"].items():
         waiting = row["waiting"]
         lines.append(
             f"{name:<16}{row['hit_rate']:>9.3f}{row['hit_rate_of_optimal']:>10.3f}"
-            f"{row['mean_completion']:>10.1f} s{row['p99_completion']:>8.0f}"
+            f"{row['mean_completion']:>10.1f} s{row['mean_completion_without_delays']:>8.1f} s"
+            f"{row['p99_completion']:>8.0f}"
             f"{waiting['mean']:>9.2f}{waiting['p99']:>8.1f}"
             f"{row['evictions']:>12}{row['retractions']:>10}{row['utilization']:>7.2f}"
         )

@@ -14,7 +14,8 @@ class Outcome:
 
     Attributes:
         prompt_tokens: over all gens. computed_tokens: prompt tokens that were run, again ones included.
-        evictions: tokens evicted. busy: seconds of steps. seconds: until the last program ended.
+        evictions: tokens evicted. busy: seconds of steps. delay: of all programs' tools and users.
+        seconds: until the last program ended.
     """
 
     requests: int = 0
@@ -24,6 +25,7 @@ class Outcome:
     retractions: int = 0
     steps: int = 0
     busy: float = 0.0
+    delay: float = 0.0
     seconds: float = 0.0
     waits: list[float] = field(default_factory=list)
     completions: dict[str, list[float]] = field(default_factory=dict)
@@ -32,9 +34,10 @@ class Outcome:
         """A request was given its place."""
         self.waits.append(seconds)
 
-    def completed(self, kind: str, began: float, ended: float) -> None:
-        """A program came to its end."""
-        self.completions.setdefault(kind, []).append(ended - began)
+    def completed(self, kind: str, seconds: float, delay: float) -> None:
+        """A program came to its end, so long after it came; `delay` of that it waited for tools and users."""
+        self.completions.setdefault(kind, []).append(seconds)
+        self.delay += delay
 
     def figures(self) -> dict[str, object]:
         """As JSON values."""
@@ -43,6 +46,7 @@ class Outcome:
         return {
             "hit_rate": 1.0 - self.computed_tokens / max(1, self.prompt_tokens),
             "mean_completion": statistics.fmean(everybody),
+            "mean_completion_without_delays": statistics.fmean(everybody) - self.delay / len(everybody),
             "p99_completion": everybody[int(0.99 * (len(everybody) - 1))],
             "max_completion": everybody[-1],
             "completion_by_kind": {kind: statistics.fmean(all_) for kind, all_ in sorted(self.completions.items())},

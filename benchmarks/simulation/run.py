@@ -39,7 +39,7 @@ class Run:
     def _end(self, session: SessionState) -> None:
         simulator = self._simulator
         simulator.sessions.drop(session)
-        simulator.outcome.completed(self._program.kind, self._arrival, simulator.now)
+        simulator.outcome.completed(self._program.kind, simulator.now - self._arrival, self._program.delay)
 
     def _go_on(
         self,

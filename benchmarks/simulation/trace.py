@@ -62,6 +62,11 @@ class Program:
     is_loop: bool = False
 
     @property
+    def delay(self) -> float:
+        """Seconds in which it waits for tools and users, whatever the policy; branches never do."""
+        return sum(step.delay for step in self.steps if isinstance(step, Turn))
+
+    @property
     def num_requests(self) -> int:
         """Gens."""
         return sum(1 if isinstance(step, Turn) else sum(map(len, step.branches)) for step in self.steps)

@@ -27,7 +27,7 @@ MOST_HELD_BACK = 64
 LONG_PROMPT = 2
 """Under the policy `program` a prompt is long when it takes more than so many steps."""
 
-FEW_DECODES = 4
+FEW_DECODES = 3
 """Long prompts give way to so many decodes …"""
 
 MOST_STEPS_HELD = 64

@@ -29,6 +29,7 @@ def test_a_small_trace_gives_every_policys_figures(capsys: Capture) -> None:
         assert 0.3 < row["hit_rate"] <= row["hit_rate_optimal"] < 1.0
         assert 0.0 < row["mean_completion"] <= row["p99_completion"] <= row["max_completion"]
         assert row["evictions"] > 0
+        assert 0.0 < row["mean_completion_without_delays"] < row["mean_completion"]
         assert 0.0 < row["utilization"] <= 1.0
 
 
