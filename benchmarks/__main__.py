@@ -18,7 +18,7 @@ from pathlib import Path
 
 import psutil
 
-from benchmarks import constrained, forks, grammars, jump_forward, startup, steps
+from benchmarks import constrained, forks, grammars, jump_forward, scheduling, startup, steps
 from benchmarks.ours import Ours
 from benchmarks.peer import Peer
 from benchmarks.prompts import person, words
@@ -101,6 +101,9 @@ def jumping_forward(report: Report, ours: Ours, peer: Peer, repeat: int) -> None
 
 def step_costs(report: Report, ours: Ours, peer: Peer, repeat: int) -> None:
     report.below("64 running: schedule + detokenize, ms a step", steps.overhead_ms(ours.engine), 3.0)
+    for policy in ("lpm", "program"):
+        milliseconds = scheduling.decision_ms(policy)
+        report.below(f"1,024 running, 10,000 waiting: decision, {policy}, ms", milliseconds, 5.0)
     report.below("64 rows: greedy sampling, ms a step", steps.sampling_ms(ours.engine.tokenizer.vocab_size), 4.0)
 
 

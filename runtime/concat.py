@@ -177,7 +177,7 @@ def _source(core: EngineCore, fork: SessionState) -> SessionState:
     if fork.tokens[fork.shared : fork.base] == fork.base_tail:
         return fork
     tokens = tokens_beyond(core, fork)
-    branch = SessionState(fork.namespace, fork.program)
+    branch = SessionState(fork.namespace, fork.program, fork.run)
     core.sessions.fork(fork, branch)
     branch.cut(fork.shared)
     branch.trim(core.cache)

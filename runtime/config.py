@@ -12,7 +12,7 @@ from runtime.errors import ConfigError
 
 __all__ = ["EngineConfig", "Eviction", "GrammarConfig", "MemoryConfig", "ModelSettings", "SchedulerConfig"]
 
-Policy: TypeAlias = Literal["fcfs", "lpm"]
+Policy: TypeAlias = Literal["fcfs", "lpm", "dfs-weight", "priority", "program"]
 Eviction: TypeAlias = Literal["lru", "lfu", "slru", "fifo", "mru", "priority", "program"]
 Audit: TypeAlias = Literal["idle", "step"]
 GrammarEngine: TypeAlias = Literal["sgdsl", "outlines", "llguidance", "xgrammar"]
@@ -76,7 +76,8 @@ class SchedulerConfig:
     """Who runs next, and how much at once.
 
     Args:
-        policy: fcfs (first come first served) or lpm (longest cached prefix first).
+        policy: fcfs (first come first served), lpm (longest cached prefix first), dfs-weight (requests below the cached
+            prefix most of them share first), priority (by priority alone), program (what is started is finished first).
         max_running_requests: requests in the batch at most.
         chunked_prefill_size: prompt tokens computed in one step at most, over all requests.
     """

@@ -277,6 +277,8 @@ class EngineCore:
             max_length=max(prompt, min(wanted, limit)),
             logits_from=logits_from,
             priority=priority,
+            run=session.run,
+            hint=session.hint,
         )
 
     def submit(self, job: Job) -> None:

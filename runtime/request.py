@@ -5,12 +5,19 @@ from __future__ import annotations
 import enum
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
+
+from runtime.program_run import ProgramRun
 
 if TYPE_CHECKING:
+    from runtime.hint import Hint
     from runtime.memory.sequence import SequenceKV
 
-__all__ = ["Phase", "Request"]
+__all__ = ["Phase", "Request", "Site"]
+
+
+Site: TypeAlias = tuple[str, int | None, int]
+"""A program's name, how many calls follow, and how many tokens are allowed: what tells its gens apart."""
 
 
 class Phase(enum.Enum):
@@ -40,7 +47,10 @@ class Request:
         cached_tokens: prompt tokens that needed no computing when it first ran; None before that.
         num_retractions: how often it had to give up its memory.
         priority: higher ones are admitted first.
-        num_passed: how often others were admitted while it waited.
+        turn: steps that admitted somebody before it came; the others since then have passed it over.
+        expected_output: tokens it is likely to generate, by what came of the same call before; None where nobody knows.
+        run: the run of a program it is part of.
+        hint: what was known of its session's time after it when it was submitted.
     """
 
     tokens: list[int]
@@ -54,9 +64,20 @@ class Request:
     cached_tokens: int | None = None
     num_retractions: int = 0
     priority: int = 0
-    num_passed: int = 0
+    turn: int = 0
+    expected_output: float | None = None
+    run: ProgramRun = field(default_factory=ProgramRun)
+    hint: Hint | None = None
     match_version: int = field(default=-1, repr=False)
     match_length: int = field(default=0, repr=False)
+
+    @property
+    def site(self) -> Site | None:
+        """The call of a program that it comes from, as far as that can be told; None where it has no program."""
+        if not self.run.program:
+            return None
+        following = None if self.hint is None else self.hint.remaining_calls
+        return self.run.program, following, self.max_length - self.prompt_len
 
     @property
     def num_pending(self) -> int:

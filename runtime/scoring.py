@@ -84,11 +84,11 @@ class Score(Op):
         alone = self._unknown(core, session, suffixes)
         self._left = len(suffixes) + len(alone)
         for suffix in suffixes:
-            branch = SessionState(session.namespace, session.program)
+            branch = SessionState(session.namespace, session.program, session.run)
             core.sessions.fork(session, branch)
             self._jobs.append(self._run(core, session, branch, suffix, base - 1))
         for ids in alone:
-            branch = SessionState(session.namespace, session.program)
+            branch = SessionState(session.namespace, session.program, session.run)
             core.sessions.take_up(branch)
             self._alone[ids] = self._run(core, session, branch, ids, 0)
 

@@ -141,7 +141,7 @@ class Session:
         """
         if isinstance(n, bool) or not isinstance(n, int) or n < 1:
             raise InvalidParameter("n", n, "an integer of at least 1")
-        states = [SessionState(self._state.namespace, self._state.program) for _ in range(n)]
+        states = [SessionState(self._state.namespace, self._state.program, self._state.run) for _ in range(n)]
         for state in states:
             state.is_suspended = True
             state.fork_of = weakref.ref(self._state)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from runtime.errors import RequestCancelled, anew
+from runtime.program_run import ProgramRun
 
 if TYPE_CHECKING:
     from runtime.compilation import Ticket
@@ -27,6 +28,7 @@ class SessionState:
     """Owned by the engine's thread alone.
 
     Attributes:
+        run: shared by a session and all its forks.
         tokens: everything so far; the running request appends to this very list.
         sequence: where the KV is; None until the engine has taken the session up.
         script: operations not begun yet.
@@ -41,9 +43,10 @@ class SessionState:
         is_ending: it failed before its script came to the close in it, which is still due.
     """
 
-    def __init__(self, namespace: str, program: str) -> None:
+    def __init__(self, namespace: str, program: str, run: ProgramRun | None = None) -> None:
         self.namespace = namespace
         self.program = program
+        self.run = run or ProgramRun(program)
         self.tokens: list[int] = []
         self.script: deque[Op] = deque()
         self.jobs: list[Job] = []

@@ -152,6 +152,7 @@ class Stepper:
 
     def _finish(self, job: Job) -> None:
         session = job.session
+        self._scheduler.estimate.learn(job.request)
         self._leave(job)
         job.cut()
         if session.sequence is not None:  # before anything is put where tokens were cut: their KV has to go first

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from runtime.request import Request
 
 __all__ = ["StepPlan", "Work"]
 
 
-@dataclass(frozen=True, slots=True)
-class Work:
+class Work(NamedTuple):
     """`num_tokens` tokens of one request, from its cursor on."""
 
     request: Request

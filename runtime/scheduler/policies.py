@@ -2,44 +2,125 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from operator import attrgetter
 from types import MappingProxyType
 
 from runtime.memory.cache import PrefixCache
+from runtime.memory.node import Node
 from runtime.request import Request
 
-__all__ = ["PATIENCE", "POLICIES", "Order", "by_priority", "fcfs", "lpm"]
+__all__ = [
+    "MATCHED_QUEUE_LIMIT",
+    "PATIENCE",
+    "POLICIES",
+    "PROGRAM_PATIENCE",
+    "Order",
+    "by_priority",
+    "dfs_weight",
+    "fcfs",
+    "lpm",
+    "priority",
+    "program",
+]
 
-Order = Callable[[Sequence[Request], PrefixCache], list[Request]]
+Order = Callable[[Sequence[Request], PrefixCache, int], list[Request]]
+"""Given the waiting in the order of their arrival, the cache, and how many steps have admitted somebody so far."""
 
-LPM_QUEUE_LIMIT = 256
+MATCHED_QUEUE_LIMIT = 256
+"""In longer queues nobody is matched: matching them all at every step would cost more than it saves."""
+
 PATIENCE = 32
+"""Whoever was passed over in so many steps has waited long."""
+
+MOST_FRESH = 256
+
+_PRIORITY = attrgetter("priority")
+PROGRAM_PATIENCE = 256
+"""A run may be passed over by many small requests of others before it has waited long."""
 
 
-def fcfs(waiting: Sequence[Request], cache: PrefixCache) -> list[Request]:
+def fcfs(waiting: Sequence[Request], cache: PrefixCache, turn: int) -> list[Request]:
     """First come, first served."""
     return list(waiting)
 
 
-def lpm(waiting: Sequence[Request], cache: PrefixCache) -> list[Request]:
+def lpm(waiting: Sequence[Request], cache: PrefixCache, turn: int) -> list[Request]:
     """Longest cached prefix first, so that what is cached is used before it is evicted; retracted ones before all.
 
     Whoever has been passed over often goes before those who have not, so nobody waits for ever behind warmer prefixes.
-    Matches are remembered until the tree changes. In queues beyond a few hundred the order is that of arrival:
-    matching them all at every step would cost more than it saves.
+    Matches are remembered until the tree changes. In queues beyond a few hundred the order is that of arrival.
     """
-    if len(waiting) > LPM_QUEUE_LIMIT:
+    if len(waiting) > MATCHED_QUEUE_LIMIT:
         return list(waiting)
     version = cache.tree.version
     for request in waiting:
         if request.match_version != version:
             request.match_length = cache.match(request.sequence, request.tokens)
             request.match_version = version
-    return sorted(waiting, key=_lpm_key)
+    return sorted(waiting, key=lambda r: (r.num_retractions == 0, turn - r.turn < PATIENCE, -r.match_length))
 
 
-def _lpm_key(request: Request) -> tuple[bool, bool, int]:
-    return request.num_retractions == 0, request.num_passed < PATIENCE, -request.match_length
+def dfs_weight(waiting: Sequence[Request], cache: PrefixCache, turn: int) -> list[Request]:
+    """Depth first through the cached prefixes, at every node the child that most of the waiting are below first.
+
+    So requests with a common prefix follow each other, the most wanted prefix first. Retracted requests and those who
+    were passed over often go before. In queues beyond a few hundred the order is that of arrival.
+    """
+    if len(waiting) > MATCHED_QUEUE_LIMIT:
+        return list(waiting)
+    tree = cache.tree
+    paths: dict[Request, list[Node]] = {}
+    weights: Counter[int] = Counter()
+    for request in waiting:
+        sequence = request.sequence
+        match = tree.match(sequence.keyed(request.tokens), len(request.tokens) - 1, sequence.namespace)
+        paths[request] = list(match.node.path())[::-1]
+        weights.update(map(id, paths[request]))
+    places = _places([paths[request] for request in waiting])
+
+    def key(request: Request) -> tuple[bool, bool, list[tuple[int, int]]]:
+        # At a node those who go on below it come first, the heaviest child before the others; end > every child.
+        below = [(-weights[id(node)], places[id(node)]) for node in paths[request]]
+        return request.num_retractions == 0, turn - request.turn < PATIENCE, [*below, (0, 0)]
+
+    return sorted(waiting, key=key)
+
+
+def _places(paths: Sequence[Sequence[Node]]) -> dict[int, int]:
+    """Every node's place in the order in which the waiting come to it: what tells children of one weight apart."""
+    places: dict[int, int] = {}
+    for path in paths:
+        for node in path:
+            places.setdefault(id(node), len(places))
+    return places
+
+
+def priority(waiting: Sequence[Request], cache: PrefixCache, turn: int) -> list[Request]:
+    """Higher priorities first, in order of arrival among equals."""
+    return sorted(waiting, key=_PRIORITY, reverse=True)
+
+
+def program(waiting: Sequence[Request], cache: PrefixCache, turn: int) -> list[Request]:
+    """By program rather than by request: what is started is finished before something new begins.
+
+    Requests of one run follow each other: its forks as a gang, whichever has the longest way to go first. Of several
+    runs the one that came first goes first. Whoever has been passed over very often goes before all.
+    """
+    started = [request for request in waiting if request.run.num_started]
+    fresh = [request for request in waiting if not request.run.num_started]
+    # No step admits all of a long queue, and the fresh stand in the order of their arrival: a sorted beginning will do.
+    considered = started + fresh[:MOST_FRESH]
+
+    def key(request: Request) -> tuple[bool, bool, int, int]:
+        run, hint = request.run, request.hint
+        path = request.max_length - len(request.tokens)
+        if hint is not None and hint.remaining_tokens is not None:
+            path += hint.remaining_tokens
+        return turn - request.turn < PROGRAM_PATIENCE, run.num_started == 0, run.arrival, -path
+
+    return sorted(considered, key=key) + fresh[MOST_FRESH:]
 
 
 def by_priority(ordered: Sequence[Request], is_turn_of_oldest: bool) -> list[Request]:
@@ -49,12 +130,14 @@ def by_priority(ordered: Sequence[Request], is_turn_of_oldest: bool) -> list[Req
         is_turn_of_oldest: whoever has been passed over most often goes before all: a share of the places is kept for
             those who would else never get one.
     """
-    ranked = sorted(ordered, key=lambda request: -request.priority)
+    ranked = sorted(ordered, key=_PRIORITY, reverse=True)
     if is_turn_of_oldest and ranked:
-        oldest = max(ranked, key=lambda request: request.num_passed)
+        oldest = min(ranked, key=lambda request: request.turn)
         ranked.remove(oldest)
         ranked.insert(0, oldest)
     return ranked
 
 
-POLICIES: Mapping[str, Order] = MappingProxyType({"fcfs": fcfs, "lpm": lpm})
+POLICIES: Mapping[str, Order] = MappingProxyType(
+    {"fcfs": fcfs, "lpm": lpm, "dfs-weight": dfs_weight, "priority": priority, "program": program}
+)

@@ -177,7 +177,7 @@ SHAPES = [(1, 48), (4, 14), (16, 6)]
 
 
 @pytest.mark.parametrize(("page_size", "num_pages"), SHAPES)
-@pytest.mark.parametrize("policy", ["fcfs", "lpm"])
+@pytest.mark.parametrize("policy", ["fcfs", "lpm", "dfs-weight", "priority", "program"])
 @pytest.mark.parametrize("forces", [False, True])
 def test_random_load_ends_with_the_right_tokens_and_clean_books(
     page_size: int, num_pages: int, policy: str, forces: bool
@@ -213,7 +213,7 @@ def test_random_load_ends_with_the_right_tokens_and_clean_books(
 
 
 @pytest.mark.parametrize(("page_size", "chunk"), [(1, 8), (1, 1), (16, 1), (16, 8), (16, 17), (16, 512)])
-@pytest.mark.parametrize("policy", ["fcfs", "lpm"])
+@pytest.mark.parametrize("policy", ["fcfs", "lpm", "dfs-weight", "priority", "program"])
 def test_a_common_page_is_computed_once(page_size: int, chunk: int, policy: str) -> None:
     driver = Driver(1024 // page_size, page_size, policy, max_running=32, chunk=chunk)
     prefix = list(range(100))
@@ -299,7 +299,11 @@ def test_what_a_retracted_request_computed_is_found_again() -> None:
 
 
 @settings(max_examples=40, deadline=None)
-@given(length=st.integers(1, 63), page_size=st.sampled_from([1, 4, 16]), policy=st.sampled_from(["fcfs", "lpm"]))
+@given(
+    length=st.integers(1, 63),
+    page_size=st.sampled_from([1, 4, 16]),
+    policy=st.sampled_from(["fcfs", "lpm", "dfs-weight", "program"]),
+)
 def test_whatever_fits_alone_is_served(length: int, page_size: int, policy: str) -> None:
     driver = Driver(64 // page_size, page_size, policy, chunk=7)
     fillers = [driver.submit([9, i, 9], 30) for i in range(4)]
@@ -356,7 +360,7 @@ def test_an_empty_queue_plans_nothing() -> None:
     assert not driver.scheduler.plan()
 
 
-@pytest.mark.parametrize("policy", ["fcfs", "lpm"])
+@pytest.mark.parametrize("policy", ["fcfs", "lpm", "dfs-weight", "priority", "program"])
 def test_higher_priorities_are_admitted_first(policy: str) -> None:
     driver = Driver(policy=policy, max_running=1)
     tasks = [driver.submit([i, 1, 2], 2) for i in range(6)]
