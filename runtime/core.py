@@ -20,6 +20,7 @@ from runtime.constant_texts import ConstantTexts
 from runtime.constraint.marker import Marker
 from runtime.errors import ContextLengthExceeded, EngineClosed, EngineError, PoolCapacityExceeded
 from runtime.job import Job, PrefillJob
+from runtime.limiter import Limiter
 from runtime.memory.budget import Budget
 from runtime.memory.cache import PrefixCache
 from runtime.request import Request
@@ -69,14 +70,18 @@ class EngineCore:
         self.cache = PrefixCache(budget.num_pages, budget.page_size)
         self.runner = runner
         self.sessions = SessionTable(self.cache, runner.copy_slots, runner.put_kv)
-        self.scheduler = Scheduler(self.cache, config.scheduler, self.sessions.reclaim, self.sessions.restore)
+        limits = budget.applied(config.scheduler)
+        self.scheduler = Scheduler(self.cache, limits, self.sessions.reclaim, self.sessions.restore)
+        self.limiter = Limiter(budget)
         self.stats = Stats()
         self.failure: BaseException | None = None
         self._markers: dict[str, Marker] = {}
         self.jumps_forward = config.grammar.jump_forward
         self._config = config
         sampler = Sampler(tokenizer.vocab_size)
-        self._stepper = Stepper(self.cache, self.scheduler, runner, sampler, self.stats, self._job_ended)
+        self._stepper = Stepper(
+            self.cache, self.scheduler, self.limiter, runner, sampler, self.stats, self._job_ended
+        )  # fmt: skip
         self._compilation = Compilation(compiler, self.post, self.stats, config.grammar.grammar_compile_seconds)
         self._inbox: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self._stopping = False

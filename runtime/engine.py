@@ -197,7 +197,11 @@ class Engine:
         return calls, is_list
 
     def stats(self) -> dict[str, Any]:
-        """Counters since start (see `runtime.stats.Stats`), what runs and waits now, and the memory ledger."""
+        """Counters since start (see `runtime.stats.Stats`), what runs and waits now, and the memory ledger.
+
+        `limited_by` names the setting that keeps waiting requests from running now, `limited_steps` counts the steps in
+        which each did.
+        """
         core = self._core
         counters = {name: getattr(core.stats, name) for name in core.stats.__slots__}
         return {
@@ -205,7 +209,10 @@ class Engine:
             "retractions": core.scheduler.num_retractions,
             "running": len(core.scheduler.running),
             "waiting": len(core.scheduler.waiting),
+            "limited_by": core.limiter.limited_by,
+            "limited_steps": dict(core.limiter.steps),
             "evicted_tokens": core.cache.tree.num_evicted,
+            "evictable_tokens": core.cache.tree.num_evictable,
             "ledger": core.cache.pool.ledger.table(),
         }
 
@@ -218,8 +225,12 @@ class Engine:
             "grammar_engine": grammar.grammar_engine,
             "jump_forward": "on" if grammar.jump_forward else "off",
         }
-        budget = self._core.budget
-        return {**described, **{name: f"{getattr(budget, name)} ({why})" for name, why in budget.reasons}}
+        return {**described, **{one.name: f"{one.became} ({one.why})" for one in self._core.budget.settings}}
+
+    def server_info(self) -> dict[str, Any]:
+        """What runs, every setting as asked, became and why, what limits concurrency, and `stats`, as plain data."""
+        runs = {"model": self._assembled.model_name, **self._assembled.runner.describe()}
+        return {**runs, **self._core.budget.info(), "stats": self.stats()}
 
     def flush_cache(self) -> int:
         """Forgets every prefix that nothing running needs; returns how many tokens that were."""
