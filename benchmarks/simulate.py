@@ -65,7 +65,7 @@ def simulate(options: argparse.Namespace) -> dict[str, Any]:
             max_running_requests=options.running,
             chunked_prefill_size=options.chunk,
         )
-        return Simulator(pool, config).run(some, rate)
+        return Simulator(pool, config, "lru" if name.startswith("lru+") else name).run(some, rate)
 
     if pool < least:
         raise ValueError(f"--pool-tokens={pool} cannot hold its longest request: give {least} or more")

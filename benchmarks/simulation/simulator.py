@@ -29,11 +29,14 @@ class Simulator:
     Args:
         pool_tokens: slots of the pool.
         scheduler: policy and limits.
+        eviction: which cached prefix goes first.
         cost: how long a step takes.
     """
 
-    def __init__(self, pool_tokens: int, scheduler: SchedulerConfig, cost: CostModel | None = None) -> None:
-        self.cache = PrefixCache(-(-pool_tokens // PAGE_SIZE), PAGE_SIZE)
+    def __init__(
+        self, pool_tokens: int, scheduler: SchedulerConfig, eviction: str = "lru", cost: CostModel | None = None
+    ) -> None:
+        self.cache = PrefixCache(-(-pool_tokens // PAGE_SIZE), PAGE_SIZE, eviction)
         self.sessions = SessionTable(self.cache, lambda copies: None)
         self.scheduler = Scheduler(self.cache, scheduler, self.sessions.reclaim)
         self.outcome = Outcome()
