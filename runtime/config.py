@@ -15,6 +15,7 @@ __all__ = ["EngineConfig", "Eviction", "GrammarConfig", "MemoryConfig", "ModelSe
 Policy: TypeAlias = Literal["fcfs", "lpm", "dfs-weight", "priority", "program"]
 Eviction: TypeAlias = Literal["lru", "lfu", "slru", "fifo", "mru", "priority", "program"]
 Audit: TypeAlias = Literal["idle", "step"]
+KVDtype: TypeAlias = Literal["float32"]
 GrammarEngine: TypeAlias = Literal["sgdsl", "outlines", "llguidance", "xgrammar"]
 
 
@@ -45,7 +46,8 @@ class MemoryConfig:
         max_total_tokens: slots of the pool.
         mem_fraction_static: share of the memory free before the model loads that weights and pool may take together.
         context_length: longest sequence; at most the model's own limit.
-        page_size: slots a page.
+        page_size: slots a page; 16 where nothing speaks for fewer.
+        kv_dtype: what keys and values are kept in.
         eviction: which cached prefix goes first (see `runtime.memory.eviction`).
         measure_optimal_hit_rate: whether it is measured what a cache would have found that never forgets anything.
     """
@@ -53,7 +55,8 @@ class MemoryConfig:
     max_total_tokens: int | None = None
     mem_fraction_static: float | None = None
     context_length: int | None = None
-    page_size: int = 16
+    page_size: int | None = None
+    kv_dtype: KVDtype = "float32"
     eviction: Eviction = "lru"
     measure_optimal_hit_rate: bool = False
 
@@ -69,6 +72,9 @@ class MemoryConfig:
         fraction = self.mem_fraction_static
         if fraction is not None and not (isinstance(fraction, int | float) and 0.0 < fraction < 1.0):
             raise ConfigError(f"mem_fraction_static={fraction!r} is not allowed: a number between 0 and 1")
+        if self.kv_dtype not in get_args(KVDtype):
+            allowed = ", ".join(get_args(KVDtype))
+            raise ConfigError(f"kv_dtype={self.kv_dtype!r} is not allowed: {allowed} is what attention computes in")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +84,7 @@ class SchedulerConfig:
     Args:
         policy: fcfs (first come first served), lpm (longest cached prefix first), dfs-weight (requests below the cached
             prefix most of them share first), priority (by priority alone), program (what is started is finished first).
-        max_running_requests: requests in the batch at most.
+        max_running_requests: requests in the batch at most; fewer where the pool has fewer pages.
         chunked_prefill_size: prompt tokens computed in one step at most, over all requests.
     """
 
@@ -124,6 +130,7 @@ class EngineConfig:
 
     Args:
         audit: "idle" checks the memory ledger whenever nothing runs, "step" after every step.
+        given: names of the settings that were given; `of` knows them.
     """
 
     model: ModelSettings = field(default_factory=ModelSettings)
@@ -131,6 +138,7 @@ class EngineConfig:
     scheduler: SchedulerConfig = field(default_factory=SchedulerConfig)
     grammar: GrammarConfig = field(default_factory=GrammarConfig)
     audit: Audit = "idle"
+    given: frozenset[str] = field(default=frozenset(), compare=False)
 
     def __post_init__(self) -> None:
         if self.audit not in get_args(Audit):
@@ -152,7 +160,7 @@ class EngineConfig:
         if left:
             known = [f.name for group in _GROUPS.values() for f in fields(group)]
             raise ConfigError(f"unknown setting {min(left)!r}: one of {', '.join(sorted([*known, 'audit']))}")
-        return cls(**groups, audit=audit)
+        return cls(**groups, audit=audit, given=frozenset(settings))
 
 
 _GROUPS: Mapping[str, type[Any]] = MappingProxyType(

@@ -20,6 +20,7 @@ from runtime.constant_texts import ConstantTexts
 from runtime.constraint.marker import Marker
 from runtime.errors import ContextLengthExceeded, EngineClosed, EngineError, PoolCapacityExceeded
 from runtime.job import Job, PrefillJob
+from runtime.limiter import Limiter
 from runtime.memory.budget import Budget
 from runtime.memory.cache import PrefixCache
 from runtime.memory.optimal import OptimalCache
@@ -72,7 +73,9 @@ class EngineCore:
         self.runner = runner
         self.sessions = SessionTable(self.cache, runner.copy_slots, runner.put_kv)
         self.pins = Pins(self.cache)
-        self.scheduler = Scheduler(self.cache, config.scheduler, self._reclaim, self.sessions.restore)
+        limits = budget.applied(config.scheduler)
+        self.scheduler = Scheduler(self.cache, limits, self._reclaim, self.sessions.restore)
+        self.limiter = Limiter(budget)
         self.stats = Stats()
         self.failure: BaseException | None = None
         self._markers: dict[str, Marker] = {}
@@ -80,7 +83,9 @@ class EngineCore:
         self._config = config
         sampler = Sampler(tokenizer.vocab_size)
         self.optimal = OptimalCache() if config.memory.measure_optimal_hit_rate else None
-        self._stepper = Stepper(self.cache, self.scheduler, runner, sampler, self.stats, self._job_ended, self.optimal)
+        self._stepper = Stepper(
+            self.cache, self.scheduler, self.limiter, runner, sampler, self.stats, self._job_ended, self.optimal
+        )  # fmt: skip
         self._compilation = Compilation(compiler, self.post, self.stats, config.grammar.grammar_compile_seconds)
         self._inbox: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self._stopping = False

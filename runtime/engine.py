@@ -200,6 +200,8 @@ class Engine:
         """Counters since start (see `runtime.stats.Stats`), what runs and waits now, hit rates and the memory ledger.
 
         `cache_hit_rate_optimal` is what a cache would have reached that never forgets; None where it is not measured.
+        `limited_by` names the setting that keeps waiting requests from running now, `limited_steps` counts the steps in
+        which each did.
         """
         core = self._core
         counters = {name: getattr(core.stats, name) for name in core.stats.__slots__}
@@ -208,7 +210,10 @@ class Engine:
             "retractions": core.scheduler.num_retractions,
             "running": len(core.scheduler.running),
             "waiting": len(core.scheduler.waiting),
+            "limited_by": core.limiter.limited_by,
+            "limited_steps": dict(core.limiter.steps),
             "evicted_tokens": core.cache.tree.num_evicted,
+            "evictable_tokens": core.cache.tree.num_evictable,
             "cache_hit_rate": core.stats.cached_tokens / max(1, core.stats.prompt_tokens),
             "cache_hit_rate_optimal": None if core.optimal is None else core.optimal.hit_rate,
             "pins": len(core.pins.held),
@@ -227,8 +232,12 @@ class Engine:
             "grammar_engine": grammar.grammar_engine,
             "jump_forward": "on" if grammar.jump_forward else "off",
         }
-        budget = self._core.budget
-        return {**described, **{name: f"{getattr(budget, name)} ({why})" for name, why in budget.reasons}}
+        return {**described, **{one.name: f"{one.became} ({one.why})" for one in self._core.budget.settings}}
+
+    def server_info(self) -> dict[str, Any]:
+        """What runs, every setting as asked, became and why, what limits concurrency, and `stats`, as plain data."""
+        runs = {"model": self._assembled.model_name, **self._assembled.runner.describe()}
+        return {**runs, **self._core.budget.info(), "stats": self.stats()}
 
     def pin(self, prompt: str | Sequence[int], ttl_seconds: float, *, namespace: str = "") -> str:
         """Keeps a prefix in the cache, whole pages of it; what of it is not cached yet is computed.

@@ -18,6 +18,9 @@ EngineError
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 __all__ = [
     "ConfigError",
     "ContextLengthExceeded",
@@ -42,7 +45,15 @@ class EngineError(Exception):
 
 
 class ConfigError(EngineError, ValueError):
-    """A setting is out of range or contradicts another; the message names both and what is allowed."""
+    """A setting is out of range or contradicts another; the message names both and what is allowed.
+
+    Args:
+        remedy: setting → a value that goes together with the others (None: leave it out), where that is known.
+    """
+
+    def __init__(self, message: str, *, remedy: Mapping[str, Any] | None = None) -> None:
+        super().__init__(message)
+        self.remedy = dict(remedy or {})
 
 
 class ModelLoadError(EngineError):

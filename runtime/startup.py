@@ -80,6 +80,7 @@ def assemble(
         bytes_per_token=bytes_per_token,
         free_bytes=free_bytes,
         weight_bytes=max(0, free_bytes - free_memory()),
+        given=config.given,
     )
     pool = KVPool(
         num_layers=shape.num_layers,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from runtime.batcher import Step, build_step
 from runtime.errors import StepFailed
 from runtime.job import GenerateJob, Job, PrefillJob
+from runtime.limiter import Limiter
 from runtime.memory.cache import PrefixCache
 from runtime.memory.optimal import OptimalCache
 from runtime.request import Request
@@ -32,7 +33,7 @@ class Stepper:
 
     Args:
         cache: pages and prefixes.
-        scheduler: decides what runs.
+        scheduler: decides what runs. limiter: is told what was decided.
         runner, sampler: compute it.
         stats: counts it.
         then: called with a session whose job has ended, well or badly, so that its script goes on.
@@ -43,6 +44,7 @@ class Stepper:
         self,
         cache: PrefixCache,
         scheduler: Scheduler,
+        limiter: Limiter,
         runner: ModelRunner,
         sampler: Sampler,
         stats: Stats,
@@ -51,6 +53,7 @@ class Stepper:
     ) -> None:
         self._cache = cache
         self._scheduler = scheduler
+        self._limiter = limiter
         self._runner = runner
         self._sampler = sampler
         self._stats = stats
@@ -78,6 +81,7 @@ class Stepper:
             if job.request in self._jobs:
                 self._finish(job)
         plan = self._scheduler.plan()
+        self._limiter.watch(plan, len(self._scheduler.running), len(self._scheduler.waiting))
         for request in plan.exhausted:
             job = self._jobs[request]
             if isinstance(job, GenerateJob):

@@ -2,25 +2,42 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
 from runtime.config import MemoryConfig, SchedulerConfig
 from runtime.errors import ConfigError
+from runtime.memory.sizing import Contradiction, Machine, Remedy, Sizes, size
 
-__all__ = ["Budget", "derive"]
+__all__ = ["Budget", "Setting", "derive"]
 
-MAX_DEFAULT_POOL = 4 << 30
-DEFAULT_POOL_SHARE = 0.25
+MIB = 1 << 20
+HEADINGS = ("setting", "asked", "became", "why")
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One number the runtime works with.
+
+    Attributes:
+        asked: what was given, None where it was left to us.
+    """
+
+    name: str
+    asked: int | float | str | None
+    became: int | float | str
+    why: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
-    """The numbers the runtime works with, and one line of reason for each.
+    """The numbers the runtime works with.
 
     Attributes:
         num_pages: usable pages of `page_size` slots.
         context_length: tokens of the longest sequence.
-        reasons: setting → what decided it.
+        settings: what was asked, what it became, and why.
     """
 
     num_pages: int
@@ -29,7 +46,7 @@ class Budget:
     max_running_requests: int
     chunked_prefill_size: int
     bytes_per_token: int
-    reasons: tuple[tuple[str, str], ...]
+    settings: tuple[Setting, ...]
 
     @property
     def max_total_tokens(self) -> int:
@@ -41,9 +58,41 @@ class Budget:
         """Tokens a sequence can reach when it runs alone: the context or the whole pool."""
         return min(self.context_length, self.max_total_tokens)
 
+    def applied(self, scheduler: SchedulerConfig) -> SchedulerConfig:
+        """The scheduler's settings with the numbers they became."""
+        return replace(
+            scheduler,
+            max_running_requests=self.max_running_requests,
+            chunked_prefill_size=self.chunked_prefill_size,
+        )
+
+    def written(self, name: str) -> str:
+        """A setting as `name=value`, with the setting it comes from where that is another one."""
+        found = next(setting for setting in self.settings if setting.name == name)
+        origin = f" ({found.why.partition(';')[0]})" if found.asked is None and "from " in found.why else ""
+        return f"{name}={found.became}{origin}"
+
+    def concurrency(self) -> str:
+        """How many requests can run at once, and which setting limits that."""
+        longest = self.max_total_tokens // self.max_sequence
+        most = self.written("max_running_requests")
+        if longest >= self.max_running_requests:
+            return f"at most {self.max_running_requests} requests run at once, limited by {most}"
+        return (
+            f"{longest} requests of {self.max_sequence} tokens run at once, limited by "
+            f"{self.written('max_total_tokens')}; of shorter ones {self.max_running_requests}, limited by {most}"
+        )
+
     def lines(self) -> list[str]:
-        """The derivation as printable lines."""
-        return [f"{name:<22}{getattr(self, name):>9}  {reason}" for name, reason in self.reasons]
+        """The derivation as a printable table, and what limits concurrency."""
+        rows = [(s.name, "-" if s.asked is None else str(s.asked), str(s.became), s.why) for s in self.settings]
+        table = [f"{name:<22}{asked:>10}{became:>10}  {why}" for name, asked, became, why in (HEADINGS, *rows)]
+        return [*table, self.concurrency()]
+
+    def info(self) -> dict[str, Any]:
+        """The same as data: setting → asked, became and why; and `concurrency`."""
+        rows = {s.name: {"asked": s.asked, "became": s.became, "why": s.why} for s in self.settings}
+        return {"settings": rows, "concurrency": self.concurrency()}
 
 
 def derive(
@@ -54,6 +103,7 @@ def derive(
     bytes_per_token: int,
     free_bytes: int,
     weight_bytes: int,
+    given: Collection[str] = (),
 ) -> Budget:
     """Derives the budget.
 
@@ -62,61 +112,109 @@ def derive(
         bytes_per_token: KV bytes of one token over all layers.
         free_bytes: memory free before the weights are loaded.
         weight_bytes: what the weights take.
+        given: names of the settings with a default that were given all the same.
 
     Raises:
-        ConfigError: a set that contradicts itself, with the two values and a set that works.
+        ConfigError: a set that contradicts itself, with the two values and, also as `remedy`, a set that works.
     """
-    context = memory.context_length or model_context
-    if context > model_context:
-        raise ConfigError(
-            f"context_length={context} exceeds the model's {model_context}: give context_length={model_context} or less"
-        )
-    tokens, reason = _pool_tokens(memory, bytes_per_token, free_bytes, weight_bytes)
-    num_pages = tokens // memory.page_size
-    if num_pages < 2:
-        raise ConfigError(
-            f"max_total_tokens={tokens} holds fewer than two pages of page_size={memory.page_size}: "
-            f"give max_total_tokens={2 * memory.page_size} or more"
-        )
-    given = "given" if memory.context_length else "the model's own limit"
-    reasons = (
-        ("max_total_tokens", f"{reason}; {tokens * bytes_per_token / 2**20:.0f} MiB of KV"),
-        ("context_length", given),
-        ("max_running_requests", "most requests in one batch"),
-        ("chunked_prefill_size", "prompt tokens per step"),
-        ("page_size", "slots a page"),
+    machine = Machine(
+        model_context=model_context, bytes_per_token=bytes_per_token, free_bytes=free_bytes, weight_bytes=weight_bytes
     )
+    try:
+        sizes = size(memory, machine)
+    except Contradiction as contradiction:
+        remedy = _remedy(memory, machine, contradiction)
+        raise ConfigError(f"{contradiction}: {_advice(remedy)}", remedy=remedy) from None
+    slots = sizes.num_pages * sizes.page_size
+    running = min(scheduler.max_running_requests, sizes.num_pages)
+    chunk = min(scheduler.chunked_prefill_size, slots)
     return Budget(
-        num_pages=num_pages,
-        page_size=memory.page_size,
-        context_length=context,
-        max_running_requests=scheduler.max_running_requests,
-        chunked_prefill_size=scheduler.chunked_prefill_size,
+        num_pages=sizes.num_pages,
+        page_size=sizes.page_size,
+        context_length=sizes.context_length,
+        max_running_requests=running,
+        chunked_prefill_size=chunk,
         bytes_per_token=bytes_per_token,
-        reasons=reasons,
+        settings=_settings(memory, scheduler, machine, sizes, running, chunk, given),
     )
 
 
-def _pool_tokens(memory: MemoryConfig, per_token: int, free_bytes: int, weight_bytes: int) -> tuple[int, str]:
-    fraction = memory.mem_fraction_static
-    if memory.max_total_tokens is not None:
-        needed = memory.max_total_tokens * per_token + weight_bytes
-        if fraction is not None and needed > fraction * free_bytes:
-            fits = int((fraction * free_bytes - weight_bytes) // per_token)
-            raise ConfigError(
-                f"max_total_tokens={memory.max_total_tokens} needs {needed / 2**20:.0f} MiB with the weights, but "
-                f"mem_fraction_static={fraction} allows {fraction * free_bytes / 2**20:.0f} MiB: "
-                f"give max_total_tokens={max(fits, 0)} or leave one of the two out"
-            )
-        return memory.max_total_tokens, "given"
-    if fraction is not None:
-        room = int(fraction * free_bytes) - weight_bytes
-        if room < 2 * memory.page_size * per_token:
-            raise ConfigError(
-                f"mem_fraction_static={fraction} of {free_bytes / 2**20:.0f} MiB leaves no room for KV beside "
-                f"{weight_bytes / 2**20:.0f} MiB of weights: give a larger fraction, or max_total_tokens"
-            )
-        return room // per_token, f"from mem_fraction_static={fraction}"
-    room = min(int(DEFAULT_POOL_SHARE * max(free_bytes - weight_bytes, 0)), MAX_DEFAULT_POOL)
-    reason = "4 GiB" if room == MAX_DEFAULT_POOL else f"{DEFAULT_POOL_SHARE:.0%} of the free memory"
-    return max(room // per_token, 2 * memory.page_size), reason
+def _settings(
+    memory: MemoryConfig,
+    scheduler: SchedulerConfig,
+    machine: Machine,
+    sizes: Sizes,
+    running: int,
+    chunk: int,
+    given: Collection[str],
+) -> tuple[Setting, ...]:
+    """The rows of the table, in the order in which one follows from another."""
+    slots = sizes.num_pages * sizes.page_size
+    pool = slots * machine.bytes_per_token
+    share = (pool + machine.weight_bytes) / machine.free_bytes if machine.free_bytes else 1.0
+    lost = 0 if memory.max_total_tokens is None else memory.max_total_tokens - slots
+    rounded = f", in whole pages of {sizes.page_size}" if lost else ""
+    asked = {
+        name: getattr(scheduler, name) if name in given else None
+        for name in ("max_running_requests", "chunked_prefill_size")
+    }
+    most, step = scheduler.max_running_requests, scheduler.chunked_prefill_size
+    return (
+        Setting("mem_fraction_static", memory.mem_fraction_static, round(share, 3), "share that weights and KV take"),
+        Setting(
+            "max_total_tokens",
+            memory.max_total_tokens,
+            slots,
+            f"{sizes.pool_reason}{rounded}; {pool / MIB:.0f} MiB of KV",
+        ),
+        Setting(
+            "context_length",
+            memory.context_length,
+            sizes.context_length,
+            "the model's own limit" if memory.context_length is None else "given",
+        ),
+        Setting(
+            "max_running_requests",
+            asked["max_running_requests"],
+            running,
+            "most requests in one batch" if running == most else f"not {most}: each needs a page of its own",
+        ),
+        Setting(
+            "chunked_prefill_size",
+            asked["chunked_prefill_size"],
+            chunk,
+            "prompt tokens per step" if chunk == step else f"not {step}: the pool has no more slots",
+        ),
+        Setting("page_size", memory.page_size, sizes.page_size, sizes.page_reason),
+        Setting("kv_dtype", memory.kv_dtype, memory.kv_dtype, f"{machine.bytes_per_token} bytes a token"),
+    )
+
+
+def _remedy(memory: MemoryConfig, machine: Machine, contradiction: Contradiction) -> dict[str, Any]:
+    """A change that is known to work: every proposal is tried, single ones before what they lead to."""
+    changes: dict[str, Any] = {}
+    for _ in range(3):
+        for proposed in contradiction.remedies:
+            if _works(memory, machine, {**changes, **proposed}):
+                return {**changes, **proposed}
+        changes |= contradiction.remedies[0]
+        try:
+            size(replace(memory, **changes), machine)
+        except Contradiction as next_one:
+            contradiction = next_one
+    asked = ("mem_fraction_static", "max_total_tokens", "context_length", "page_size")
+    return {name: None for name in asked if getattr(memory, name) is not None}
+
+
+def _works(memory: MemoryConfig, machine: Machine, changes: Remedy) -> bool:
+    try:
+        size(replace(memory, **changes), machine)
+    except Contradiction:
+        return False
+    return True
+
+
+def _advice(remedy: Mapping[str, Any]) -> str:
+    given = " and ".join(f"{name}={value}" for name, value in remedy.items() if value is not None)
+    left = " and ".join(name for name, value in remedy.items() if value is None)
+    return " and ".join([*([f"give {given}"] if given else []), *([f"leave {left} out"] if left else [])])

@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from runtime.config import MemoryConfig, SchedulerConfig
+from runtime.engine import Engine
+from runtime.limiter import PAUSE_SECONDS, STEADY, Limiter
+from runtime.memory.budget import derive
+from runtime.memory.cache import PrefixCache
+from runtime.request import Request
+from runtime.scheduler.plan import StepPlan
+
+LOGGER = "sgdsl.engine"
+
+
+def _plan(num_prefilled: int) -> StepPlan:
+    plan = StepPlan()
+    if num_prefilled:
+        request = Request(tokens=[0] * 99, sequence=PrefixCache(2, 1).open(), prompt_len=99, max_length=99)
+        plan.add(request, num_prefilled)
+    return plan
+
+
+class Watched:
+    """A limiter on a clock of its own."""
+
+    def __init__(self, **memory: Any) -> None:
+        self.now = 100.0
+        budget = derive(
+            MemoryConfig(**{"max_total_tokens": 1024} | memory),
+            SchedulerConfig(max_running_requests=8, chunked_prefill_size=32),
+            model_context=512, bytes_per_token=1, free_bytes=1 << 20, weight_bytes=0,
+        )  # fmt: skip
+        self.limiter = Limiter(budget, lambda: self.now)
+
+    def watch(self, running: int, waiting: int, prefilled: int = 0, times: int = STEADY) -> str | None:
+        for _ in range(times):
+            self.limiter.watch(_plan(prefilled), running, waiting)
+        return self.limiter.limited_by
+
+
+@pytest.mark.parametrize(
+    ("running", "prefilled", "limit"),
+    [(8, 0, "max_running_requests"), (4, 32, "chunked_prefill_size"), (4, 31, "max_total_tokens")],
+)
+def test_the_setting_that_limits_is_found(running: int, prefilled: int, limit: str) -> None:
+    watched = Watched()
+    assert watched.watch(running, 0, prefilled) is None
+    assert watched.watch(running, 3, prefilled, times=STEADY - 1) is None
+    assert watched.watch(running, 3, prefilled, times=2) == limit
+    assert watched.limiter.steps == {limit: 2}
+    assert watched.watch(running, 0, times=1) is None
+
+
+def test_it_is_said_once_while_requests_wait_and_not_too_often(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, LOGGER)
+    watched = Watched(max_total_tokens=None, mem_fraction_static=0.5)
+    line = "running requests limited to 4 by max_total_tokens=524288 (from mem_fraction_static=0.5); queue 20"
+    watched.watch(4, 20, times=50)
+    assert [record.message for record in caplog.records] == [line]
+    watched.watch(0, 0)
+    watched.watch(4, 20)
+    assert len(caplog.records) == 1
+    watched.now += PAUSE_SECONDS
+    watched.watch(4, 20, times=50)
+    assert [record.message for record in caplog.records] == [line, line]
+    watched.now += PAUSE_SECONDS
+    watched.watch(8, 16, times=50)
+    assert caplog.records[-1].message == "running requests limited to 8 by max_running_requests=8; queue 16"
+
+
+def test_fifty_users_and_only_max_total_tokens_set(
+    make_engine: Callable[..., Engine],
+    assert_nothing_held: Callable[[Engine], None],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The complaint this project was founded on: few of fifty run, and nothing says why."""
+    caplog.set_level(logging.INFO, LOGGER)
+    engine = make_engine(max_total_tokens=256, audit="idle")
+    prompts = [[3 + number, *range(100, 107)] for number in range(50)]
+    params = {"max_new_tokens": 16, "temperature": 0, "ignore_eos": True}
+    seen: list[dict[str, Any]] = []
+    with ThreadPoolExecutor(1) as users:
+        answers = users.submit(engine.generate, input_ids=prompts, sampling_params=params)
+        while not answers.done():
+            seen.append(engine.stats())
+            time.sleep(0.001)
+    assert [answer["meta_info"]["completion_tokens"] for answer in answers.result()] == [16] * 50
+    crowded = [stats for stats in seen if stats["waiting"]]
+    assert max(stats["running"] for stats in crowded) >= 256 // 32  # at least as many as fit at their full length
+    assert "max_total_tokens" in {stats["limited_by"] for stats in crowded}
+    said = [record.message for record in caplog.records if record.message.startswith("running requests limited to")]
+    assert any("by max_total_tokens=256; queue" in line for line in said)
+    assert engine.server_info()["settings"]["max_total_tokens"]["became"] == 256
+    assert engine.stats()["limited_steps"]["max_total_tokens"] > 0
+    assert_nothing_held(engine)
+    assert engine.stats()["limited_by"] is None
