@@ -62,9 +62,9 @@ def chat(options: argparse.Namespace) -> int:
 
 def _backend(options: argparse.Namespace) -> AbstractContextManager[tuple[Meter, str]]:
     if options.url is None:
-        return started(options.backend, engine_settings(options.model, options.settings))
-    if options.settings or options.backend != "engine":
-        raise UsageError("--url is a server: neither --set nor --backend goes with it")
+        return started(options.backend, engine_settings(options.model, options.settings, options.config))
+    if options.settings or options.config or options.backend != "engine":
+        raise UsageError("--url is a server: neither --set, --config nor --backend goes with it")
     return connected(options.url, options.model)
 
 

@@ -57,6 +57,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_run(commands)
     _add_trace(commands)
     _add_chat(commands)
+    _add_tune(commands)
     _add_grammars(commands)
     _add_info(commands)
     return parser
@@ -108,8 +109,30 @@ def _add_chat(commands: argparse._SubParsersAction[_Parser]) -> None:
     chat.set_defaults(command=_chat)
 
 
+def _add_tune(commands: argparse._SubParsersAction[_Parser]) -> None:
+    tune = commands.add_parser(
+        "tune",
+        help="measure a rising load and recommend settings",
+        usage="sgdsl tune [options]",
+        description="Doubles the number of requests at once until throughput grows no more; prints and saves what that "
+        "came to, a picture of it, and the settings it recommends.",
+    )
+    _add_backend(tune)
+    tune.add_argument("--prompts", metavar="FILE", help="one a line, or JSON lines; without it, a synthetic mix")
+    tune.add_argument("--prompt-tokens", metavar="N", type=int, default=128, help="of the mix, about (default: 128)")
+    tune.add_argument("--new-tokens", metavar="N", type=int, default=64, help="of an answer (default: 64)")
+    tune.add_argument("--max-concurrency", metavar="N", type=int, default=64, help="requests at once (default: 64)")
+    tune.add_argument("--seconds", metavar="X", type=float, default=180, help="in all, about (default: 180)")
+    tune.add_argument("--seed", metavar="N", type=int, default=0, help="another mix (default: 0)")
+    tune.add_argument("--output", metavar="FOLDER", default=".", help="tune.json, tune.png, sgdsl.toml (default: .)")
+    tune.add_argument("--json", action="store_true", help="print one JSON object when all is measured")
+    _add_noise(tune)
+    tune.set_defaults(command=_tune)
+
+
 def _add_backend(parser: _Parser) -> None:
     parser.add_argument("--model", metavar="NAME", help="built-in name, folder, GGUF file or hub id (default: smollm2)")
+    parser.add_argument("--config", metavar="FILE", help="engine settings from a file, such as sgdsl tune writes")
     parser.add_argument(
         "--set", metavar="KEY=VALUE", action="append", default=[], dest="settings",
         help="an engine setting, such as page_size=1 or weight_format=bfloat16; may be repeated",
@@ -199,6 +222,12 @@ def _chat(options: argparse.Namespace) -> int:
     from sgdsl.cli.chat import chat
 
     return chat(options)
+
+
+def _tune(options: argparse.Namespace) -> int:
+    from sgdsl.cli.tune import tune
+
+    return tune(options)
 
 
 def _check_grammar(options: argparse.Namespace) -> int:

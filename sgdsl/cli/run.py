@@ -46,7 +46,7 @@ def run(options: argparse.Namespace) -> int:
         CommandError: it cannot be run at all.
     """
     check_load(options)
-    settings = engine_settings(options.model, options.settings)
+    settings = engine_settings(options.model, options.settings, options.config)
     logs.set_up(verbose=options.verbose, quiet=options.quiet)
     path = Path(options.program)
     try:

@@ -1,22 +1,28 @@
-"""Settings: `--model` and `--set key=value` become settings of the engine."""
+"""Settings: `--config`, `--model` and `--set key=value` become settings of the engine."""
 
 from __future__ import annotations
 
 import typing
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
+from sgdsl.cli.config_file import read_config
 from sgdsl.cli.conversion import convert
 from sgdsl.cli.errors import UsageError
 
 __all__ = ["engine_settings"]
 
 
-def engine_settings(model: str | None, assignments: Sequence[str]) -> dict[str, Any]:
+def engine_settings(model: str | None, assignments: Sequence[str], config: str | None = None) -> dict[str, Any]:
     """Flat engine settings, converted to the types `runtime.config` gives them, and checked.
 
+    Args:
+        config: a config file; what the command line says goes before it.
+
     Raises:
-        UsageError: no `=`, an unknown name, a name given twice, or a value that is not allowed.
+        UsageError: the file cannot be read, no `=`, an unknown name, a name given twice, or a value that is not
+            allowed.
     """
     from runtime.config import EngineConfig
     from runtime.errors import ConfigError
@@ -35,10 +41,12 @@ def engine_settings(model: str | None, assignments: Sequence[str]) -> dict[str, 
             settings[key] = convert(text, known[key])
         except ValueError as error:
             raise UsageError(f"--set {key}: {error}") from None
+    if config is not None:
+        settings = read_config(Path(config)) | settings
     try:
         EngineConfig.of(settings)
     except ConfigError as error:
-        raise UsageError(f"--set: {error}") from None
+        raise UsageError(f"{'--set' if config is None else f'--config {config}'}: {error}") from None
     return settings
 
 
