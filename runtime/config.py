@@ -15,7 +15,7 @@ __all__ = ["EngineConfig", "Eviction", "GrammarConfig", "MemoryConfig", "ModelSe
 Policy: TypeAlias = Literal["fcfs", "lpm", "dfs-weight", "priority", "program"]
 Eviction: TypeAlias = Literal["lru", "lfu", "slru", "fifo", "mru", "priority", "program"]
 Audit: TypeAlias = Literal["idle", "step"]
-KVDtype: TypeAlias = Literal["float32"]
+KVDtype: TypeAlias = Literal["float32", "bfloat16", "float16", "int8"]
 GrammarEngine: TypeAlias = Literal["sgdsl", "outlines", "llguidance", "xgrammar"]
 
 
@@ -47,7 +47,8 @@ class MemoryConfig:
         mem_fraction_static: share of the memory free before the model loads that weights and pool may take together.
         context_length: longest sequence; at most the model's own limit.
         page_size: slots a page; 16 where nothing speaks for fewer.
-        kv_dtype: what keys and values are kept in.
+        kv_dtype: what keys and values are kept in; attention computes in float32 whatever it is. int8 has a scale for
+            every token and head.
         eviction: which cached prefix goes first (see `runtime.memory.eviction`).
         measure_optimal_hit_rate: whether it is measured what a cache would have found that never forgets anything.
     """
@@ -73,8 +74,7 @@ class MemoryConfig:
         if fraction is not None and not (isinstance(fraction, int | float) and 0.0 < fraction < 1.0):
             raise ConfigError(f"mem_fraction_static={fraction!r} is not allowed: a number between 0 and 1")
         if self.kv_dtype not in get_args(KVDtype):
-            allowed = ", ".join(get_args(KVDtype))
-            raise ConfigError(f"kv_dtype={self.kv_dtype!r} is not allowed: {allowed} is what attention computes in")
+            raise ConfigError(f"kv_dtype={self.kv_dtype!r} is not allowed: one of {', '.join(get_args(KVDtype))}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,11 +6,9 @@ import logging
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-
 from grammars.compiler import GrammarCompiler
 from runtime.attention import registry
-from runtime.attention.base import KVPool
+from runtime.attention.base import KV_DTYPES, KVPool
 from runtime.chat_formats import template_of
 from runtime.chat_template import ChatTemplate
 from runtime.config import EngineConfig
@@ -72,7 +70,8 @@ def assemble(
         free_bytes: memory that was free before the weights were loaded.
         cache_dir: where tables of the vocabulary are kept between processes; None keeps them nowhere.
     """
-    bytes_per_token = 2 * shape.num_layers * shape.num_kv_heads * shape.head_dim * torch.float32.itemsize
+    dtype = KV_DTYPES[config.memory.kv_dtype]
+    bytes_per_token = KVPool.bytes_per_token(shape.num_layers, shape.num_kv_heads, shape.head_dim, dtype)
     budget = budgets.derive(
         config.memory,
         config.scheduler,
@@ -88,6 +87,7 @@ def assemble(
         page_size=budget.page_size,
         num_kv_heads=shape.num_kv_heads,
         head_dim=shape.head_dim,
+        dtype=dtype,
     )
     attention = registry.create(config.model.attention, shape, budget.page_size)
     runner = ModelRunner(model, pool, attention)

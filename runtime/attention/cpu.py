@@ -39,12 +39,12 @@ class CpuAttention:
 
     def __init__(self, config: ModelConfig) -> None:
         try:
-            self._attend, self._keys = _kernel()
+            self._keys = _kernel("float32")[1]
         except Exception as error:
             raise ConfigError(f"attention='cpu': its kernel does not compile here ({error})") from error
         self._num_heads, self._num_kv_heads, self._dim = config.num_heads, config.num_kv_heads, config.head_dim
         self._scratch = torch.empty(0)
-        self._scratch_size = 0
+        self._scratch_size = self._rows_size = self._widened_size = 0
         self._page_size = 0
         self._arrays: tuple[np.ndarray[Any, Any], ...] = ()
 
@@ -65,19 +65,26 @@ class CpuAttention:
         cost = np.repeat(keys * (rows + 8), self._num_kv_heads).cumsum()
         bounds = np.searchsorted(cost, cost[-1] * np.arange(threads + 1) / threads).astype(np.int32)
         bounds[0], bounds[-1] = 0, len(cost)
-        self._arrays = (items, bounds, positions, np.ascontiguousarray(batch.page_table.numpy()))
+        table = np.ascontiguousarray(batch.page_table.numpy())
+        self._arrays = (items, bounds, positions, table, np.arange(table.shape[1], dtype=np.int32))
         self._page_size = batch.page_size
-        self._reserve(int((rows * (-(-keys // self._keys) * self._keys + 2 * self._dim)).max()), threads)
+        padded = -(-keys // self._keys) * self._keys
+        self._rows_size = int((rows * (padded + 2 * self._dim)).max())
+        self._widened_size = 2 * self._dim * int(padded.max())
 
     def attend(self, layer: int, queries: torch.Tensor, pool: KVPool) -> torch.Tensor:
         """See `AttentionBackend.attend`."""
         result = queries.new_empty(queries.shape)
-        self._attend(
+        kind = str(pool.keys.dtype).removeprefix("torch.")
+        self._reserve(self._rows_size + (0 if pool.is_exact else self._widened_size), len(self._arrays[1]) - 1)
+        scales = [scale[layer].data_ptr() for scale in pool.scales] or [0, 0]
+        _kernel(kind)[0](
             queries.data_ptr(),
             queries.stride(0),
             result.data_ptr(),
             pool.keys[layer].data_ptr(),
             pool.values[layer].data_ptr(),
+            *scales,
             *self._arrays,
             self._scratch.data_ptr(),
             self._scratch_size,
@@ -105,7 +112,7 @@ def _blocks(index: int, starts: np.ndarray[Any, Any], lengths: np.ndarray[Any, A
 
 
 @cache
-def _kernel() -> tuple[Any, int]:
+def _kernel(kind: str) -> tuple[Any, int]:
     from runtime.attention.cpu_kernels import KEYS, compile_attend
 
-    return compile_attend(), KEYS
+    return compile_attend(kind), KEYS

@@ -10,7 +10,7 @@ import numpy as np
 from numba import prange, types
 from numba.extending import register_jitable
 
-from runtime import simd
+from runtime import simd, simd_widen
 from runtime.kernel_cache import compile_cached
 
 __all__ = ["KEYS", "compile_attend"]
@@ -126,17 +126,68 @@ def _mix(
             d += LANES if wide else 1
 
 
-def compile_attend() -> Callable[..., None]:
+@register_jitable
+def _row(pages: Any, page_size: int, key: int, head: int, heads: int) -> int:
+    """Which of the store's vectors is a head's of the key at that position."""
+    return int((pages[key // page_size] * page_size + key % page_size) * heads + head)
+
+
+@register_jitable
+def _fill_bfloat16(
+    store: int, scales: int, head: int, heads: int, dim: int, pages: Any, page_size: int, num_keys: int, out: int
+) -> None:  # fmt: skip
+    """out[num_keys, dim] = one head's keys, or values, in float32."""
+    for key in range(num_keys):
+        row = _row(pages, page_size, key, head, heads)
+        simd_widen.widen_bfloat16(store + row * dim * 2, out + key * dim * 4, dim, _ONE)
+
+
+@register_jitable
+def _fill_float16(
+    store: int, scales: int, head: int, heads: int, dim: int, pages: Any, page_size: int, num_keys: int, out: int
+) -> None:  # fmt: skip
+    for key in range(num_keys):
+        row = _row(pages, page_size, key, head, heads)
+        simd_widen.widen_float16(store + row * dim * 2, out + key * dim * 4, dim, _ONE)
+
+
+@register_jitable
+def _fill_int8(
+    store: int, scales: int, head: int, heads: int, dim: int, pages: Any, page_size: int, num_keys: int, out: int
+) -> None:  # fmt: skip
+    for key in range(num_keys):
+        row = _row(pages, page_size, key, head, heads)
+        simd_widen.widen_int8(store + row * dim, out + key * dim * 4, dim, simd.get(scales + row * 4))
+
+
+@register_jitable
+def _fill_nothing(
+    store: int, scales: int, head: int, heads: int, dim: int, pages: Any, page_size: int, num_keys: int, out: int
+) -> None:  # fmt: skip
+    """float32 is read where it is."""
+
+
+# Functions of the module, for numba's cache does not know one made anew in every process.
+_FILLS = {"float32": _fill_nothing, "bfloat16": _fill_bfloat16, "float16": _fill_float16, "int8": _fill_int8}
+
+
+def compile_attend(kind: str = "float32") -> Callable[..., None]:
     """Compiles the attention kernel, or loads it from numba's cache.
 
+    Args:
+        kind: what keys and values are kept in: float32, bfloat16, float16 or int8. What is not float32 is widened
+            once for each unit of work, into scratch.
+
     Returns:
-        attend(queries, query_stride, out, keys, values, items, bounds, positions, page_table, scratch, scratch_size,
-        num_heads, num_kv_heads, dim, page_size). Addresses: queries (rows `query_stride` apart), out
-        [T, num_heads, dim], one layer's keys and values [slots, num_kv_heads, dim], scratch. Arrays: items int32
-        [N, 3] of (sequence, first row, rows); bounds int32, units item * num_kv_heads + head of part i are
-        bounds[i]:bounds[i + 1]; positions int64 [T]; page_table int32 [B, P].
+        attend(queries, query_stride, out, keys, values, key_scales, value_scales, items, bounds, positions, page_table,
+        in_order, scratch, scratch_size, num_heads, num_kv_heads, dim, page_size). Addresses: queries (rows
+        `query_stride` apart), out [T, num_heads, dim], one layer's keys and values [slots, num_kv_heads, dim], their
+        scales [slots, num_kv_heads] where they are int8, scratch. Arrays: items int32 [N, 3] of (sequence, first row,
+        rows); bounds int32, units item * num_kv_heads + head of part i are
+        bounds[i]:bounds[i + 1]; positions int64 [T]; page_table int32 [B, P]; in_order int32 [P], 0 … P - 1.
     """
-    stamp = simd.STAMP
+    stamp = f"{simd.STAMP} {simd_widen.STAMP} {kind}"
+    fill, is_narrow = _FILLS[kind], kind != "float32"
 
     def attend(
         queries: int,
@@ -144,10 +195,13 @@ def compile_attend() -> Callable[..., None]:
         out: int,
         keys: int,
         values: int,
+        key_scales: int,
+        value_scales: int,
         items: Any,
         bounds: Any,
         positions: Any,
         page_table: Any,
+        in_order: Any,
         scratch: int,
         scratch_size: int,
         num_heads: int,
@@ -157,7 +211,7 @@ def compile_attend() -> Callable[..., None]:
     ) -> None:
         stamp  # noqa: B018
         group = num_heads // num_kv_heads
-        stride = num_kv_heads * dim
+        stride = dim if is_narrow else num_kv_heads * dim
         factor = np.float32(1.0 / math.sqrt(dim))
         for part in prange(len(bounds) - 1):
             for unit in range(bounds[part], bounds[part + 1]):
@@ -175,20 +229,25 @@ def compile_attend() -> Callable[..., None]:
                 for query in range(count):
                     source = queries + ((first + query) * query_stride + head * group * dim) * 4
                     simd.scale(source, packed + query * group * dim * 4, group * dim, factor)
-                offset = head * dim * 4
-                _score(
-                    packed, rows, keys + offset, stride, dim, pages, page_size, num_keys, scores, length, block, spare
-                )
+                own_keys, own_values = keys + head * dim * 4, values + head * dim * 4
+                if is_narrow:
+                    own_keys = scores + rows * length * 4
+                    own_values = own_keys + length * dim * 4
+                    fill(keys, key_scales, head, num_kv_heads, dim, pages, page_size, num_keys, own_keys)
+                    fill(values, value_scales, head, num_kv_heads, dim, pages, page_size, num_keys, own_values)
+                    pages = in_order
+                _score(packed, rows, own_keys, stride, dim, pages, page_size, num_keys, scores, length, block, spare)
                 for row in range(rows):
                     valid = positions[first + row // group] + 1
                     simd.softmax(scores + row * length * 4, valid, length, block + row * 4)
-                _mix(scores, length, rows, values + offset, stride, dim, pages, page_size, num_keys, mixed)
+                _mix(scores, length, rows, own_values, stride, dim, pages, page_size, num_keys, mixed)
                 for row in range(rows):
                     target = out + ((first + row // group) * num_heads + head * group + row % group) * dim * 4
                     simd.scale(mixed + row * dim * 4, target, dim, simd.get(block + row * 4))
 
     whole = types.int64
     signature = types.void(
-        *([whole] * 5), types.int32[:, ::1], types.int32[::1], types.int64[::1], types.int32[:, ::1], *([whole] * 6)
-    )
+        *([whole] * 7), types.int32[:, ::1], types.int32[::1], types.int64[::1], types.int32[:, ::1], types.int32[::1],
+        *([whole] * 6),
+    )  # fmt: skip
     return compile_cached(attend, signature, parallel=True)

@@ -43,8 +43,7 @@ class TorchAttention:
         group = queries.shape[1] // pool.keys.shape[2]
         scale = queries.shape[2] ** -0.5
         for first, end, slots, hidden in self._sequences:
-            keys = pool.keys[layer, slots].float().repeat_interleave(group, dim=1)
-            values = pool.values[layer, slots].float().repeat_interleave(group, dim=1)
+            keys, values = (part.repeat_interleave(group, dim=1) for part in pool.read(layer, slots))
             scores = torch.einsum("qhd,khd->hqk", queries[first:end].float(), keys) * scale
             weights = scores.masked_fill_(hidden, float("-inf")).softmax(dim=-1)
             result[first:end] = torch.einsum("hqk,khd->qhd", weights, values)

@@ -10,7 +10,7 @@ import torch
 from runtime.attention.base import AttentionBackend, KVPool
 from runtime.batch import ForwardBatch
 from runtime.model.config import ModelConfig
-from runtime.model.layers import Ops, Rotary
+from runtime.model.layers import Angles, Ops, Rotary
 from runtime.model.linear import Linear
 
 __all__ = ["Llama", "LlamaLayer"]
@@ -62,6 +62,16 @@ class Llama:
         self._ops = ops
         self.rotary = Rotary(config)
 
+    def _place(self, index: int, heads: torch.Tensor, angles: Angles, slots: torch.Tensor, pool: KVPool) -> None:
+        """Rotates queries and keys in place, and stores keys and values: as they are, or rounded by the pool."""
+        if pool.is_exact:
+            self._ops.place(heads, angles, slots, pool.layer(index))
+            return
+        rows, _, dim = heads.shape
+        keys, values = heads.new_empty(2, rows, self.config.num_kv_heads, dim)
+        self._ops.place(heads, angles, torch.arange(rows), (keys, values))
+        pool.write(index, slots, keys, values)
+
     def forward(self, batch: ForwardBatch, pool: KVPool, attention: AttentionBackend) -> torch.Tensor:
         """Runs the batch, writing its keys and values into the pool.
 
@@ -76,7 +86,7 @@ class Llama:
         for index, layer in enumerate(self._layers):
             qkv = layer.qkv(self._ops.rms_norm(hidden, layer.attention_norm, config.rms_norm_eps))
             heads = qkv.view(qkv.shape[0], -1, config.head_dim)
-            self._ops.place(heads, angles, batch.out_slots, pool.layer(index))
+            self._place(index, heads, angles, batch.out_slots, pool)
             if index == last and not batch.logit_rows.numel():
                 break
             attended = attention.attend(index, heads[:, : config.num_heads], pool).view(hidden.shape[0], -1)

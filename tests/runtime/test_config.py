@@ -5,7 +5,8 @@ from typing import Any, get_args
 import pytest
 
 from grammars.engines.registry import NAMES
-from runtime.config import EngineConfig, GrammarEngine
+from runtime.attention.base import KV_DTYPES
+from runtime.config import EngineConfig, GrammarEngine, KVDtype
 from runtime.errors import ConfigError
 
 
@@ -32,6 +33,7 @@ def test_flat_names_find_their_group() -> None:
         ({"mem_fraction_static": 1.0}, r"mem_fraction_static=1\.0 .*between 0 and 1"),
         ({"mem_fraction_static": float("nan")}, "mem_fraction_static=nan"),
         ({"mem_fraction_static": "0.5"}, "mem_fraction_static='0.5'"),
+        ({"kv_dtype": "float64"}, "kv_dtype='float64' .* float32, bfloat16, float16, int8"),
         ({"policy": "lifo"}, "policy='lifo' .* fcfs, lpm"),
         ({"max_running_requests": 0}, "max_running_requests=0"),
         ({"chunked_prefill_size": -1}, "chunked_prefill_size=-1"),
@@ -47,6 +49,10 @@ def test_what_is_not_allowed_is_named_with_what_is(settings: dict[str, Any], mes
         EngineConfig.of(settings)
     assert "\n" not in str(caught.value)
     assert isinstance(caught.value, ValueError)
+
+
+def test_every_kv_dtype_can_be_chosen() -> None:
+    assert get_args(KVDtype) == tuple(KV_DTYPES)
 
 
 def test_every_grammar_engine_can_be_chosen() -> None:

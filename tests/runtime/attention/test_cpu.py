@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runtime.attention.base import KVPool
+from runtime.attention.base import KV_DTYPES, KVPool
 from runtime.attention.cpu import CpuAttention
 from runtime.attention.torch_attention import TorchAttention
 from runtime.batch import ForwardBatch
@@ -15,17 +15,18 @@ from runtime.model.config import ModelConfig
 from runtime.model.loader import tiny_config
 
 
-def make_pool(config: ModelConfig, num_pages: int, page_size: int, seed: int) -> KVPool:
+def make_pool(config: ModelConfig, num_pages: int, page_size: int, seed: int, dtype: str = "float32") -> KVPool:
     pool = KVPool(
         num_layers=1,
         num_pages=num_pages,
         page_size=page_size,
         num_kv_heads=config.num_kv_heads,
         head_dim=config.head_dim,
+        dtype=KV_DTYPES[dtype],
     )
     generator = torch.Generator().manual_seed(seed)
-    pool.keys.copy_(torch.randn(pool.keys.shape, generator=generator))
-    pool.values.copy_(torch.randn(pool.values.shape, generator=generator))
+    keys, values = (torch.randn(pool.keys.shape[1:], generator=generator) for _ in range(2))
+    pool.write(0, torch.arange(pool.num_slots), keys, values)
     return pool
 
 
@@ -65,13 +66,14 @@ SHAPES = st.lists(st.tuples(st.integers(0, 150), st.integers(1, 40)), min_size=1
     heads=st.sampled_from([(9, 3), (4, 4), (6, 1), (4, 2)]),
     head_dim=st.sampled_from([64, 16, 32, 40, 24, 6, 128]),
     seed=st.integers(0, 99),
+    dtype=st.sampled_from(list(KV_DTYPES)),
 )
 def test_agrees_with_the_reference(
-    shapes: list[tuple[int, int]], page_size: int, heads: tuple[int, int], head_dim: int, seed: int
+    shapes: list[tuple[int, int]], page_size: int, heads: tuple[int, int], head_dim: int, seed: int, dtype: str
 ) -> None:
     config = tiny_config(num_heads=heads[0], num_kv_heads=heads[1], head_dim=head_dim)
     batch, num_pages = make_batch(shapes, page_size, seed)
-    pool = make_pool(config, num_pages, page_size, seed)
+    pool = make_pool(config, num_pages, page_size, seed, dtype)
     # Queries as the model hands them over: a part of wider rows.
     queries = 3 * torch.randn(batch.num_tokens, heads[0] + 2 * heads[1], head_dim)[:, : heads[0]]
     results = []
@@ -81,11 +83,12 @@ def test_agrees_with_the_reference(
     torch.testing.assert_close(results[0], results[1], atol=2e-5, rtol=1e-5)
 
 
+@pytest.mark.parametrize("dtype", list(KV_DTYPES))
 @pytest.mark.parametrize("page_size", [1, 16])
-def test_a_query_has_the_same_bits_in_a_prompt_in_a_chunk_and_as_a_decode(page_size: int) -> None:
+def test_a_query_has_the_same_bits_in_a_prompt_in_a_chunk_and_as_a_decode(page_size: int, dtype: str) -> None:
     config = tiny_config(num_heads=9, num_kv_heads=3, head_dim=64)
     whole, num_pages = make_batch([(0, 90)], page_size, 5)
-    pool = make_pool(config, num_pages, page_size, 5)
+    pool = make_pool(config, num_pages, page_size, 5, dtype)
     queries = torch.randn(90, 9, 64)
     backend = CpuAttention(config)
     backend.prepare(whole)

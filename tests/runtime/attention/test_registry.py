@@ -22,7 +22,7 @@ def test_an_unknown_name_is_refused() -> None:
 def test_without_the_kernel_auto_takes_torch_and_says_so_and_cpu_is_refused(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def broken() -> None:
+    def broken(kind: str) -> None:
         raise ImportError("no numba")
 
     monkeypatch.setattr("runtime.attention.cpu._kernel", broken)

@@ -239,7 +239,12 @@ def test_a_url_that_is_none_or_a_server_that_is_gone(at: Chat) -> None:
     for words, reason in {
         ("--url", "ftp://x"): "--url: url='ftp://x' is not allowed",
         ("--url", "http://x/v1"): "--url http://x/v1: which of its models? --model NAME says",
-        ("--url", "http://x", "--set", "page_size=1"): "--url is a server: neither --set, --config nor --backend goes with it",
+        (
+            "--url",
+            "http://x",
+            "--set",
+            "page_size=1",
+        ): "--url is a server: neither --set, --config nor --backend",
     }.items():
         code, _, err = at("", *words)
         assert (code, reason in err) == (2, True)
