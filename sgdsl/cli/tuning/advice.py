@@ -40,7 +40,7 @@ def advise(levels: Sequence[Level], given: Mapping[str, Any], pool: int, context
     kept = {name: value for name, value in given.items() if name != "mem_fraction_static"}
     reasons = [
         f"max_running_requests={level.concurrency}: {level.tokens_per_second:.0f} tokens/s of at most "
-        f"{best.tokens_per_second:.0f}; more at once wait longer for little",
+        f"{best.tokens_per_second:.0f}",
         f"max_total_tokens={tokens}: {level.kv_tokens} were in use at most, the rest is for longer ones and cached "
         "prefixes",
     ]
