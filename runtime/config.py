@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from os import PathLike
 from types import MappingProxyType
 from typing import Any, Literal, TypeAlias, get_args
 
@@ -14,6 +15,7 @@ __all__ = ["EngineConfig", "Eviction", "GrammarConfig", "MemoryConfig", "ModelSe
 
 Policy: TypeAlias = Literal["fcfs", "lpm", "dfs-weight", "priority", "program"]
 Eviction: TypeAlias = Literal["lru", "lfu", "slru", "fifo", "mru", "priority", "program"]
+TierWrite: TypeAlias = Literal["write_through", "write_back"]
 Audit: TypeAlias = Literal["idle", "step"]
 KVDtype: TypeAlias = Literal["float32", "bfloat16", "float16", "int8"]
 GrammarEngine: TypeAlias = Literal["sgdsl", "outlines", "llguidance", "xgrammar"]
@@ -51,6 +53,11 @@ class MemoryConfig:
             every token and head.
         eviction: which cached prefix goes first (see `runtime.memory.eviction`).
         measure_optimal_hit_rate: whether it is measured what a cache would have found that never forgets anything.
+        host_cache_bytes: host memory for KV that the pool has evicted; 0 for none.
+        disk_cache_dir: a directory for it, which a later engine finds again; None for none.
+        disk_cache_bytes: of the page files in that directory, at most.
+        tier_write: write_through writes what the pool evicts to disk at once, write_back when host memory has no room
+            for it any more; either way the rest is written when the engine is shut down.
     """
 
     max_total_tokens: int | None = None
@@ -60,6 +67,10 @@ class MemoryConfig:
     kv_dtype: KVDtype = "float32"
     eviction: Eviction = "lru"
     measure_optimal_hit_rate: bool = False
+    host_cache_bytes: int = 0
+    disk_cache_dir: str | PathLike[str] | None = None
+    disk_cache_bytes: int = 10 << 30
+    tier_write: TierWrite = "write_through"
 
     def __post_init__(self) -> None:
         _at_least("max_total_tokens", self.max_total_tokens, 1)
@@ -70,6 +81,13 @@ class MemoryConfig:
         if not isinstance(self.measure_optimal_hit_rate, bool):
             value = self.measure_optimal_hit_rate
             raise ConfigError(f"measure_optimal_hit_rate={value!r} is not allowed: True or False")
+        _at_least("host_cache_bytes", self.host_cache_bytes, 0)
+        _at_least("disk_cache_bytes", self.disk_cache_bytes, 0)
+        folder = self.disk_cache_dir
+        if folder is not None and not (isinstance(folder, str | PathLike) and str(folder)):
+            raise ConfigError(f"disk_cache_dir={folder!r} is not allowed: the path of a directory")
+        if self.tier_write not in get_args(TierWrite):
+            raise ConfigError(f"tier_write={self.tier_write!r} is not allowed: one of {', '.join(get_args(TierWrite))}")
         fraction = self.mem_fraction_static
         if fraction is not None and not (isinstance(fraction, int | float) and 0.0 < fraction < 1.0):
             raise ConfigError(f"mem_fraction_static={fraction!r} is not allowed: a number between 0 and 1")

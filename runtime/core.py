@@ -25,6 +25,8 @@ from runtime.memory.budget import Budget
 from runtime.memory.cache import PrefixCache
 from runtime.memory.optimal import OptimalCache
 from runtime.memory.pins import Pins
+from runtime.memory.tiers.assembly import make_tiers
+from runtime.memory.tiers.tier_stats import TierStats
 from runtime.request import Request
 from runtime.sampling.params import SamplingParams
 from runtime.sampling.sampler import Sampler
@@ -55,6 +57,7 @@ class EngineCore:
         runner: computes batches.
         tokenizer: the vocabulary.
         compiler: turns constraints into grammars, off the step loop.
+        fingerprint: of the model, for what is kept of its KV outside the pool.
     """
 
     def __init__(
@@ -64,6 +67,7 @@ class EngineCore:
         runner: ModelRunner,
         tokenizer: Tokenizer,
         compiler: GrammarCompiler,
+        fingerprint: bytes = bytes(32),
     ) -> None:
         self.budget = budget
         self.tokenizer = tokenizer
@@ -74,7 +78,9 @@ class EngineCore:
         self.sessions = SessionTable(self.cache, runner.copy_slots, runner.put_kv)
         self.pins = Pins(self.cache)
         limits = budget.applied(config.scheduler)
-        self.scheduler = Scheduler(self.cache, limits, self._reclaim, self.sessions.restore)
+        self.tier_stats = TierStats()
+        self.tiers = make_tiers(config.memory, self.cache, runner.pool, fingerprint, self.tier_stats, self._wake)
+        self.scheduler = Scheduler(self.cache, limits, self._reclaim, self.sessions.restore, self.tiers)
         self.limiter = Limiter(budget)
         self.stats = Stats()
         self.failure: BaseException | None = None
@@ -101,6 +107,9 @@ class EngineCore:
         if self._closed is not None:
             with self._gate:
                 self._drain()
+
+    def _wake(self) -> None:
+        self.post(lambda: None)
 
     def leave(self, session: SessionState) -> None:
         """Has a session ended whose last user is gone.
@@ -136,6 +145,8 @@ class EngineCore:
             self._fail_everything()
             self._compilation.shutdown()
             self._stepper.close()
+            if self.tiers is not None:
+                self.tiers.close(save=self.failure is None)
 
     def _stop(self) -> None:
         self._stopping = True
@@ -354,4 +365,7 @@ class EngineCore:
         """Drops every prefix nobody uses; returns the tokens dropped."""
         while self.sessions.reclaim():
             pass
-        return self.cache.tree.clear()
+        if self.tiers is None:
+            return self.cache.tree.clear()
+        self.tiers.forget()
+        return self.tiers.drop_tree()

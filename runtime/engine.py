@@ -7,6 +7,7 @@ import atexit
 import threading
 import weakref
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -207,6 +208,7 @@ class Engine:
         counters = {name: getattr(core.stats, name) for name in core.stats.__slots__}
         return {
             **counters,
+            **asdict(core.tier_stats),
             "retractions": core.scheduler.num_retractions,
             "running": len(core.scheduler.running),
             "waiting": len(core.scheduler.waiting),

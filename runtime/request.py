@@ -12,6 +12,7 @@ from runtime.program_run import ProgramRun
 if TYPE_CHECKING:
     from runtime.hint import Hint
     from runtime.memory.sequence import SequenceKV
+    from runtime.memory.tiers.fetch import Fetch
 
 __all__ = ["Phase", "Request", "Site"]
 
@@ -51,6 +52,7 @@ class Request:
         expected_output: tokens it is likely to generate, by what came of the same call before; None where nobody knows.
         run: the run of a program it is part of.
         hint: what was known of its session's time after it when it was submitted.
+        fetch: what tiers below the pool have of its prompt, where there are any.
     """
 
     tokens: list[int]
@@ -68,6 +70,7 @@ class Request:
     expected_output: float | None = None
     run: ProgramRun = field(default_factory=ProgramRun)
     hint: Hint | None = None
+    fetch: Fetch | None = field(default=None, repr=False)
     match_version: int = field(default=-1, repr=False)
     match_length: int = field(default=0, repr=False)
 

@@ -26,7 +26,7 @@ class ModelRunner:
 
     def __init__(self, model: Llama, pool: KVPool, attention: AttentionBackend) -> None:
         self._model = model
-        self._pool = pool
+        self._pool = self.pool = pool
         self._attention = attention
 
     def run(self, batch: ForwardBatch) -> torch.Tensor:

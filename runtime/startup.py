@@ -15,8 +15,10 @@ from runtime.config import EngineConfig
 from runtime.core import EngineCore
 from runtime.errors import ConfigError, InvalidParameter
 from runtime.memory import budget as budgets
+from runtime.memory.tiers.keys import fingerprint
 from runtime.model.config import ModelConfig
 from runtime.model.hub import ModelFiles, cache_folder, resolve
+from runtime.model.identity import weights_identity
 from runtime.model.llama import Llama
 from runtime.model.loader import load_model
 from runtime.runner import ModelRunner
@@ -51,7 +53,10 @@ def start(config: EngineConfig) -> Assembled:
     free = free_memory()
     model = load_model(files, shape, weight_format=config.model.weight_format)
     tables = cache_folder() / "grammars"
-    return assemble(config, model, shape, tokenizer, free_bytes=free, name=files.name, cache_dir=tables)
+    weights = "" if config.memory.disk_cache_dir is None else weights_identity(files)
+    return assemble(
+        config, model, shape, tokenizer, free_bytes=free, name=files.name, cache_dir=tables, weights=weights
+    )
 
 
 def assemble(
@@ -63,13 +68,20 @@ def assemble(
     free_bytes: int,
     name: str,
     cache_dir: Path | None = None,
+    weights: str = "",
 ) -> Assembled:
     """Builds pool, runner and core around a loaded model.
 
     Args:
         free_bytes: memory that was free before the weights were loaded.
         cache_dir: where tables of the vocabulary are kept between processes; None keeps them nowhere.
+        weights: what tells these weights from all others; needed where KV is kept on disk.
+
+    Raises:
+        ConfigError: the settings contradict each other.
     """
+    if config.memory.disk_cache_dir is not None and not weights:
+        raise ConfigError("disk_cache_dir is given, but nothing that tells these weights from others: give `weights`")
     dtype = KV_DTYPES[config.memory.kv_dtype]
     bytes_per_token = KVPool.bytes_per_token(shape.num_layers, shape.num_kv_heads, shape.head_dim, dtype)
     budget = budgets.derive(
@@ -98,7 +110,10 @@ def assemble(
         log.info("%s", line)
     compiler = GrammarCompiler(tokenizer.vocabulary, engine=config.grammar.grammar_engine, cache_dir=cache_dir)
     compiler.warm()
-    core = EngineCore(config, budget, runner, tokenizer, compiler)
+    kv = f"{pool.keys.dtype} {pool.page_bytes}"
+    kernels = [f"{key}={value}" for key, value in sorted(runner.describe().items()) if key != "threads"]
+    model_print = fingerprint(weights, repr(shape), kv, *kernels)
+    core = EngineCore(config, budget, runner, tokenizer, compiler, model_print)
     return Assembled(core, tokenizer, _chat_template(config, tokenizer), runner, name)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Protocol
 
+import numpy as np
 import torch
 
 from runtime.batch import ForwardBatch
@@ -102,6 +103,24 @@ class KVPool:
                 self.scales[place][layers, slots] = scale
                 rows = (rows / scale.unsqueeze(-1)).round_()
             store[layers, slots] = rows.to(store.dtype)
+
+    @property
+    def page_bytes(self) -> int:
+        """Bytes of one page's keys and values."""
+        return sum(store[:, : self.page_size].nbytes for store in self._stores)
+
+    def read_page(self, page: int) -> bytes:
+        """Keys and values of one page, as `write_page` takes them."""
+        first = page * self.page_size
+        return b"".join(store[:, first : first + self.page_size].tobytes() for store in self._stores)
+
+    def write_page(self, page: int, payload: bytes) -> None:
+        """Writes what `read_page` gave into a page."""
+        first, offset, content = page * self.page_size, 0, np.frombuffer(payload, np.uint8)
+        for store in self._stores:
+            target = store[:, first : first + self.page_size]
+            target[:] = content[offset : offset + target.nbytes].reshape(target.shape)
+            offset += target.nbytes
 
     @property
     def num_bytes(self) -> int:

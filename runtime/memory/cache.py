@@ -92,6 +92,54 @@ class PrefixCache:
         self._copy_slots([(source + place, target) for place, target in enumerate(targets)])
         sequence.kv_len = end
 
+    def bring_in(
+        self,
+        tokens: Sequence[int],
+        namespace: str,
+        first: int,
+        num_pages: int,
+        fill: Callable[[int, int], None],
+    ) -> int:
+        """Puts pages into the tree, unlocked, whose KV comes from outside the pool, evicting where it must.
+
+            pages    0 ....... first | ............. first + num_pages
+            before   in the tree     | free
+            while    locked          | IN_TRANSFER, being filled
+            after    in the tree     | TREE
+
+        Args:
+            tokens: as the tree knows them, of all these pages at least.
+            first: index of the first page to bring in.
+            fill: writes the KV of one of them, counted from 0, into a page.
+
+        Returns:
+            How many pages were brought in: those that are not cached, from the first on, as far as there was room. Zero
+            where what stands before them is not cached any more.
+        """
+        match = self.tree.match(tokens, len(tokens), namespace)
+        had = match.length // self.page_size
+        count = first + num_pages - had
+        if had < first or count <= 0:
+            return 0
+        node = self.tree.take(match)
+        try:
+            count = min(count, self.num_available // self.page_size)
+            if count > self.pool.num_free:
+                self.tree.evict(count - self.pool.num_free)
+            pages = self.pool.allocate(count, Owner.IN_TRANSFER)
+            try:
+                for place, page in enumerate(pages):
+                    fill(had - first + place, page)
+            except BaseException:
+                self.pool.release(pages, Owner.IN_TRANSFER)
+                raise
+            end = (had + count) * self.page_size
+            if count:
+                self.tree.insert(tokens[:end], [*node.path_pages(), *pages], Owner.IN_TRANSFER, namespace)
+        finally:
+            self.tree.unlock(node)
+        return count
+
     def detach(self, sequence: SequenceKV) -> None:
         """Drops the sequence's KV without caching it: the lock is taken back, private pages are freed."""
         self.pool.release(sequence.private_pages, sequence.holder)

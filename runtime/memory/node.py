@@ -132,6 +132,10 @@ class Node:
         """The pages of everything from the root to the end of this node."""
         return [page for node in reversed(list(self.path())) for page in node.pages]
 
+    def path_packed(self) -> bytes:
+        """The tokens of everything from the root to the end of this node (see `pack`)."""
+        return b"".join(step.packed for step in reversed(list(self.path())))
+
     def walk(self) -> Iterator[Node]:
         """All nodes below this one."""
         stack = list(self.children)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from runtime.errors import LedgerError
@@ -48,6 +48,9 @@ class RadixTree:
     Args:
         pool: where evicted and duplicate pages go.
         rank: the eviction policy.
+
+    Attributes:
+        evicting: called with a node that is about to be evicted, while its pages are still the tree's.
     """
 
     def __init__(self, pool: PagePool, rank: Rank = POLICIES["lru"]) -> None:
@@ -60,6 +63,7 @@ class RadixTree:
         self.num_protected = 0
         self.num_evicted = 0
         self.version = 0
+        self.evicting: Callable[[Node], None] = lambda _: None
         self._rank = rank
         self._page_bytes = self.page_size * TOKEN_BYTES
         self._clock = itertools.count(1)
@@ -211,6 +215,7 @@ class RadixTree:
             if not self._is_evictable(node) or self._rank(node) != rank:
                 continue
             freed += len(node.pages)
+            self.evicting(node)
             self._remove(node)
         if freed:
             self.num_evicted += freed * self.page_size

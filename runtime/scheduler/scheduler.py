@@ -14,6 +14,7 @@ from runtime.config import SchedulerConfig
 from runtime.ledger import Owner
 from runtime.memory.cache import PrefixCache
 from runtime.memory.sequence import SequenceKV
+from runtime.memory.tiers.tiers import Tiers
 from runtime.request import Phase, Request
 from runtime.scheduler.estimate import LengthEstimate
 from runtime.scheduler.plan import StepPlan, Work
@@ -42,6 +43,7 @@ class Scheduler:
         config: policy and limits.
         reclaim: makes one idle session give its hold on KV back to the tree; False when none is left.
         restore: puts the KV of a sequence's next graft into its pages, where there is one and it is its turn.
+        tiers: what is below the pool, if anything; a request waits until what they have of its prompt is there.
     """
 
     def __init__(
@@ -50,8 +52,10 @@ class Scheduler:
         config: SchedulerConfig,
         reclaim: Callable[[], bool],
         restore: Callable[[SequenceKV], bool] = lambda _: False,
+        tiers: Tiers | None = None,
     ) -> None:
         self.cache = cache
+        self.tiers = tiers
         self.config = config
         self.waiting: list[Request] = []
         self.running: list[Request] = []
@@ -72,6 +76,7 @@ class Scheduler:
         request.turn = self._turn
         self.estimate.expect(request)
         self.waiting.append(request)
+        self._is_fetched(request)
 
     def end(self, request: Request) -> None:
         """Takes a request out of whichever queue it is in. Its sequence goes back to the session, KV and all."""
@@ -79,6 +84,8 @@ class Scheduler:
             return
         (self.running if request.phase is Phase.RUNNING else self.waiting).remove(request)
         request.phase = Phase.ENDED
+        if self.tiers is not None:
+            self.tiers.drop(request)
         self.cache.hand_over(request.sequence, Owner.SESSION)
         if not self.running and not self.waiting:
             self.estimate.reset()
@@ -142,6 +149,8 @@ class Scheduler:
         plan.extends = [work for work in plan.extends if work.request is not victim]
         plan.decodes = [work for work in plan.decodes if work.request is not victim]
         victim.phase = Phase.WAITING
+        if self.tiers is not None:
+            self.tiers.drop(victim)
         victim.num_retractions += 1
         self.num_retractions += 1
         self.waiting.insert(0, victim)
@@ -202,6 +211,8 @@ class Scheduler:
         for request in ordered:
             if budget <= 0 or len(self.running) - before >= places or num_held_back >= MOST_HELD_BACK:
                 break
+            if not self._is_fetched(request):
+                continue
             if (fillers and self._is_being_filled(request, fillers)) or self._is_longer(request, most):
                 num_held_back += 1
                 continue
@@ -249,6 +260,10 @@ class Scheduler:
         namespace = request.sequence.namespace
         return any(other.will_fill(tokens, start, end, namespace) for other in fillers)
 
+    def _is_fetched(self, request: Request) -> bool:
+        """Whether there is nothing on its way to it; has it sent, where there is."""
+        return self.tiers is None or self.tiers.prefetch(request)
+
     def _start(self, request: Request, promised: int) -> bool:
         """Locks the cached prefix, then sees whether the rest fits beside what is promised to those already running.
 
@@ -256,6 +271,8 @@ class Scheduler:
             promised: slots for what those who run, and this one, may still generate.
         """
         sequence = request.sequence
+        if self.tiers is not None:
+            self.tiers.bring_in(request)
         self.cache.hand_over(sequence, Owner.REQUEST)
         self.cache.attach(sequence, request.tokens)
         while not self._fits(request, promised):

@@ -77,7 +77,7 @@ def make_engine(
     def make(tokenizer: Tokenizer = tiny_tokenizer, **settings: Any) -> Engine:
         given = {"max_total_tokens": 4096, "attention": "torch", "audit": "step", **settings}
         config = EngineConfig.of(given)
-        assembled = assemble(config, tiny_model, tiny_shape, tokenizer, free_bytes=1 << 30, name="tiny")
+        assembled = assemble(config, tiny_model, tiny_shape, tokenizer, free_bytes=1 << 30, name="tiny", weights="tiny")
         engine = Engine.of(config, assembled)
         engines.append(engine)
         return engine
