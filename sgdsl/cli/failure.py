@@ -8,7 +8,7 @@ from traceback import walk_tb
 
 from grammars.errors import GrammarError
 from runtime.errors import EngineError
-from sgdsl.errors import ProgramError, SgdslError
+from sgdsl.errors import ProgramError, SgdslError, TraceError
 from sgdsl.source import Source, is_program
 
 __all__ = ["one_line"]
@@ -27,7 +27,7 @@ def one_line(error: BaseException, program: Path) -> str:
 
 def _place(error: BaseException, program: Path) -> Source | None:
     folder = str(program.resolve().parent) + os.sep
-    found = error.source if isinstance(error, ProgramError) else None
+    found = error.source if isinstance(error, ProgramError | TraceError) else None
     if found is not None and _is_below(folder, found.file):
         return found
     cause = error.__cause__ if isinstance(error, ProgramError) and error.__cause__ is not None else error
@@ -44,7 +44,7 @@ def _is_below(folder: str, file: str) -> bool:
 
 def _reason(error: BaseException) -> str:
     text = str(error)
-    if isinstance(error, ProgramError) and error.source is not None:
+    if isinstance(error, ProgramError | TraceError) and error.source is not None:
         text = text.removeprefix(f"{error.source}: ")
     is_message = isinstance(error, KeyError) and error.args and isinstance(error.args[0], str) and " " in error.args[0]
     if is_message:  # which KeyError would show in quotes, as if it were a key
