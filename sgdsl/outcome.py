@@ -55,9 +55,9 @@ def _parsed(parse: Callable[[str], Any], node: Gen, result: Generation) -> Any:
         return parse(text)
     except ValueError as error:
         kind = getattr(node.typed.type, "__name__", node.typed.type) if node.typed is not None else "str"
-        cut = "; it was cut off, max_tokens is too small" if result.finish_reason == "length" else ""
+        cut = "it was cut off, max_tokens is too small; " if result.finish_reason == "length" else ""
         reason = " ".join(str(error).split())
-        raise ValueError(f"{text!r:.200} is not a valid {kind}: {reason}{cut}") from error
+        raise ValueError(f"{text!r:.200} is not a valid {kind}: {cut}{reason}") from error
 
 
 def _generation_meta(result: Generation, with_text: Callable[[int], str] | None) -> dict[str, Any]:

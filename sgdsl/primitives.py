@@ -96,9 +96,9 @@ def gen(name: str | None = None, max_tokens: int | None = None, **options: Unpac
         TypeError: an argument that does not exist.
     """
     given: dict[str, Any] = {key: value for key, value in options.items() if value is not None}
-    unknown = set(given) - GenOptions.__optional_keys__
+    unknown = set(options) - GenOptions.__optional_keys__
     if unknown:
-        raise TypeError(f"gen() got an unexpected keyword argument {min(unknown)!r}")
+        raise TypeError(_unknown(min(unknown)))
     if max_tokens is not None:
         given["max_tokens"] = max_tokens
     kind, value = _only_constraint(given)
@@ -116,6 +116,15 @@ def gen(name: str | None = None, max_tokens: int | None = None, **options: Unpac
         timeout=timeout, priority=priority,
     )  # fmt: skip
     return Expr((node,))
+
+
+def _unknown(name: str) -> str:
+    from difflib import get_close_matches
+
+    allowed = sorted(GenOptions.__optional_keys__ | {"max_tokens"})
+    close = get_close_matches(name, allowed, 1)
+    hint = f"did you mean {close[0]!r}?" if close else f"it takes {', '.join(allowed)}"
+    return f"gen() got an unexpected keyword argument {name!r}; {hint}"
 
 
 def gen_int(name: str | None = None, max_tokens: int | None = None, **options: Unpack[PlainOptions]) -> Expr:
@@ -254,7 +263,8 @@ def _constraint(chosen: str | None, value: Any, sampling: Sampling) -> tuple[Spe
         return (None if chosen is None else _spec(chosen, value)), None
     except (InvalidSpec, TypeError, re.error) as error:
         written = f"={value!r:.80}" if isinstance(error, re.error) else ""
-        raise InvalidArgument(f"{chosen}{written}: {error}") from error
+        reason = str(error).removeprefix(f"{chosen}: ")  # some say themselves what they are about
+        raise InvalidArgument(f"{chosen}{written}: {reason}") from error
     except UnsupportedConstraint as error:
         raise NotSupported(f"{chosen}: {error}") from error
 

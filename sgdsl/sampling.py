@@ -149,7 +149,8 @@ def _in_our_words(message: str) -> str:
 
 def _as_tuple(field: str, value: object) -> tuple[Any, ...]:
     if not isinstance(value, Sequence | set | frozenset) or isinstance(value, bytes):
-        raise InvalidArgument(f"{field}={value!r} is not allowed: a list")
+        alone = "a string or " if field == "stop" else ""
+        raise InvalidArgument(f"{field}={value!r} is not allowed: {alone}a list")
     return tuple(value)
 
 

@@ -147,5 +147,5 @@ def _adapter(kind: Any) -> tuple[TypeAdapter[Any], JsonSchema]:
         adapter: TypeAdapter[Any] = TypeAdapter(portable(kind))
         return adapter, JsonSchema.of(_closed(adapter.json_schema()))
     except PydanticUserError as error:
-        reason = str(error).splitlines()[0]
-        raise InvalidArgument(f"type={kind!r} is not allowed: {reason}") from error
+        allowed = "int, float, bool, str, Literal, Enum, list, dict, Union, dataclasses, TypedDicts and pydantic models"
+        raise InvalidArgument(f"type={kind!r} is not allowed: {allowed} are, and what is made of them") from error

@@ -196,3 +196,17 @@ def test_only_text_and_expressions_can_be_appended(mock: sg.Mock) -> None:
 def test_a_pattern_that_does_not_parse_is_refused_where_it_is_written() -> None:
     with pytest.raises(ValueError, match=r"regex='\(': missing \)"):
         sg.gen("x", regex="(")
+
+
+def test_a_misspelt_argument_is_told_from_one_that_does_not_exist() -> None:
+    with pytest.raises(TypeError, match=r"'max_token'; did you mean 'max_tokens'\?"):
+        sg.gen("a", max_token=3)
+    with pytest.raises(TypeError, match=r"'zzz'; it takes choices, .*, type"):
+        sg.gen("a", zzz=None)
+
+
+def test_a_field_is_named_once() -> None:
+    with pytest.raises(sg.InvalidArgument, match=r"^json_schema: not JSON"):
+        sg.gen("a", json_schema='{"type": "object"')
+    with pytest.raises(sg.InvalidArgument, match=r"stop=5 is not allowed: a string or a list"):
+        sg.gen("a", stop=5)
