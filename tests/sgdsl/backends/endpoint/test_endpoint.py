@@ -68,14 +68,24 @@ def everything(s: sg.ProgramState, word: str) -> Any:
     return [s[name] for name in "abcdeghijk"], s.tokens(), s.text()
 
 
+def assert_near(found: Any, wanted: Any) -> None:
+    """The same but for the last digits of numbers, which differ with what was cached: attention here is torch's."""
+    if isinstance(wanted, list | tuple):
+        assert len(found) == len(wanted)
+        for one, other in zip(found, wanted, strict=True):
+            assert_near(one, other)
+    else:
+        assert found == (pytest.approx(wanted, abs=1e-4) if isinstance(wanted, float) else wanted)
+
+
 def test_a_program_is_the_same_here_and_there(tiny_engine: Engine, endpoint: sg.RuntimeEndpoint) -> None:
     direct = everything.run("you", backend=tiny_engine, temperature=0)
     remote = everything.run("you", backend=endpoint, temperature=0)
     assert remote.ret_value == direct.ret_value
     direct_meta, meta = direct.get_meta_info("g"), remote.get_meta_info("g")
     for key in ("output_token_logprobs", "output_top_logprobs", "input_token_logprobs", "token_ids"):
-        assert meta[key] == direct_meta[key]
-    assert remote.get_meta_info("b")["token_logprobs"] == direct.get_meta_info("b")["token_logprobs"]
+        assert_near(meta[key], direct_meta[key])
+    assert_near(remote.get_meta_info("b")["token_logprobs"], direct.get_meta_info("b")["token_logprobs"])
     assert remote.messages() == direct.messages()
 
 
