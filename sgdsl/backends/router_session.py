@@ -232,10 +232,10 @@ class RouterSession(ToldSession):
         namespace, program = self._place
         old = self._telling
         writes_edges = self._router.takes_roles and not backend.capabilities.roles
+        told = [(piece.what, _value_of(piece)) for piece in history]  # raises where a call failed: before one is opened
         telling = Telling(backend, backend.open(namespace=namespace, program=program), writes_edges=writes_edges)
-        for piece in history:
-            told = piece.what == "append" and (piece.written is not None or not isinstance(piece.value, str))
-            telling.tell(piece.what, piece.text() if told else piece.value)
+        for what, value in told:
+            telling.tell(what, value)
         for what in self._wishes:
             self._tell_wish(telling, what)
         self._telling = telling
@@ -354,3 +354,9 @@ class RouterSession(ToldSession):
         self._closed = True  # a fork may get its session only after it was cancelled and closed
         if self._telling is not None:
             self._telling.session.close()
+
+
+def _value_of(piece: Piece) -> Any:
+    """What a session of any backend can be told of it: what was written, and token ids, as text."""
+    as_text = piece.what == "append" and (piece.written is not None or not isinstance(piece.value, str))
+    return piece.text() if as_text else piece.value

@@ -247,7 +247,7 @@ def check_kept(ops: list[Any], mock: sg.Mock, cached: sg.Cached) -> None:
     raise AssertionError(f"the same program misses each time: {cached.misses} so far")
 
 
-@settings(MOVING, max_examples=20)
+@MOVING
 @given(ops=PROGRAMS, seconds=st.floats(0, 0.01), is_kept=st.booleans())
 def test_nothing_is_left_of_what_is_cancelled(ops: list[Any], seconds: float, is_kept: bool, keep: Kept) -> None:
     cached = keep(sg.Router([without_scores(), sg.Mock(script, latency=0.001)]))
