@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gc
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, Literal
@@ -358,3 +359,22 @@ def test_one_text_of_messages_needs_one_template() -> None:
         sg.Router([sg.Mock(), sg.Mock(chat_template=Other())])
     kind: Literal["gen"] = "gen"
     assert RoutedCall(kind=kind, constraint="Lark").what() == "a gen constrained by Lark"
+
+
+def test_a_move_that_fails_for_an_earlier_call_leaves_no_session_open() -> None:
+    scoring, plain = sg.Mock(), sg.Mock([ValueError("no answer")])
+    plain.capabilities = replace(plain.capabilities, score=False)
+    session = sg.Router([plain, scoring]).open()
+    session.append("x")
+    written = session.generate(SamplingParams())
+    chosen = session.score(["a", "b"], lambda rows: 0)
+    session.flush()
+    with pytest.raises(ValueError, match="no answer"):
+        written.result(5)
+    with pytest.raises((ValueError, RequestCancelled), match=r"no answer|cancelled|ended"):
+        chosen.result(5)
+    session.close()
+    deadline = time.monotonic() + 5
+    while plain.num_open + scoring.num_open and time.monotonic() < deadline:
+        time.sleep(0.001)
+    assert (plain.num_open, scoring.num_open) == (0, 0)
