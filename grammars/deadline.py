@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 
@@ -17,9 +18,11 @@ class Deadline:
         seconds: from now on.
         is_cancelled: says that nobody does.
         clock: what the seconds are told by.
+        most_at_once: seconds that count at most between two looks at the clock. What takes longer than any piece of
+            the work can is a pause of the whole process, a garbage collection for one, and none of the work's doing.
     """
 
-    __slots__ = ("_clock", "_end", "_is_cancelled")
+    __slots__ = ("_clock", "_is_cancelled", "_left", "_most_at_once", "_seen")
 
     def __init__(
         self,
@@ -27,15 +30,21 @@ class Deadline:
         *,
         is_cancelled: Callable[[], bool] | None = None,
         clock: Callable[[], float] = time.monotonic,
+        most_at_once: float = math.inf,
     ) -> None:
         self._clock = clock
-        self._end = clock() + seconds
+        self._left = seconds
+        self._seen = clock()
+        self._most_at_once = most_at_once
         self._is_cancelled = is_cancelled
 
     @property
     def left(self) -> float:
         """Seconds until it has passed; negative after that."""
-        return self._end - self._clock()
+        now = self._clock()
+        self._left -= min(now - self._seen, self._most_at_once)
+        self._seen = now
+        return self._left
 
     def check(self, message: str) -> None:
         """Returns while there is time.

@@ -336,7 +336,7 @@ class Machine:
         with self.lock:
             outer = self._deadline  # one kernel call's misses have one deadline, the outermost call's
             limit = self._seconds if seconds is None else seconds
-            deadline = outer or Deadline(limit, clock=time.thread_time)
+            deadline = outer or Deadline(limit, clock=time.thread_time, most_at_once=self._seconds / 4)
             self._set_deadline(deadline)
             try:
                 self._make(misses)

@@ -32,6 +32,19 @@ def test_it_passes(clock: list[float], tell: Callable[[], float]) -> None:
     assert isinstance(caught.value, GrammarLimit)
 
 
+def test_a_pause_of_the_process_counts_as_little_as_a_piece_of_work(
+    clock: list[float], tell: Callable[[], float]
+) -> None:
+    deadline = Deadline(2, clock=tell, most_at_once=0.5)
+    for _ in range(4):
+        clock[0] += 100
+        deadline.check("too late")
+    assert deadline.left == 0
+    clock[0] += 0.1
+    with pytest.raises(GrammarTimeout):
+        deadline.check("too late")
+
+
 def test_it_is_over_when_nobody_waits() -> None:
     cancelled: list[bool] = []
     deadline = Deadline(1000, is_cancelled=lambda: bool(cancelled))
