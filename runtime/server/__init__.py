@@ -1,0 +1,1 @@
+"""The HTTP server: OpenAI's endpoints and native ones over one engine."""
