@@ -81,6 +81,11 @@ class Engine:
         """Tokens of the longest sequence."""
         return self._core.budget.context_length
 
+    @property
+    def failure(self) -> BaseException | None:
+        """Why it serves nobody any more; None while it does."""
+        return self._core.failure or (EngineClosed("the engine was shut down") if self._closed else None)
+
     def remember(self, texts: Iterable[str]) -> None:
         """Tokenizes texts that many sessions are going to append, so that none of them has to do it again."""
         self._core.constants.remember(texts)
@@ -235,6 +240,10 @@ class Engine:
             "jump_forward": "on" if grammar.jump_forward else "off",
         }
         return {**described, **{one.name: f"{one.became} ({one.why})" for one in self._core.budget.settings}}
+
+    def budget_lines(self) -> list[str]:
+        """The table of what every setting became and why, and what limits concurrency."""
+        return self._core.budget.lines()
 
     def server_info(self) -> dict[str, Any]:
         """What runs, every setting as asked, became and why, what limits concurrency, and `stats`, as plain data."""

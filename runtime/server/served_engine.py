@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
-from runtime.choosing import Choosing
+from runtime.choosing import Choosing, Logprobs
 from runtime.handle import Generation, Handle, Scores
 from runtime.hint import Hint
 
@@ -39,7 +39,7 @@ class ServedSession(Protocol):
     def score(
         self,
         choices: Sequence[str],
-        choose: Choosing | Callable[[tuple[tuple[float, ...], ...]], int],
+        choose: Choosing | Callable[[Logprobs], int],
         *,
         unconditional: bool = False,
         priority: int = 0,

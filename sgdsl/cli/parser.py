@@ -57,6 +57,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_run(commands)
     _add_trace(commands)
     _add_chat(commands)
+    _add_serve(commands)
     _add_tune(commands)
     _add_grammars(commands)
     _add_info(commands)
@@ -109,6 +110,34 @@ def _add_chat(commands: argparse._SubParsersAction[_Parser]) -> None:
     chat.set_defaults(command=_chat)
 
 
+def _add_serve(commands: argparse._SubParsersAction[_Parser]) -> None:
+    serve = commands.add_parser(
+        "serve",
+        help="serve a model over HTTP",
+        usage="sgdsl serve [options] [MODEL]",
+        description="Serves a model over HTTP, to OpenAI's clients and to sgdsl's own, until SIGTERM or Ctrl-C.",
+    )
+    serve.add_argument("name", metavar="MODEL", nargs="?", help="as --model")
+    serve.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
+    serve.add_argument("--port", metavar="N", type=int, default=30000, help="0 takes a free one (default: 30000)")
+    serve.add_argument(
+        "--api-key", metavar="KEY", action="append",
+        help="clients must send it; may be repeated (default: what SGDSL_API_KEY holds, else none is needed)",
+    )  # fmt: skip
+    serve.add_argument("--served-model-name", metavar="NAME", help="what clients call the model")
+    serve.add_argument(
+        "--max-requests", metavar="N", type=int, default=4096, help="in work at once; more are told 429 (default: 4096)"
+    )
+    serve.add_argument("--max-body-mib", metavar="N", type=int, default=32, help="of a request (default: 32)")
+    serve.add_argument(
+        "--drain-seconds", metavar="X", type=float, default=30,
+        help="that running requests may go on after the order to stop (default: 30)",
+    )  # fmt: skip
+    _add_engine(serve)
+    _add_noise(serve)
+    serve.set_defaults(command=_serve)
+
+
 def _add_tune(commands: argparse._SubParsersAction[_Parser]) -> None:
     tune = commands.add_parser(
         "tune",
@@ -130,13 +159,17 @@ def _add_tune(commands: argparse._SubParsersAction[_Parser]) -> None:
     tune.set_defaults(command=_tune)
 
 
-def _add_backend(parser: _Parser) -> None:
+def _add_engine(parser: _Parser) -> None:
     parser.add_argument("--model", metavar="NAME", help="built-in name, folder, GGUF file or hub id (default: smollm2)")
     parser.add_argument("--config", metavar="FILE", help="engine settings from a file, such as sgdsl tune writes")
     parser.add_argument(
         "--set", metavar="KEY=VALUE", action="append", default=[], dest="settings",
         help="an engine setting, such as page_size=1 or weight_format=bfloat16; may be repeated",
     )  # fmt: skip
+
+
+def _add_backend(parser: _Parser) -> None:
+    _add_engine(parser)
     parser.add_argument(
         "--backend", choices=("engine", "mock"), default="engine",
         help="mock is a dry run without a model: gens get the shortest text that is allowed (default: engine)",
@@ -222,6 +255,12 @@ def _chat(options: argparse.Namespace) -> int:
     from sgdsl.cli.chat import chat
 
     return chat(options)
+
+
+def _serve(options: argparse.Namespace) -> int:
+    from sgdsl.cli.serve import serve
+
+    return serve(options)
 
 
 def _tune(options: argparse.Namespace) -> int:

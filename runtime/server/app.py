@@ -1,0 +1,37 @@
+"""The application: every room's routes over one engine."""
+
+from __future__ import annotations
+
+import time
+
+from aiohttp import web
+
+from runtime.server import health
+from runtime.server.config import ServerConfig
+from runtime.server.field_notes import FieldNotes
+from runtime.server.guard import check_key, tell_errors
+from runtime.server.keys import CONFIG, ENGINE, FIELD_NOTES, RUNNING, STARTED
+from runtime.server.openai.routes import routes as openai_routes
+from runtime.server.running import Running
+from runtime.server.served_engine import ServedEngine
+
+__all__ = ["make_app"]
+
+
+def make_app(engine: ServedEngine, config: ServerConfig | None = None) -> web.Application:
+    """The server as an aiohttp application. Whoever runs it must ask for `handler_cancellation=True`.
+
+    Args:
+        engine: serves all requests; stays its owner's.
+        config: settings.
+    """
+    config = config or ServerConfig()
+    app = web.Application(middlewares=[tell_errors, check_key], client_max_size=config.max_body_bytes)
+    app[ENGINE] = engine
+    app[CONFIG] = config
+    app[RUNNING] = Running(config.max_requests)
+    app[FIELD_NOTES] = FieldNotes()
+    app[STARTED] = time.time()
+    for room in (health.routes(), openai_routes()):
+        app.add_routes(room)
+    return app

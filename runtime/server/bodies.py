@@ -1,0 +1,87 @@
+"""Bodies: JSON from requests into pydantic models, and back into answers."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, TypeVar
+
+import msgspec
+from aiohttp import web
+from pydantic import BaseModel, ValidationError
+
+from runtime.server.errors import ApiError, bad_request
+from runtime.server.keys import FIELD_NOTES
+
+__all__ = ["answer", "read_json", "read_model"]
+
+M = TypeVar("M", bound=BaseModel)
+
+LARGE_BYTES = 64 << 10
+"""Larger bodies are parsed in a thread, so that nobody waits for it."""
+
+
+async def read_json(request: web.Request) -> Any:
+    """The body as Python objects.
+
+    Raises:
+        ApiError: it is no JSON.
+        web.HTTPRequestEntityTooLarge: there is more of it than the server takes.
+    """
+    body = await request.read()
+    if len(body) > LARGE_BYTES:
+        return await asyncio.to_thread(_decoded, body)
+    return _decoded(body)
+
+
+async def read_model(request: web.Request, model: type[M]) -> M:
+    """The body as a model; fields it does not know are noted.
+
+    Raises:
+        ApiError: it is no JSON, or a field has the wrong type; `param` names it.
+    """
+    given = await read_json(request)
+    if not isinstance(given, dict):
+        raise bad_request(None, f"the body is a JSON {_kind(given)}; an object is needed")
+    try:
+        found = model.model_validate(given)
+    except ValidationError as error:
+        raise _wrong(error) from None
+    except RecursionError:
+        raise bad_request(None, "the body is nested too deeply") from None
+    request.app[FIELD_NOTES].ignored(found.model_extra or {}, request.path)
+    return found
+
+
+def answer(content: Any, *, headers: dict[str, str] | None = None) -> web.Response:
+    """A JSON answer."""
+    return web.Response(body=msgspec.json.encode(content), content_type="application/json", headers=headers)
+
+
+def _decoded(body: bytes) -> Any:
+    try:
+        return msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise bad_request(None, f"the body is no JSON: {error}", "invalid_json") from None
+    except RecursionError:
+        raise bad_request(None, "the body is nested too deeply", "invalid_json") from None
+
+
+def _kind(value: object) -> str:
+    kinds = {list: "array", str: "string", bool: "boolean", int: "number", float: "number"}
+    return kinds.get(type(value), "null")
+
+
+def _wrong(error: ValidationError) -> ApiError:
+    """The first field that is wrong, with what would have been right; of a union, whatever it says."""
+    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    param = ""
+    for part in first["loc"]:
+        if isinstance(part, int):
+            param += f"[{part}]"
+        elif part.isidentifier() and part not in UNION_TAGS:
+            param += f".{part}" if param else part
+    return bad_request(param or None, f"{param or 'the body'}: {first['msg']}")
+
+
+UNION_TAGS = frozenset({"str", "int", "float", "bool", "dict", "list", "none"})
+"""What pydantic puts into a path for the members of a union."""

@@ -1,0 +1,53 @@
+"""ServerConfig: settings of the HTTP server."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from runtime.errors import ConfigError
+
+__all__ = ["ServerConfig"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerConfig:
+    """Settings of the server; those of the engine are in `runtime.config`.
+
+    Args:
+        host, port: where it listens; port 0 takes a free one.
+        api_keys: who sends one of them as a bearer token is served; none serves everybody.
+        served_model_name: what clients call the model; None for the engine's own name.
+        max_body_bytes: of a request's body.
+        max_requests: requests that are worked on at once; whoever comes then is told to come later.
+        max_samples: prompts times `n` of one request.
+        drain_seconds: for how long running requests may go on after the order to stop.
+        keep_alive_seconds: after so long without a word, a stream says that it is still alive.
+        metrics_prefix: of the names of metrics.
+
+    Raises:
+        ConfigError: naming the setting, its value and what is allowed.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 30000
+    api_keys: tuple[str, ...] = ()
+    served_model_name: str | None = None
+    max_body_bytes: int = 32 << 20
+    max_requests: int = 4096
+    max_samples: int = 128
+    drain_seconds: float = 30.0
+    keep_alive_seconds: float = 10.0
+    metrics_prefix: str = "sgdsl"
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.port <= 65535:
+            raise ConfigError(f"port={self.port} is not allowed: a number in 0..65535")
+        for name in ("max_body_bytes", "max_requests", "max_samples"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name}={getattr(self, name)} is not allowed: at least 1")
+        if not self.drain_seconds >= 0:
+            raise ConfigError(f"drain_seconds={self.drain_seconds} is not allowed: a number of at least 0")
+        if not self.keep_alive_seconds > 0:
+            raise ConfigError(f"keep_alive_seconds={self.keep_alive_seconds} is not allowed: a number above 0")
+        if not all(self.api_keys):
+            raise ConfigError("api_keys: an empty key is not allowed")

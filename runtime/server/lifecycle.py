@@ -1,0 +1,96 @@
+"""Lifecycle: the server comes up, and goes down without cutting anybody off who can still be served."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from collections.abc import Callable
+
+from aiohttp import web
+
+from runtime.errors import ConfigError
+from runtime.server.app import make_app
+from runtime.server.config import ServerConfig
+from runtime.server.keys import RUNNING
+from runtime.server.served_engine import ServedEngine
+
+__all__ = ["serve", "serve_until"]
+
+log = logging.getLogger("sgdsl.server")
+
+CLOSE_SECONDS = 2.0
+BACKLOG = 1024
+
+
+def serve(engine: ServedEngine, config: ServerConfig, ready: Callable[[str], None]) -> None:
+    """Serves until SIGTERM or SIGINT, then drains; a second signal ends it at once. Blocks.
+
+    Args:
+        ready: told the URL when requests are taken.
+
+    Raises:
+        ConfigError: host and port cannot be had.
+    """
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(_serve(engine, config, ready))
+
+
+async def _serve(engine: ServedEngine, config: ServerConfig, ready: Callable[[str], None]) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, _on_signal, stop, number)
+    try:
+        await serve_until(stop, engine, config, ready)
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+
+
+def _on_signal(stop: asyncio.Event, number: int) -> None:
+    if stop.is_set():
+        raise KeyboardInterrupt
+    log.info("%s: draining", signal.Signals(number).name)
+    stop.set()
+
+
+async def serve_until(
+    stop: asyncio.Event, engine: ServedEngine, config: ServerConfig, ready: Callable[[str], None]
+) -> None:
+    """Serves until `stop` is set, then takes no new requests, and lets running ones go on for `drain_seconds`.
+
+    Raises:
+        ConfigError: host and port cannot be had.
+    """
+    app = make_app(engine, config)
+    runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=CLOSE_SECONDS, access_log=None)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, config.host, config.port, backlog=BACKLOG)
+        try:
+            await site.start()
+        except OSError as error:
+            raise ConfigError(f"host={config.host!r} port={config.port}: {error.strerror or error}") from error
+        ready(_url(runner, config))
+        await stop.wait()
+        await site.stop()
+        cancelled = await app[RUNNING].drain(config.drain_seconds)
+        if cancelled:
+            log.warning("%d requests were cancelled after %g s", cancelled, config.drain_seconds)
+    finally:
+        await runner.cleanup()
+
+
+def _url(runner: web.AppRunner, config: ServerConfig) -> str:
+    port = runner.addresses[0][1]
+    host = f"[{config.host}]" if ":" in config.host else config.host
+    return f"http://{host}:{port}"
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop

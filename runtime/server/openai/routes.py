@@ -1,0 +1,17 @@
+"""Routes: OpenAI's endpoints by path."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from runtime.server.openai.models import list_models, show_model
+
+__all__ = ["routes"]
+
+
+def routes() -> list[web.RouteDef]:
+    """This room's."""
+    return [
+        web.get("/v1/models", list_models),
+        web.get("/v1/models/{name:.+}", show_model),
+    ]

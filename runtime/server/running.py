@@ -1,0 +1,87 @@
+"""Running: what the server is working on, so that it can be counted, cancelled by name and waited for."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from runtime.server.errors import ApiError, Problem
+
+__all__ = ["Running"]
+
+
+class Running:
+    """The requests in work. Lives on the event loop, and is used from nowhere else.
+
+    Args:
+        most: requests at once.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._cancels: dict[object, tuple[str, Callable[[], None]]] = {}
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self.is_draining = False
+
+    def __len__(self) -> int:
+        return len(self._cancels)
+
+    @contextmanager
+    def entered(self, rid: str, cancel: Callable[[], None]) -> Iterator[None]:
+        """Counts a request while the block runs.
+
+        Args:
+            rid: the name it can be cancelled by; several may have the same.
+            cancel: ends it at once.
+
+        Raises:
+            ApiError: the server is stopping (503), or too many requests run (429).
+        """
+        if self.is_draining:
+            raise ApiError(Problem(503, "the server is stopping", code="stopping", headers={"Retry-After": "5"}))
+        if len(self._cancels) >= self._most:
+            message = f"max_requests={self._most} requests are in work; try again later"
+            raise ApiError(Problem(429, message, code="too_many_requests", headers={"Retry-After": "1"}))
+        key = object()
+        self._cancels[key] = (rid, cancel)
+        self._idle.clear()
+        try:
+            yield
+        finally:
+            del self._cancels[key]
+            if not self._cancels:
+                self._idle.set()
+
+    def cancel(self, rid: str | None = None) -> int:
+        """Cancels the requests of that name, or all; returns how many that were."""
+        found = [cancel for name, cancel in self._cancels.values() if rid is None or name == rid]
+        for cancel in found:
+            cancel()
+        return len(found)
+
+    async def drain(self, seconds: float) -> int:
+        """Lets nobody in any more and waits for those inside; after so many seconds they are cancelled.
+
+        Returns:
+            How many had to be cancelled.
+        """
+        self.is_draining = True
+        if await self._is_idle_within(seconds):
+            return 0
+        cancelled = self.cancel()
+        await self._is_idle_within(CANCEL_SECONDS)
+        return cancelled
+
+    async def _is_idle_within(self, seconds: float) -> bool:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._idle.wait()
+        except TimeoutError:
+            return False
+        return True
+
+
+CANCEL_SECONDS = 5.0
+"""For telling clients that their requests were cancelled."""

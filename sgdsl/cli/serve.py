@@ -1,0 +1,69 @@
+"""Serve: `sgdsl serve`. The engine behind HTTP, for OpenAI's clients and our own."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from sgdsl.cli import logs
+from sgdsl.cli.errors import CommandError, UsageError
+from sgdsl.cli.settings import engine_settings
+
+if TYPE_CHECKING:
+    from runtime.server.config import ServerConfig
+
+__all__ = ["serve"]
+
+
+def serve(options: argparse.Namespace) -> int:
+    """Serves until it is told to stop; returns the exit code.
+
+    Raises:
+        CommandError: it cannot begin.
+    """
+    logs.set_up(verbose=options.verbose, quiet=options.quiet)
+    if options.name is not None and options.model is not None:
+        raise UsageError(f"MODEL {options.name} and --model {options.model} are given together: one is allowed")
+    settings = engine_settings(options.name or options.model, options.settings, options.config)
+    from runtime.engine import Engine
+    from runtime.errors import ConfigError, ModelLoadError
+    from runtime.server.lifecycle import serve as serve_engine
+    from runtime.server.local_engine import LocalEngine
+
+    config = _config(options)
+    try:
+        with Engine(**settings) as engine:
+            local = LocalEngine(engine)
+            _say(options, *engine.budget_lines())
+            serve_engine(local, config, lambda url: _say(options, f"sgdsl: {local.model_name} at {url}"))
+    except ConfigError as error:
+        raise UsageError(str(error)) from error
+    except ModelLoadError as error:
+        raise CommandError(str(error)) from error
+    return 0
+
+
+def _config(options: argparse.Namespace) -> ServerConfig:
+    from runtime.errors import ConfigError
+    from runtime.server.config import ServerConfig
+
+    keys = options.api_key or [key for key in (os.environ.get("SGDSL_API_KEY"),) if key]
+    try:
+        return ServerConfig(
+            host=options.host,
+            port=options.port,
+            api_keys=tuple(keys),
+            served_model_name=options.served_model_name,
+            max_requests=options.max_requests,
+            max_body_bytes=options.max_body_mib << 20,
+            drain_seconds=options.drain_seconds,
+        )
+    except ConfigError as error:
+        raise UsageError(f"--{error}") from error
+
+
+def _say(options: argparse.Namespace, *lines: str) -> None:
+    if not options.quiet:
+        print(*lines, sep="\n", file=sys.stderr, flush=True)
