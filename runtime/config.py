@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from os import PathLike
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, TypeAlias, get_args
 
@@ -56,8 +57,8 @@ class MemoryConfig:
         host_cache_bytes: host memory for KV that the pool has evicted; 0 for none.
         disk_cache_dir: a directory for it, which a later engine finds again; None for none.
         disk_cache_bytes: of the page files in that directory, at most.
-        tier_write: write_through writes what the pool evicts to disk at once, write_back when host memory has no room
-            for it any more; either way the rest is written when the engine is shut down.
+        tier_write: write_through writes pages to disk as soon as they are computed, write_back when they are evicted
+            and host memory has no room for them; either way the rest is written when the engine is shut down.
     """
 
     max_total_tokens: int | None = None
@@ -81,11 +82,10 @@ class MemoryConfig:
         if not isinstance(self.measure_optimal_hit_rate, bool):
             value = self.measure_optimal_hit_rate
             raise ConfigError(f"measure_optimal_hit_rate={value!r} is not allowed: True or False")
-        _at_least("host_cache_bytes", self.host_cache_bytes, 0)
-        _at_least("disk_cache_bytes", self.disk_cache_bytes, 0)
-        folder = self.disk_cache_dir
-        if folder is not None and not (isinstance(folder, str | PathLike) and str(folder)):
-            raise ConfigError(f"disk_cache_dir={folder!r} is not allowed: the path of a directory")
+        _given("host_cache_bytes", self.host_cache_bytes, 0)
+        _given("disk_cache_bytes", self.disk_cache_bytes, 0)
+        if self.disk_cache_dir is not None and not _is_path(self.disk_cache_dir):
+            raise ConfigError(f"disk_cache_dir={self.disk_cache_dir!r} is not allowed: the path of a directory")
         if self.tier_write not in get_args(TierWrite):
             raise ConfigError(f"tier_write={self.tier_write!r} is not allowed: one of {', '.join(get_args(TierWrite))}")
         fraction = self.mem_fraction_static
@@ -113,8 +113,8 @@ class SchedulerConfig:
     def __post_init__(self) -> None:
         if self.policy not in get_args(Policy):
             raise ConfigError(f"policy={self.policy!r} is not allowed: one of {', '.join(get_args(Policy))}")
-        _at_least("max_running_requests", self.max_running_requests, 1)
-        _at_least("chunked_prefill_size", self.chunked_prefill_size, 1)
+        _given("max_running_requests", self.max_running_requests, 1)
+        _given("chunked_prefill_size", self.chunked_prefill_size, 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,7 +187,21 @@ _GROUPS: Mapping[str, type[Any]] = MappingProxyType(
 
 
 def _at_least(name: str, value: object, low: int) -> None:
-    if value is None:
-        return
+    """Refuses what is neither left to us nor a number that will do."""
+    if value is not None:
+        _given(name, value, low)
+
+
+def _given(name: str, value: object, low: int) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or value < low:
         raise ConfigError(f"{name}={value!r} is not allowed: an integer of at least {low}")
+
+
+def _is_path(value: object) -> bool:
+    """Whether a directory can be called so, whether there is one or not."""
+    if not isinstance(value, str | PathLike) or not str(value):
+        return False
+    try:
+        return "\0" not in str(Path(value).expanduser())
+    except (RuntimeError, TypeError):  # of a user who is not known; a path of bytes
+        return False

@@ -69,6 +69,11 @@ class EngineCore:
         compiler: GrammarCompiler,
         fingerprint: bytes = bytes(32),
     ) -> None:
+        # First what other threads post to: those of the tiers begin before all of this is done.
+        self._inbox: SimpleQueue[Callable[[], None]] = SimpleQueue()
+        self._stopping = False
+        self._gate = threading.RLock()
+        self._closed: EngineClosed | None = None
         self.budget = budget
         self.tokenizer = tokenizer
         self.unconditional = UnconditionalLogprobs()
@@ -93,10 +98,6 @@ class EngineCore:
             self.cache, self.scheduler, self.limiter, runner, sampler, self.stats, self._job_ended, self.optimal
         )
         self._compilation = Compilation(compiler, self.post, self.stats, config.grammar.grammar_compile_seconds)
-        self._inbox: SimpleQueue[Callable[[], None]] = SimpleQueue()
-        self._stopping = False
-        self._gate = threading.RLock()
-        self._closed: EngineClosed | None = None
         self._random = random.Random()
 
     # ---- from any thread

@@ -15,10 +15,9 @@ from runtime.config import EngineConfig
 from runtime.core import EngineCore
 from runtime.errors import ConfigError, InvalidParameter
 from runtime.memory import budget as budgets
-from runtime.memory.tiers.keys import fingerprint
 from runtime.model.config import ModelConfig
 from runtime.model.hub import ModelFiles, cache_folder, resolve
-from runtime.model.identity import weights_identity
+from runtime.model.identity import kv_identity, weights_identity
 from runtime.model.llama import Llama
 from runtime.model.loader import load_model
 from runtime.runner import ModelRunner
@@ -110,10 +109,8 @@ def assemble(
         log.info("%s", line)
     compiler = GrammarCompiler(tokenizer.vocabulary, engine=config.grammar.grammar_engine, cache_dir=cache_dir)
     compiler.warm()
-    kv = f"{pool.keys.dtype} {pool.page_bytes}"
-    kernels = [f"{key}={value}" for key, value in sorted(runner.describe().items()) if key != "threads"]
-    model_print = fingerprint(weights, repr(shape), kv, *kernels)
-    core = EngineCore(config, budget, runner, tokenizer, compiler, model_print)
+    identity = kv_identity(weights, shape, tokenizer.token_bytes, pool, runner.describe())
+    core = EngineCore(config, budget, runner, tokenizer, compiler, identity)
     return Assembled(core, tokenizer, _chat_template(config, tokenizer), runner, name)
 
 

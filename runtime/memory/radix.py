@@ -51,6 +51,7 @@ class RadixTree:
 
     Attributes:
         evicting: called with a node that is about to be evicted, while its pages are still the tree's.
+        inserted: called with a node of pages that are new to the tree.
     """
 
     def __init__(self, pool: PagePool, rank: Rank = POLICIES["lru"]) -> None:
@@ -64,6 +65,7 @@ class RadixTree:
         self.num_evicted = 0
         self.version = 0
         self.evicting: Callable[[Node], None] = lambda _: None
+        self.inserted: Callable[[Node], None] = lambda _: None
         self._rank = rank
         self._page_bytes = self.page_size * TOKEN_BYTES
         self._clock = itertools.count(1)
@@ -205,6 +207,8 @@ class RadixTree:
             node = leaf
         self._touch(node, now, priority)
         self._offer(node)
+        if match.length < len(tokens):
+            self.inserted(node)
         return node
 
     def evict(self, num_pages: int) -> int:

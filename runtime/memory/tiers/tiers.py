@@ -42,8 +42,8 @@ class Tiers:
         cache: the pool and the tree.
         store: the KV of the pool's pages.
         host, disk: the tiers; either may be left out.
-        write_through: whether a page is written to disk when it is evicted from the pool, and not only when host
-            memory has no room for it any more or the engine ends.
+        write_through: whether a page is written to disk as soon as it is computed, and not only when it is evicted and
+            host memory has no room for it any more, or the engine ends.
         fingerprint: of the model.
         stats: counts.
         wake: called from another thread when a request may have become ready.
@@ -65,7 +65,7 @@ class Tiers:
         self._store = store
         self._host = host
         self._disk = disk
-        self._write_through = write_through
+        self._writes_through = write_through
         self._fingerprint = fingerprint
         self._stats = stats
         self._wake = wake
@@ -74,33 +74,43 @@ class Tiers:
         self._reading: dict[bytes, Fetch] = {}  # first key → who fetches it: others wait and find it in the tree
         self._num_staged = 0
         cache.tree.evicting = self._save
+        if write_through and disk is not None:
+            cache.tree.inserted = partial(self._write, disk)
 
     # ---- down
 
+    def _write(self, disk: DiskTier, node: Node) -> None:
+        """Has a node's pages written, which were just computed; what the disk is too slow for is left for later."""
+        for key, page in self._keyed(node):
+            disk.put(key, partial(self._store.read_page, page))
+
     def _save(self, node: Node) -> None:
         """Takes a node's pages, which are about to be evicted."""
-        page_size = self._cache.page_size
-        keys = list(page_keys(node.path_packed(), page_size, node.namespace, self._fingerprint))
-        start = (node.end - node.num_tokens) // page_size
         # Backwards, so that a page goes before those it is of no use without.
-        for key, page in reversed(list(zip(keys[start:], node.pages, strict=False))):
+        for key, page in reversed(self._keyed(node)):
             if key not in self._host:
-                self._keep(key, page)
+                self._keep(key, partial(self._store.read_page, page))
         self._stats.host_cache_used_bytes = self._host.num_bytes
 
-    def _keep(self, key: bytes, page: int) -> None:
-        on_disk = self._disk is not None and key in self._disk
-        if on_disk and self._host.max_bytes == 0:
-            return
-        payload = self._store.read_page(page)
-        if self._disk is not None and self._write_through and not on_disk:
-            self._disk.put(key, payload, wait=self._is_closing)
-        self._sink(self._host.put(key, payload))
+    def _keyed(self, node: Node) -> list[tuple[bytes, int]]:
+        """A node's pages with their keys, as far as they have any."""
+        keys = list(page_keys(node.path_packed(), self._cache.page_size, node.namespace, self._fingerprint))
+        start = (node.end - node.num_tokens) // self._cache.page_size
+        return list(zip(keys[start:], node.pages, strict=False))
 
-    def _sink(self, gone: list[tuple[bytes, bytes]]) -> None:
+    def _keep(self, key: bytes, read: Callable[[], bytes]) -> None:
+        if self._host.max_bytes < self._page_bytes:
+            self._sink(key, read)
+            return
+        payload = read()
+        if self._writes_through:
+            self._sink(key, partial(bytes, payload))
+        for old, content in self._host.put(key, payload):
+            self._sink(old, partial(bytes, content))
+
+    def _sink(self, key: bytes, read: Callable[[], bytes]) -> None:
         if self._disk is not None:
-            for key, payload in gone:
-                self._disk.put(key, payload, wait=self._is_closing)
+            self._disk.put(key, read, wait=self._is_closing)
 
     # ---- up
 
@@ -238,5 +248,6 @@ class Tiers:
         if save:
             self._cache.tree.clear()
             while len(self._host):
-                self._sink([self._host.pop_oldest()])
+                key, payload = self._host.pop_oldest()
+                self._sink(key, partial(bytes, payload))
         self._disk.close()
