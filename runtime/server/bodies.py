@@ -39,15 +39,11 @@ async def read_model(request: web.Request, model: type[M]) -> M:
     Raises:
         ApiError: it is no JSON, or a field has the wrong type; `param` names it.
     """
-    given = await read_json(request)
-    if not isinstance(given, dict):
-        raise bad_request(None, f"the body is a JSON {_kind(given)}; an object is needed")
-    try:
-        found = model.model_validate(given)
-    except ValidationError as error:
-        raise _wrong(error) from None
-    except RecursionError:
-        raise bad_request(None, "the body is nested too deeply") from None
+    body = await request.read()
+    if len(body) > LARGE_BYTES:
+        found = await asyncio.to_thread(_validated, model, body)
+    else:
+        found = _validated(model, body)
     request.app[FIELD_NOTES].ignored(found.model_extra or {}, request.path)
     return found
 
@@ -66,22 +62,26 @@ def _decoded(body: bytes) -> Any:
         raise bad_request(None, "the body is nested too deeply", "invalid_json") from None
 
 
-def _kind(value: object) -> str:
-    kinds = {list: "array", str: "string", bool: "boolean", int: "number", float: "number"}
-    return kinds.get(type(value), "null")
+def _validated(model: type[M], body: bytes) -> M:
+    try:
+        return model.model_validate_json(body)
+    except ValidationError as error:
+        raise _wrong(error) from None
 
 
 def _wrong(error: ValidationError) -> ApiError:
-    """The first field that is wrong, with what would have been right; of a union, whatever it says."""
+    """The first field that is wrong, with what would have been right."""
     first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    if first["type"] == "json_invalid":
+        return bad_request(None, f"the body is no JSON: {first['msg']}", "invalid_json")
     param = ""
     for part in first["loc"]:
         if isinstance(part, int):
             param += f"[{part}]"
-        elif part.isidentifier() and part not in UNION_TAGS:
+        elif part.isidentifier() and part not in UNION_TAGS and not part[0].isupper():
             param += f".{part}" if param else part
     return bad_request(param or None, f"{param or 'the body'}: {first['msg']}")
 
 
 UNION_TAGS = frozenset({"str", "int", "float", "bool", "dict", "list", "none"})
-"""What pydantic puts into a path for the members of a union."""
+"""What pydantic puts into a path for the members of a union; those that are models begin with a capital."""

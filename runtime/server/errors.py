@@ -87,7 +87,9 @@ def problem_of(error: BaseException) -> Problem:
     if isinstance(error, ContextLengthExceeded | PoolCapacityExceeded):
         return Problem(400, str(error), code="context_length_exceeded")
     if isinstance(error, RequestError):
-        return Problem(400, str(error), getattr(error, "field", None))
+        # The engine names a part of a field as `logit_bias token` or `logit_bias[5]`.
+        field = getattr(error, "field", "").partition(" ")[0].partition("[")[0]
+        return Problem(400, str(error), field or None)
     if isinstance(error, GrammarError) and not isinstance(error, EngineAbsent):
         return Problem(400, str(error), code="invalid_grammar")
     if isinstance(error, RequestCancelled):

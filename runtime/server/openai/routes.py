@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from aiohttp import web
 
+from runtime.server.openai.chat import chat_completions
+from runtime.server.openai.completions import completions
 from runtime.server.openai.models import list_models, show_model
 
 __all__ = ["routes"]
@@ -14,4 +16,6 @@ def routes() -> list[web.RouteDef]:
     return [
         web.get("/v1/models", list_models),
         web.get("/v1/models/{name:.+}", show_model),
+        web.post("/v1/chat/completions", chat_completions),
+        web.post("/v1/completions", completions),
     ]
