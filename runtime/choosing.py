@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TypeAlias
 
 from runtime.errors import InvalidParameter
+from runtime.sendable import Sendable
 
 __all__ = ["METHODS", "Choosing", "Logprobs", "best", "draw", "means", "sums", "survivals"]
 
@@ -78,8 +78,7 @@ METHODS: Mapping[str, Callable[[Logprobs], list[float]]] = MappingProxyType(
 """The methods that go by log probabilities, by name: → one number per choice, higher is better."""
 
 
-@dataclass(frozen=True, slots=True)
-class Choosing:
+class Choosing(Sendable, frozen=True):
     """A choice that can be written down: a method by name, and how to draw.
 
     Args:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from runtime.errors import anew
+from runtime.sendable import Sendable
 
 __all__ = ["Chunk", "Generation", "Handle", "Scores", "TokenLogprob", "gains"]
 
@@ -20,8 +21,7 @@ T = TypeVar("T")
 log = logging.getLogger("sgdsl.engine")
 
 
-@dataclass(frozen=True, slots=True)
-class TokenLogprob:
+class TokenLogprob(Sendable, frozen=True, gc=False):
     """One token's log probability, and the likeliest alternatives as (logprob, token id), best first."""
 
     logprob: float
@@ -29,8 +29,7 @@ class TokenLogprob:
     top: tuple[tuple[float, int], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Chunk:
+class Chunk(Sendable, frozen=True, gc=False):
     """What one step added: whole characters only; stop strings and their possible beginnings are held back."""
 
     text: str
@@ -38,8 +37,7 @@ class Chunk:
     logprobs: tuple[TokenLogprob, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Generation:
+class Generation(Sendable, frozen=True, kw_only=True):
     """A finished generate call.
 
     Attributes:
@@ -72,8 +70,7 @@ class Generation:
     written_ahead: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scores:
+class Scores(Sendable, frozen=True, kw_only=True):
     """A finished score call: which choice was taken, and every choice's token log probabilities.
 
     Attributes:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from runtime.sendable import Sendable
 
 __all__ = ["Hint"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hint:
+class Hint(Sendable, frozen=True, kw_only=True):
     """What is known at one point of a session's script; None where nothing is.
 
     Attributes:
@@ -28,5 +27,6 @@ class Hint:
         """This, with what it does not know taken from an earlier hint."""
         if earlier is None:
             return self
-        known = {f.name: getattr(self, f.name) for f in fields(self) if getattr(self, f.name) is not None}
-        return Hint(**{f.name: known.get(f.name, getattr(earlier, f.name)) for f in fields(self)})
+        names = self.__struct_fields__
+        known = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+        return Hint(**{name: known.get(name, getattr(earlier, name)) for name in names})

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 import grammars.errors
 import runtime.errors
 from runtime.errors import EngineError
+from runtime.sendable import Sendable
 
 __all__ = ["Problem", "ProtocolError", "error_of", "problem_of"]
 
@@ -17,8 +19,7 @@ class ProtocolError(EngineError):
     """The other side said something that the protocol has no meaning for."""
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(Sendable, frozen=True):
     """What went wrong.
 
     Attributes:
@@ -36,13 +37,18 @@ class Problem:
 
 def problem_of(error: BaseException) -> Problem:
     """An exception as it is sent."""
-    value = getattr(error, "value", None)
+    name = type(error).__name__
+    message = (str(error) or name).encode(errors="backslashreplace").decode()  # a half of a character cannot be sent
+    return Problem(name, message, getattr(error, "field", None), _sendable(getattr(error, "value", None)))
+
+
+def _sendable(value: Any) -> Any:
     try:
         json.dumps(value, allow_nan=False)
+        msgspec.json.encode(value)  # is stricter with halves of characters
     except (TypeError, ValueError, RecursionError):
-        value = repr(value)
-    name = type(error).__name__
-    return Problem(name, str(error) or name, getattr(error, "field", None), value)
+        return repr(value).encode(errors="backslashreplace").decode()
+    return value
 
 
 def error_of(problem: Problem) -> Exception:

@@ -1,7 +1,7 @@
 """Messages: what the two ends of a connection for sessions say to each other.
 
 The connection is a websocket at `PATH`, opened with the key as `Authorization: Bearer …`; a wrong key is HTTP 401.
-Every text frame is a JSON array of messages, each an object with its class below as `type` (see `runtime.wire.codec`);
+Every text frame is a JSON array of messages, each an object with its class below as `type` (see `runtime.sendable`);
 what is ready at the same time goes into one frame. There are no binary frames.
 
     server → client   Hello, once and first
@@ -23,15 +23,14 @@ before it goes on with that session. Cancelling answers what has not ended with 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from runtime.choosing import Choosing
 from runtime.handle import Chunk, Generation, Scores
 from runtime.hint import Hint
-from runtime.wire.codec import read, write
+from runtime.sendable import Sendable
+from runtime.wire.codec import Reader, encode
 from runtime.wire.errors import Problem, ProtocolError
 
 __all__ = [
@@ -75,6 +74,8 @@ __all__ = [
     "write_frame",
 ]
 
+T = TypeVar("T")
+
 VERSION = 1
 PATH = "/sessions/socket"
 MAX_FRAME_BYTES = 64 << 20
@@ -83,23 +84,20 @@ MAX_FRAME_BYTES = 64 << 20
 # operations of a script
 
 
-@dataclass(frozen=True, slots=True)
-class Open:
+class Open(Sendable, frozen=True):
     """The session begins, empty. First in its script, unless it is a fork."""
 
     namespace: str = ""
     program: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Append:
+class Append(Sendable, frozen=True):
     """More text, tokenized as one unit, or token ids."""
 
     content: str | tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Generate:
+class Generate(Sendable, frozen=True):
     """Lets the model write.
 
     Attributes:
@@ -115,8 +113,7 @@ class Generate:
     name: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Score:
+class Score(Sendable, frozen=True):
     """Scores texts as continuations and goes on with one of them; without `choosing`, with the client's choice.
 
     Attributes:
@@ -131,15 +128,13 @@ class Score:
     priority: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Fork:
+class Fork(Sendable, frozen=True):
     """These sessions, which are new, begin here."""
 
     sessions: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Concat:
+class Concat(Sendable, frozen=True):
     """Appends what these sessions, forks of this one, hold beyond the fork; answered by `Counted`.
 
     It waits until each of them has done everything that came before this message, choices of the client included; what
@@ -150,29 +145,25 @@ class Concat:
     sessions: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Tokens:
+class Tokens(Sendable, frozen=True):
     """Asks for the tokens here and their origins; answered by `Listed`."""
 
     call: int
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
+class Mark(Sendable, frozen=True):
     """Asks for the number of tokens here, to return to; answered by `Counted`."""
 
     call: int
 
 
-@dataclass(frozen=True, slots=True)
-class Truncate:
+class Truncate(Sendable, frozen=True):
     """Back to that many tokens."""
 
     num_tokens: int
 
 
-@dataclass(frozen=True, slots=True)
-class Close:
+class Close(Sendable, frozen=True):
     """The session ends when everything before this has."""
 
 
@@ -184,39 +175,34 @@ Op: TypeAlias = (
 # client → server
 
 
-@dataclass(frozen=True, slots=True)
-class Script:
+class Script(Sendable, frozen=True):
     """More operations for a session."""
 
     session: int
     ops: tuple[Op, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Cancel:
+class Cancel(Sendable, frozen=True):
     """Ends everything unfinished of a session, at once."""
 
     session: int
 
 
-@dataclass(frozen=True, slots=True)
-class Chosen:
+class Chosen(Sendable, frozen=True):
     """Answers `Rows`: the choice to go on with, or None where choosing failed."""
 
     call: int
     index: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class Tokenize:
+class Tokenize(Sendable, frozen=True):
     """Asks for the tokens of texts, each by itself; answered by `Tokenized`. Sessions will append these very texts."""
 
     call: int
     texts: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Texts:
+class Texts(Sendable, frozen=True):
     """Asks for the texts of the tokens from `first` on, at most `count` of them; answered by `TokenTexts`."""
 
     call: int
@@ -224,8 +210,7 @@ class Texts:
     count: int
 
 
-@dataclass(frozen=True, slots=True)
-class CompileAhead:
+class CompileAhead(Sendable, frozen=True):
     """Constraints, as `runtime.wire.params` writes them, that gens will be held to. There is no answer."""
 
     constraints: tuple[dict[str, Any], ...]
@@ -237,16 +222,14 @@ FromClient: TypeAlias = Script | Cancel | Chosen | Tokenize | Texts | CompileAhe
 # server → client
 
 
-@dataclass(frozen=True, slots=True)
-class Template:
+class Template(Sendable, frozen=True):
     """A chat template's Jinja source, and the special tokens it may name."""
 
     source: str
     special_tokens: dict[str, str]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hello:
+class Hello(Sendable, frozen=True, kw_only=True):
     """What the server is and can do.
 
     Attributes:
@@ -277,80 +260,70 @@ class Hello:
     chat_template: Template | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Streamed:
+class Streamed(Sendable, frozen=True):
     """One step of a generate."""
 
     call: int
     chunk: Chunk
 
 
-@dataclass(frozen=True, slots=True)
-class Generated:
+class Generated(Sendable, frozen=True):
     """A generate has ended."""
 
     call: int
     result: Generation
 
 
-@dataclass(frozen=True, slots=True)
-class Rows:
+class Rows(Sendable, frozen=True):
     """What the client is to choose by: per choice, its tokens' log probabilities, or what `unconditional` leaves."""
 
     call: int
     logprobs: tuple[tuple[float, ...], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Scored:
+class Scored(Sendable, frozen=True):
     """A score has ended."""
 
     call: int
     result: Scores
 
 
-@dataclass(frozen=True, slots=True)
-class Counted:
+class Counted(Sendable, frozen=True):
     """A number of tokens."""
 
     call: int
     num_tokens: int
 
 
-@dataclass(frozen=True, slots=True)
-class Listed:
+class Listed(Sendable, frozen=True):
     """Tokens with their origin: "prompt", "generated" or "forced"."""
 
     call: int
     tokens: tuple[tuple[int, str], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Tokenized:
+class Tokenized(Sendable, frozen=True):
     """The tokens of each text."""
 
     call: int
     tokens: tuple[tuple[int, ...], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class TokenTexts:
+class TokenTexts(Sendable, frozen=True):
     """The texts of a run of tokens; fewer than asked for where the vocabulary ends."""
 
     call: int
     texts: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Failed:
+class Failed(Sendable, frozen=True):
     """A call has failed."""
 
     call: int
     problem: Problem
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
+class Refused(Sendable, frozen=True):
     """The server ends the connection, and says why."""
 
     problem: Problem
@@ -360,33 +333,39 @@ Answer: TypeAlias = Generated | Scored | Counted | Listed | Tokenized | TokenTex
 FromServer: TypeAlias = Hello | Streamed | Rows | Answer | Failed | Refused
 
 
+_FROM_CLIENT: Reader[tuple[FromClient, ...]] = Reader(tuple[FromClient, ...])
+_FROM_SERVER: Reader[tuple[FromServer, ...]] = Reader(tuple[FromServer, ...])
+
+
 def write_frame(messages: Sequence[FromClient] | Sequence[FromServer]) -> str:
-    """The text of a frame."""
-    return json.dumps(write(tuple(messages)), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    """The text of a frame.
+
+    Raises:
+        TypeError, UnicodeEncodeError: a message holds what has no form in JSON.
+    """
+    return encode(messages).decode()
 
 
-def read_from_client(frame: str) -> tuple[FromClient, ...]:
+def read_from_client(frame: str | bytes) -> tuple[FromClient, ...]:
     """What a frame from a client says.
 
     Raises:
         ProtocolError: it is no JSON, or no array of these messages.
     """
-    messages: tuple[FromClient, ...] = _read_frame(tuple[FromClient, ...], frame)
-    return messages
+    return _read(_FROM_CLIENT, frame)
 
 
-def read_from_server(frame: str) -> tuple[FromServer, ...]:
+def read_from_server(frame: str | bytes) -> tuple[FromServer, ...]:
     """What a frame from a server says.
 
     Raises:
         ProtocolError: it is no JSON, or no array of these messages.
     """
-    messages: tuple[FromServer, ...] = _read_frame(tuple[FromServer, ...], frame)
-    return messages
+    return _read(_FROM_SERVER, frame)
 
 
-def _read_frame(kind: Any, frame: str) -> Any:
+def _read(reader: Reader[T], frame: str | bytes) -> T:
     try:
-        return read(kind, json.loads(frame), "frame")
-    except (ValueError, RecursionError) as error:  # a class's own check included: nothing else is at fault here
+        return reader.decode(frame, "frame")
+    except ProtocolError as error:
         raise ProtocolError(f"a frame that is not understood: {error}") from error

@@ -7,13 +7,14 @@ import json
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from msgspec.structs import replace
+
 from runtime.errors import EngineError, RequestCancelled
 from runtime.handle import Chunk, Generation, Handle, Scores
-from runtime.wire.codec import read, write
+from runtime.wire.codec import Reader, plain
 from sgdsl.backends.base import BackendSession, Choose
 from sgdsl.backends.told_session import ToldSession
 
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
     from sgdsl.backends.cached import Cached
 
 __all__ = ["CachedSession"]
+
+_GENERATIONS: Reader[Generation] = Reader(Generation)
+_SCORES: Reader[Scores] = Reader(Scores)
+_MARKS: Reader[int] = Reader(int)
 
 Instruction = Callable[[], bool]
 """Does one thing; True means that the script waits for the backend, whose answer makes it go on."""
@@ -259,7 +264,7 @@ class CachedSession(ToldSession):
             asked = write_params(params)
             asked.pop("priority", None)
             key = _chained(self._digest, ["gen", asked, top_logprobs, logprob_start, *self._told_of(name)])
-        found = self._known(key, Generation)
+        found = self._known(key, _GENERATIONS)
         if found is not None:
             result = replace(
                 found, cached_tokens=found.prompt_tokens, queue_seconds=0.0, first_token_seconds=0.0, total_seconds=0.0
@@ -297,7 +302,7 @@ class CachedSession(ToldSession):
     ) -> bool:
         counting = {key: value for key, value in options.items() if key != "priority" and value}
         key = _chained(self._digest, ["select", choices, counting, *self._told_of(name)])
-        found = self._known(key, Scores)
+        found = self._known(key, _SCORES)
         if found is not None:
             return self._choose(handle, choices, choose, found)
 
@@ -323,7 +328,7 @@ class CachedSession(ToldSession):
     def _mark(self, handle: Handle[int]) -> bool:
         self._digest = _chained(self._digest, ["mark"])
         key = self._digest if self._cache.keeps_marks else None
-        found = self._known(key, int)
+        found = self._known(key, _MARKS)
         if found is not None:
             self._behind.append(("mark", None))
             self._finish(handle, found)
@@ -351,19 +356,19 @@ class CachedSession(ToldSession):
         """The variable a call is for, where the backend is told: its answer may depend on it."""
         return (name,) if name is not None and self._cache.capabilities.labels else ()
 
-    def _known(self, key: bytes | None, kind: type) -> Any:
+    def _known(self, key: bytes | None, reader: Reader[Any]) -> Any:
         value = None if key is None else self._cache.find(key)
         if value is None or key is None:
             return None
         try:
-            return read(kind, value, "a kept result")
+            return reader.convert(value, "a kept result")
         except (EngineError, ValueError):  # kept by a version that wrote another form
             self._cache.store.drop(key)
             return None
 
     def _keep(self, key: bytes | None, result: Any) -> None:
         if key is not None:
-            self._cache.store.put(key, write(result))
+            self._cache.store.put(key, plain(result))
 
 
 def _only(logprobs: Sequence[Sequence[float]]) -> int:
@@ -372,5 +377,5 @@ def _only(logprobs: Sequence[Sequence[float]]) -> int:
 
 def _chained(digest: bytes, what: Any) -> bytes:
     """The digest of a session that held what `digest` stands for, and then this."""
-    text = json.dumps(write(what), ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    text = json.dumps(plain(what), ensure_ascii=False, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(digest + text.encode()).digest()

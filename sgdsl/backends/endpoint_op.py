@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
-
 from runtime.errors import InvalidParameter
 from runtime.wire import messages as wire
-from runtime.wire.codec import read, write
+from runtime.wire.codec import Reader, encode
 from runtime.wire.errors import ProtocolError
 from sgdsl.errors import InvalidArgument
 
@@ -17,7 +15,7 @@ MOST_BYTES = wire.MAX_FRAME_BYTES // 2
 
 BYTES_PER_TOKEN = 20
 
-_SENT = wire.Op | wire.FromClient
+_SENT: Reader[wire.Op | wire.FromClient] = Reader(wire.Op | wire.FromClient)
 
 
 def size_of(op: wire.Op | wire.FromClient) -> int:
@@ -32,9 +30,9 @@ def size_of(op: wire.Op | wire.FromClient) -> int:
     else:
         kind = type(op).__name__
         try:
-            data = write(op)
-            read(_SENT, data, kind)
-            size = len(json.dumps(data, ensure_ascii=False).encode())
+            data = encode(op)
+            _SENT.decode(data, kind)
+            size = len(data)
         except UnicodeEncodeError as error:
             lone = error.object[error.start]
             raise InvalidArgument(f"{kind}: {lone!r} is half of a character and has no place in a text") from error

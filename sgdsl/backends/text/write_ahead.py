@@ -12,6 +12,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from runtime.errors import RequestError
 from runtime.handle import Chunk, Generation
 from sgdsl.backends.text.draft import Draft, Taken, settings_of
@@ -116,7 +118,7 @@ class WriteAhead:
                 total_seconds=time.monotonic() - op.since, written_ahead=True,
             )  # fmt: skip
         whole = written.generation(taken.text, self._adapter.token_texts, since=op.since)
-        return replace(whole, finish_reason=taken.finish_reason, matched_stop=taken.matched_stop)
+        return msgspec.structs.replace(whole, finish_reason=taken.finish_reason, matched_stop=taken.matched_stop)
 
 
 def _draft_of(written: Written, op: Generate) -> Draft:

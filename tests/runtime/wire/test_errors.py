@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
@@ -9,12 +8,14 @@ import grammars.errors
 import runtime.errors
 from grammars.errors import UnsupportedConstraint
 from runtime.errors import ContextLengthExceeded, EngineClosed, EngineError, InvalidParameter, anew
-from runtime.wire.codec import read, write
+from runtime.wire.codec import Reader, encode
 from runtime.wire.errors import Problem, error_of, problem_of
+
+PROBLEM: Reader[Problem] = Reader(Problem)
 
 
 def sent(error: BaseException) -> Exception:
-    return error_of(read(Problem, json.loads(json.dumps(write(problem_of(error)))), "problem"))
+    return error_of(PROBLEM.decode(encode(problem_of(error)), "problem"))
 
 
 @pytest.mark.parametrize(
@@ -37,6 +38,17 @@ def test_a_parameter_keeps_its_name_and_value() -> None:
     assert (found.field, found.value) == ("stop", ["a", 1])
     found = sent(InvalidParameter("constraint", object, "a spec"))
     assert found.value == repr(object)
+
+
+@pytest.mark.parametrize("value", [float("inf"), "\ud800", {"a": "\ud800"}, [object], {1: b"x"}])
+def test_a_value_that_cannot_be_sent_is_shown(value: object) -> None:
+    found: Any = sent(InvalidParameter("field", value, "no"))
+    assert found.value == repr(value)
+    assert str(found) == str(InvalidParameter("field", value, "no"))
+
+
+def test_a_message_with_half_a_character_can_be_sent() -> None:
+    assert str(sent(EngineClosed("a \ud800"))) == r"a \ud800"
 
 
 def test_every_class_of_error_can_be_sent() -> None:

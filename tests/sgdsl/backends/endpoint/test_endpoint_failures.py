@@ -178,7 +178,7 @@ def test_a_slow_server_is_waited_for(serve: Serve, connect: Connect) -> None:
         ("[]", "did not say hello"),
         ('[{"type":"Counted","call":1,"num_tokens":2}]', "did not say hello"),
         ('[{"type":"Hello","model":"x","version":99}]', "version 99"),
-        ('[{"type":"Hello","model":7}]', "frame.*model: 7 is not str"),
+        ('[{"type":"Hello","model":7}]', r"frame\[0\].model: Expected `str`, got `int`"),
     ],
 )
 def test_a_greeting_that_is_none(serve: Serve, connect: Connect, greeting: str, message: str) -> None:
@@ -212,7 +212,7 @@ def test_an_answer_that_is_none_ends_the_connection(serve: Serve, connect: Conne
 def test_a_client_that_makes_no_sense_is_refused(endpoint: sg.RuntimeEndpoint) -> None:
     session = endpoint.open()
     endpoint._connection.send(["no message"])  # type: ignore[list-item]
-    with pytest.raises(sg.EndpointError, match="ended the connection: frame"):
+    with pytest.raises(sg.EndpointError, match="ended the connection: .*frame"):
         session.generate(GREEDY).result(5)
     session.close()
 
@@ -223,16 +223,16 @@ Wrong = Callable[[Any], object]
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        (lambda session: session.hint("soon"), "'soon' is not Open or"),
-        (lambda session: session.truncate("x"), r"Truncate\.num_tokens: 'x' is not int"),
+        (lambda session: session.hint("soon"), "str: Expected `object`, got `str`"),
+        (lambda session: session.truncate("x"), r"Truncate\.num_tokens: Expected `int`, got `str`"),
         (lambda session: session.append("a\ud800"), r"Append: '\\ud800' is half of a character"),
         (lambda session: session.append(["a"]), "input_ids='a'"),
         (lambda session: session.append([1 << 70]), "input_ids="),
         (lambda session: session.append("é" * (1 << 24)), r"append='\d+ bytes' is not allowed: at most"),
         (lambda session: session.score(["a\udfff"], lambda rows: 0), "half of a character"),
-        (lambda session: session.score(["a"], lambda rows: 0, priority="high"), r"Score\.priority: 'high' is not int"),
+        (lambda session: session.score(["a"], lambda rows: 0, priority="high"), r"Score\.priority: Expected `int`"),
         (lambda session: session.generate(GREEDY, top_logprobs=0.5), r"Generate\.top_logprobs"),
-        (lambda session: (session.label(7), session.generate(GREEDY)), r"Generate\.name: 7 is not str or null"),
+        (lambda session: (session.label(7), session.generate(GREEDY)), r"Generate\.name: Expected `str . null`"),
     ],
 )
 def test_what_the_server_could_not_read_is_refused_and_harms_nobody(
@@ -253,9 +253,9 @@ def test_what_the_server_could_not_read_is_refused_and_harms_nobody(
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        (lambda endpoint: endpoint.open(namespace=5), r"Open\.namespace: 5 is not str"),
+        (lambda endpoint: endpoint.open(namespace=5), r"Open\.namespace: Expected `str`"),
         (lambda endpoint: endpoint.remember(["a\ud800"]), "half of a character"),
-        (lambda endpoint: endpoint.tokenize(7), r"Tokenize\.texts\[0\]: 7 is not str"),
+        (lambda endpoint: endpoint.tokenize(7), r"Tokenize\.texts\[0\]: Expected `str`"),
         (lambda endpoint: endpoint.compile_ahead([Choice(("a\ud800",))]), "half of a character"),
         (lambda endpoint: endpoint.token_text(-1), "no token -1"),
         (lambda endpoint: endpoint.token_text("a"), "no token 'a'"),
