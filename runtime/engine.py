@@ -108,8 +108,10 @@ class Engine:
             program: a name for error messages.
 
         Raises:
+            InvalidParameter: `namespace` is no text, or holds half of a surrogate pair.
             EngineClosed: after `shutdown`.
         """
+        _check_namespace(namespace)
         self._check_open()
         state = SessionState(namespace, program)
         self._core.post(partial(self._core.sessions.take_up, state))
@@ -305,6 +307,14 @@ class Engine:
 
     def __exit__(self, *_: object) -> None:
         self.shutdown()
+
+
+def _check_namespace(namespace: str) -> None:
+    """What would fail in the engine's thread, where it is hashed, harms nobody here."""
+    try:
+        namespace.encode()
+    except (AttributeError, UnicodeEncodeError):
+        raise InvalidParameter("namespace", namespace, "text that can be encoded as UTF-8") from None
 
 
 def _shut_down(engine: weakref.ref[Engine]) -> None:

@@ -320,6 +320,15 @@ def test_bad_input_is_named_and_harms_nobody(
     assert_nothing_held(engine)
 
 
+@pytest.mark.parametrize("namespace", ["\ud800", 5, None, b"x"])
+def test_a_namespace_is_text(engine: Engine, namespace: Any) -> None:
+    with pytest.raises(InvalidParameter, match=r"namespace=.* is not allowed: text"):
+        engine.open(namespace=namespace)
+    with engine.open(namespace="für dich 😀") as session:
+        session.append("x")
+        assert len(session.generate(SamplingParams(max_new_tokens=2, ignore_eos=True)).result(20).token_ids) == 2
+
+
 def test_a_prompt_beyond_context_or_pool_is_refused_with_the_numbers(
     make_engine: MakeEngine, assert_nothing_held: Callable[[Engine], None]
 ) -> None:

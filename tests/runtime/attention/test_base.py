@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
@@ -50,3 +51,32 @@ def test_bytes_are_counted_with_the_scales(name: str, expected: int) -> None:
     per_token = KVPool.bytes_per_token(2, 3, 16, KV_DTYPES[name])
     assert per_token == 2 * 2 * 3 * expected
     assert _pool(name).num_bytes == 20 * per_token
+
+
+@pytest.mark.parametrize("name", list(KV_DTYPES))
+def test_a_page_comes_back_bit_for_bit(name: str) -> None:
+    """Scales and all, whatever the bits are: also those that are no number."""
+    pool = _pool(name)
+    for store in pool._stores:
+        store[:, 4:] = np.frombuffer(np.random.default_rng(7).bytes(store[:, 4:].nbytes), np.uint8).reshape(
+            store[:, 4:].shape
+        )
+    before = [store.copy() for store in pool._stores]
+    payload = pool.read_page(2)
+    assert len(payload) == pool.page_bytes
+    pool.write_page(4, payload)
+    for was, store in zip(before, pool._stores, strict=True):
+        assert (store[:, 16:20] == was[:, 8:12]).all()
+        assert (store[:, :16] == was[:, :16]).all()
+    assert pool.read_page(4) == payload
+
+
+@pytest.mark.parametrize("name", list(KV_DTYPES))
+def test_a_page_means_the_same_in_another_pool(name: str) -> None:
+    pool, other = _pool(name), _pool(name)
+    slots = torch.arange(8, 12)
+    for layer in range(2):
+        pool.write(layer, slots, torch.randn(4, 3, 16), 30 * torch.randn(4, 3, 16))
+    other.write_page(1, pool.read_page(2))
+    for was, there in zip(pool.take(slots), other.take(torch.arange(4, 8)), strict=True):
+        assert torch.equal(was, there)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pytest
+
 from runtime.ledger import Owner
 from runtime.memory.cache import PrefixCache
 from runtime.memory.sequence import SequenceKV
@@ -109,3 +111,72 @@ def test_hand_over_moves_private_pages_alone() -> None:
     assert (ledger.slots(Owner.TREE), ledger.slots(Owner.REQUEST), ledger.slots(Owner.SESSION)) == (4, 4, 0)
     cache.detach(sequence)
     assert (ledger.slots(Owner.REQUEST), sequence.kv_len, cache.tree.num_protected) == (0, 0, 0)
+
+
+def bring(cache: PrefixCache, tokens: list[int], first: int, num_pages: int, namespace: str = "") -> list[int]:
+    """The places of the pages that were filled, each into a page that is in transfer just then."""
+    filled_places: list[int] = []
+
+    def fill(place: int, page: int) -> None:
+        assert page not in cache.pool.free_pages()
+        assert cache.pool.ledger.slots(Owner.IN_TRANSFER) >= cache.page_size
+        filled_places.append(place)
+
+    count = cache.bring_in(tokens, namespace, first, num_pages, fill)
+    assert count == len(filled_places)
+    assert cache.pool.ledger.slots(Owner.IN_TRANSFER) == 0
+    cache.tree.check()
+    return filled_places
+
+
+def test_what_is_brought_in_is_found_and_not_locked() -> None:
+    cache, tokens = PrefixCache(8, 4), list(range(16))
+    assert bring(cache, tokens, 0, 4) == [0, 1, 2, 3]
+    assert (cache.tree.num_evictable, cache.tree.num_protected) == (16, 0)
+    assert cache.match(cache.open(), [*tokens, 99]) == 16
+    assert cache.match(cache.open("other"), [*tokens, 99]) == 0
+    assert bring(cache, tokens, 0, 2, "other") == [0, 1]
+
+
+def test_only_what_is_not_cached_meanwhile_is_brought_in() -> None:
+    cache, tokens = PrefixCache(8, 4), list(range(16))
+    cache.release(filled(cache, tokens[:8]), tokens[:8])
+    assert bring(cache, tokens, 1, 3) == [1, 2]
+    assert bring(cache, tokens, 1, 3) == []
+
+
+def test_pages_that_nothing_cached_leads_to_any_more_stay_outside() -> None:
+    cache, tokens = PrefixCache(8, 4), list(range(16))
+    assert bring(cache, tokens, 1, 3) == []
+    assert cache.pool.num_free == 8
+
+
+def test_what_is_brought_in_evicts_others_but_not_what_stands_before_it() -> None:
+    cache, tokens = PrefixCache(4, 4), list(range(24))
+    cache.release(filled(cache, tokens[:4]), tokens[:4])
+    cache.release(filled(cache, [50] * 8), [50] * 8)
+    assert bring(cache, tokens, 1, 5) == [0, 1, 2]
+    assert cache.match(cache.open(), tokens) == 16
+    assert cache.match(cache.open(), [*[50] * 8, 1]) == 0
+
+
+def test_where_everything_is_locked_nothing_is_brought_in() -> None:
+    cache = PrefixCache(2, 4)
+    held = filled(cache, list(range(8)))
+    assert bring(cache, [9] * 8, 0, 2) == []
+    cache.commit(held, list(range(8)))
+    assert bring(cache, [9] * 8, 0, 2) == []
+
+
+def test_a_page_that_cannot_be_filled_leaves_nothing_behind() -> None:
+    cache, tokens = PrefixCache(8, 4), list(range(16))
+    cache.release(filled(cache, tokens[:4]), tokens[:4])
+
+    def fail(place: int, page: int) -> None:
+        if place == 1:
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        cache.bring_in(tokens, "", 1, 3, fail)
+    assert (cache.pool.num_free, cache.tree.num_evictable, cache.tree.num_protected) == (7, 4, 0)
+    cache.tree.check()

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from runtime.memory.tiers import disk as disk_module
+from runtime.memory.tiers import page_folder as folder_module
 from runtime.memory.tiers.disk import DiskTier
 from runtime.memory.tiers.page_file import file_size
 from runtime.memory.tiers.page_folder import PageFolder
@@ -102,6 +103,127 @@ def test_a_page_is_there_while_it_waits_to_be_written(open_tier: Open, monkeypat
         go_on.set()
     put(tier, 1, wait=True)
     assert stats.disk_pages_dropped == 1
+
+
+def test_a_page_that_is_dropped_is_not_even_read(open_tier: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(disk_module, "MOST_PENDING", 0)
+    go_on = threading.Event()
+    monkeypatch.setattr(PageFolder, "save", lambda *_: go_on.wait(30))
+    tier, stats = open_tier()
+    put(tier, 0)  # one is taken in any case
+    for _ in range(3):
+        tier.put(key(1), lambda: pytest.fail("read"))
+    tier.put(key(0), lambda: pytest.fail("read"))  # nor is one that waits already
+    assert stats.disk_pages_dropped == 3
+    go_on.set()
+
+
+def test_a_folder_in_a_pages_place_is_in_no_other_pages_way(open_tier: Open, tmp_path: Path) -> None:
+    tier, stats = open_tier()
+    (tmp_path / tier._name(key(0))).mkdir()
+    put(tier, 0)
+    put(tier, 1)
+    tier.close()
+    assert (stats.disk_pages_written, stats.disk_is_writable) == (1, True)
+    assert (tier.read(key(0)), tier.read(key(1))) == (None, payload(1))
+    assert [path.name for path in files(tmp_path)] == sorted(tier._name(key(number)) for number in (0, 1))
+
+
+@pytest.mark.parametrize("error", [PermissionError(13, "Permission denied"), OSError(5, "Input/output error")])
+def test_a_folder_that_cannot_be_looked_into_is_an_empty_one(
+    open_tier: Open, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, error: OSError
+) -> None:
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(folder_module.os, "scandir", fail)
+    tier, stats = open_tier()
+    put(tier, 0)
+    assert (tier.is_listed, key(0) in tier, stats.disk_is_writable) == (True, False, False)
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert error.strerror is not None
+    assert error.strerror in caplog.text
+
+
+def test_whatever_listing_fails_with_somebody_who_waits_for_it_goes_on(
+    open_tier: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(PageFolder, "look", lambda _: 1 // 0)
+    assert open_tier()[0].is_listed
+
+
+def test_a_folder_that_may_only_be_read_is_read(
+    open_tier: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    first, _ = open_tier()
+    put(first, 0)
+    first.close()
+    real = os.open
+
+    def read_only(path: Path, flags: int, mode: int = 0o777) -> int:
+        if flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT):
+            raise OSError(30, "Read-only file system", str(path))
+        return real(path, flags, mode)
+
+    monkeypatch.setattr(os, "open", read_only)
+    monkeypatch.setattr(os, "utime", lambda _: os.open(tmp_path, os.O_WRONLY))
+    second, stats = open_tier()
+    for number in range(3):
+        put(second, number)
+    second.close()
+    assert [second.read(key(number)) for number in range(3)] == [payload(0), None, None]
+    assert (stats.disk_is_writable, stats.tier_misses_damaged) == (False, 0)
+    assert len(caplog.records) == 1
+
+
+def test_what_is_forgotten_while_it_is_written_is_gone_afterwards(
+    open_tier: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writing, go_on = threading.Event(), threading.Event()
+    save = PageFolder.save
+
+    def slow(self: PageFolder, name: str, content: bytes) -> bool:
+        writing.set()
+        assert go_on.wait(30)
+        return save(self, name, content)
+
+    monkeypatch.setattr(PageFolder, "save", slow)
+    tier, stats = open_tier()
+    put(tier, 0)
+    put(tier, 1)
+    assert writing.wait(30)
+    tier.clear()
+    assert (key(0) in tier, key(1) in tier) == (False, False)
+    go_on.set()
+    tier.close()
+    assert (files(tmp_path), stats.disk_cache_used_bytes) == ([], 0)
+
+
+def test_a_full_disk_can_still_be_emptied(open_tier: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tier, stats = open_tier()
+    put(tier, 0)
+    tier._writer.submit(int).result()
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(folder_module.os, "fsync", full)
+    put(tier, 1)
+    tier._writer.submit(int).result()
+    tier.clear()
+    tier.close()
+    assert (files(tmp_path), stats.disk_is_writable) == ([], False)
+
+
+def test_a_smaller_limit_holds_at_once(open_tier: Open, tmp_path: Path) -> None:
+    first, _ = open_tier()
+    for number in range(4):
+        put(first, number)
+    first.close()
+    second, stats = open_tier(max_bytes=2 * file_size(PAGE))
+    second.close()
+    assert len(files(tmp_path)) == 2
+    assert stats.disk_cache_used_bytes == 2 * file_size(PAGE)
 
 
 def test_a_file_another_engine_has_deleted_is_a_plain_miss(open_tier: Open, tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -172,18 +171,6 @@ def test_a_folder_that_cannot_be_made_is_no_error(
     assert outputs(engine) == expected
     engine.shutdown()
     assert len([record for record in caplog.records if record.name == "sgdsl.tiers"]) == 1
-
-
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_read_only_folder_is_read(make_engine: MakeEngine, expected: list[list[int]], tmp_path: Path) -> None:
-    first = make_engine(**SMALL, disk_cache_dir=tmp_path)
-    outputs(first)
-    first.shutdown()
-    tmp_path.chmod(0o500)
-    second = make_engine(**SMALL, disk_cache_dir=tmp_path)
-    assert outputs(second) == expected
-    assert second.stats()["disk_hit_tokens"] > 0
-    tmp_path.chmod(0o700)
 
 
 def test_the_directory_stays_within_its_bytes(

@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -50,7 +49,7 @@ def taken(path: Path) -> int:
 
 
 @pytest.fixture
-def most(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
+def most(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """What was taken in the middle of every write, and right after it."""
     seen: list[int] = []
 
@@ -64,7 +63,7 @@ def most(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]
 
     monkeypatch.setattr(module.os, "fsync", watched(os.fsync))
     monkeypatch.setattr(module.os, "replace", watched(os.replace))
-    yield seen
+    return seen
 
 
 def test_it_stays_within_its_bytes_while_it_writes(tmp_path: Path, most: list[int]) -> None:
