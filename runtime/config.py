@@ -104,17 +104,22 @@ class SchedulerConfig:
             prefix most of them share first), priority (by priority alone), program (what is started is finished first).
         max_running_requests: requests in the batch at most; fewer where the pool has fewer pages.
         chunked_prefill_size: prompt tokens computed in one step at most, over all requests.
+        preemption: whether a request of higher priority that finds no place takes that of one with lower priority,
+            which loses nothing and goes on later.
     """
 
     policy: Policy = "lpm"
     max_running_requests: int = 128
     chunked_prefill_size: int = 512
+    preemption: bool = True
 
     def __post_init__(self) -> None:
         if self.policy not in get_args(Policy):
             raise ConfigError(f"policy={self.policy!r} is not allowed: one of {', '.join(get_args(Policy))}")
         _given("max_running_requests", self.max_running_requests, 1)
         _given("chunked_prefill_size", self.chunked_prefill_size, 1)
+        if not isinstance(self.preemption, bool):
+            raise ConfigError(f"preemption={self.preemption!r} is not allowed: True or False")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

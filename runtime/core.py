@@ -5,6 +5,7 @@ Everything here runs in the engine's thread, except `post`.
 
 from __future__ import annotations
 
+import math
 import random
 import threading
 from collections.abc import Callable
@@ -163,7 +164,10 @@ class EngineCore:
             action = self._inbox.get(timeout=IDLE_SECONDS)
         except Empty:
             self.sessions.audit()
-            action = self._inbox.get()
+            try:
+                action = self._inbox.get(timeout=self.scheduler.deadlines.seconds_left())
+            except Empty:  # somebody's time is up
+                return
         action()
 
     def _fail_everything(self) -> None:
@@ -278,7 +282,12 @@ class EngineCore:
             )
 
     def request(
-        self, session: SessionState, max_new_tokens: int | None, logits_from: int | None, priority: int = 0
+        self,
+        session: SessionState,
+        max_new_tokens: int | None,
+        logits_from: int | None,
+        priority: int = 0,
+        deadline: float = math.inf,
     ) -> Request:
         """A request for the session's tokens."""
         if session.sequence is None:
@@ -294,6 +303,7 @@ class EngineCore:
             max_length=max(prompt, min(wanted, limit)),
             logits_from=logits_from,
             priority=priority,
+            deadline=deadline,
             run=session.run,
             hint=session.hint,
         )

@@ -217,6 +217,7 @@ class Engine:
             **counters,
             **asdict(core.tier_stats),
             "retractions": core.scheduler.num_retractions,
+            "preemptions": core.scheduler.num_preemptions,
             "running": len(core.scheduler.running),
             "waiting": len(core.scheduler.waiting),
             "limited_by": core.limiter.limited_by,

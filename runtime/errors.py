@@ -11,6 +11,7 @@ EngineError
 │   ├── ContextLengthExceeded the prompt leaves no room in the model's context
 │   └── PoolCapacityExceeded  the prompt would not fit into the KV pool even alone
 ├── RequestCancelled          somebody cancelled it, or its session closed
+├── RequestTimeout            its time was up before its first token (also a TimeoutError)
 ├── StepFailed                the forward step it was part of raised; the cause is chained
 ├── EngineClosed              the engine was shut down
 └── LedgerError               the memory accounting is off: a bug in this runtime, never the user's
@@ -33,6 +34,7 @@ __all__ = [
     "PoolCapacityExceeded",
     "RequestCancelled",
     "RequestError",
+    "RequestTimeout",
     "StepFailed",
     "UnknownModel",
     "UnsupportedModel",
@@ -101,6 +103,10 @@ class PoolCapacityExceeded(RequestError):
 
 class RequestCancelled(EngineError):
     """The request was cancelled, or its session was closed while it ran."""
+
+
+class RequestTimeout(EngineError, TimeoutError):
+    """The request's `timeout` had passed before its first token was there."""
 
 
 class StepFailed(EngineError):

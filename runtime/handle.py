@@ -44,8 +44,9 @@ class Generation(Sendable, frozen=True, kw_only=True):
         text: the new text, without stop string or end token.
         token_ids: the tokens that `text` stands for in the session.
         forced: of each of `token_ids`, whether the grammar left no choice about it; empty where that is not known.
-        finish_reason: "stop" (end token, stop string, grammar complete) or "length".
-        matched_stop: the stop string, pattern or token id that ended it; None for "length" and complete grammars.
+        finish_reason: "stop" (end token, stop string, grammar complete), "length", or
+            "timeout" (its `timeout` had passed).
+        matched_stop: the stop string, pattern or token id that ended it; None for other ends and complete grammars.
         num_generated: new tokens, the stopping one included. num_forced: those of them that needed no model.
         prompt_tokens, cached_tokens: tokens before the call, and how many of them needed no computing.
         logprobs: of `token_ids`, when asked for. prompt_logprobs: of the prompt from logprob_start_len on.

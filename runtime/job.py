@@ -194,10 +194,17 @@ class GenerateJob(Job):
         if chunk.text or chunk.token_ids:
             self._handle.push(chunk)
 
-    def stop_for_length(self) -> None:
-        """Ends it where it is, because no memory is left to go on."""
+    def stop(self, reason: str) -> bool:
+        """Ends it where it is; False where it is to run once more, for log probabilities of tokens handed out."""
         if self.output.finish is None:
-            self._push(self.output.end())
+            chunk = self.output.end(reason)
+            if self._awaited:
+                last = self._awaited[-1]
+                self._awaited[-1] = replace(last, text=last.text + chunk.text)
+                self.request.max_length = len(self.request.tokens)
+            else:
+                self._push(chunk)
+        return not self._awaited
 
     @override
     def cut(self) -> None:

@@ -19,7 +19,7 @@ class Finish:
     """How a text ended.
 
     Attributes:
-        reason: "stop" or "length".
+        reason: "stop", "length" or "timeout".
         matched: the stop string, pattern or token id, where there is one.
         num_kept: leading output tokens that belong to the text whole.
         rest: text after them that was kept of a token the stop begins in.
@@ -116,9 +116,9 @@ class Output:
             self.finish = Finish("length", None, self._whole(self.num_tokens))
         return self.finish is not None
 
-    def end(self) -> Chunk:
-        """Ends the text for length, from outside."""
-        self.finish = Finish("length", None, self._whole(self.num_tokens))
+    def end(self, reason: str) -> Chunk:
+        """Ends the text from outside."""
+        self.finish = Finish(reason, None, self._whole(self.num_tokens))
         return Chunk(self._emit(self._held_back()))
 
     def _whole(self, num_tokens: int) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
@@ -17,8 +18,11 @@ if TYPE_CHECKING:
 __all__ = ["Phase", "Request", "Site"]
 
 
-Site: TypeAlias = tuple[str, int | None, int]
-"""A program's name, how many calls follow, and how many tokens are allowed: what tells its gens apart."""
+Site: TypeAlias = tuple[str, str | int | None, int]
+"""A program's name, which of its calls, and how many tokens are allowed.
+
+A call is known by its variable's name, or else by how many calls follow.
+"""
 
 
 class Phase(enum.Enum):
@@ -46,8 +50,11 @@ class Request:
         cursor: next position to run. Below `sequence.kv_len` where only logits are wanted of a token whose KV stands.
         num_run: tokens that went through the model for this request at least once, or needed not to at first.
         cached_tokens: prompt tokens that needed no computing when it first ran; None before that.
-        num_retractions: how often it had to give up its memory.
+        num_retractions: how often it had to give up its place because memory was short.
+        num_preemptions: how often because a request of higher priority wanted it.
+        kept_until: where its cursor has to come before its place is taken again for a request of higher priority.
         priority: higher ones are admitted first.
+        deadline: when its time is up, on the clock of the scheduler's deadlines.
         turn: steps that admitted somebody before it came; the others since then have passed it over.
         expected_output: tokens it is likely to generate, by what came of the same call before; None where nobody knows.
         run: the run of a program it is part of.
@@ -65,7 +72,10 @@ class Request:
     num_run: int = 0
     cached_tokens: int | None = None
     num_retractions: int = 0
+    num_preemptions: int = 0
+    kept_until: int = 0
     priority: int = 0
+    deadline: float = math.inf
     turn: int = 0
     expected_output: float | None = None
     run: ProgramRun = field(default_factory=ProgramRun)
@@ -79,8 +89,18 @@ class Request:
         """The call of a program that it comes from, as far as that can be told; None where it has no program."""
         if not self.run.program:
             return None
-        following = None if self.hint is None else self.hint.remaining_calls
-        return self.run.program, following, self.max_length - self.prompt_len
+        call = None if self.hint is None else self.hint.name or self.hint.remaining_calls
+        return self.run.program, call, self.max_length - self.prompt_len
+
+    @property
+    def was_interrupted(self) -> bool:
+        """Whether it had a place before and had to give it up."""
+        return self.num_retractions + self.num_preemptions > 0
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether it has been interrupted for others and has not come much further since."""
+        return self.cursor < self.kept_until
 
     @property
     def num_pending(self) -> int:

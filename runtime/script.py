@@ -6,6 +6,7 @@ the session; the script goes on when those have ended. The first failure abandon
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -167,15 +168,18 @@ class Generate(Op):
         handle: who waits.
         top_logprobs: None, or how many alternatives beside each token's own log probability.
         logprob_start: first prompt position whose log probability is wanted.
+        deadline: when its time is up; set when it begins.
     """
 
     params: SamplingParams
     handle: Handle[Generation]
     top_logprobs: int | None = None
     logprob_start: int | None = None
+    deadline: float = math.inf
 
     @override
     def begin(self, core: EngineCore, session: SessionState) -> None:
+        self.deadline = core.scheduler.deadlines.after(self.params.timeout)
         core.ensure_begun(session)
         start = self.logprob_start
         if start is not None and not 0 <= start < len(session.tokens):
@@ -193,7 +197,7 @@ class Generate(Op):
         matcher = self._matcher(core, grammar, skipped)
         # Position i's logits speak of token i + 1, and nothing speaks of token 0.
         first = None if self.logprob_start is None else max(0, self.logprob_start - 1)
-        request = core.request(session, params.max_new_tokens, first, params.priority)
+        request = core.request(session, params.max_new_tokens, first, params.priority, self.deadline)
         ends = core.tokenizer.eos_token_ids
         row = SamplingRow(
             params,

@@ -19,7 +19,7 @@ class Stats:
         generated_tokens: sampled, stopping tokens included.
         forced_tokens: appended by a grammar without the model.
         steps: forward passes.
-        requests, failed_requests: ended, and ended with an error.
+        requests, failed_requests: ended, and ended with an error. timed_out_requests: ended by their timeout.
         concatenated_tokens: taken over from forks with their KV.
         hints: received about programs' futures.
         grammar_compilations: constraints compiled, the failed ones included. grammar_failures: failed, or given up.
@@ -36,6 +36,7 @@ class Stats:
     steps: int = 0
     requests: int = 0
     failed_requests: int = 0
+    timed_out_requests: int = 0
     concatenated_tokens: int = 0
     hints: int = 0
     grammar_compilations: int = 0

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from runtime.batcher import Step, build_step
-from runtime.errors import StepFailed
+from runtime.errors import RequestTimeout, StepFailed
 from runtime.job import GenerateJob, Job, PrefillJob
 from runtime.limiter import Limiter
 from runtime.memory.cache import PrefixCache
@@ -80,15 +80,19 @@ class Stepper:
         for job in over:
             if job.request in self._jobs:
                 self._finish(job)
+        late = self._scheduler.late()
+        for request in late:
+            if request in self._jobs:
+                self._time_out(self._jobs[request])
         plan = self._scheduler.plan()
-        self._limiter.watch(plan, len(self._scheduler.running), len(self._scheduler.waiting))
+        self._limiter.watch(plan.limit, len(self._scheduler.running), len(self._scheduler.waiting))
         for request in plan.exhausted:
             job = self._jobs[request]
             if isinstance(job, GenerateJob):
-                job.stop_for_length()
+                job.stop("length")
             self._finish(job)
         if not plan.extends and not plan.decodes:
-            return bool(plan) or bool(over)
+            return bool(plan) or bool(over) or bool(late)
         self._stats.steps += 1  # before anybody hears of what it computed
         try:
             step = build_step(plan, self._cache.page_size)
@@ -97,6 +101,18 @@ class Stepper:
             self._fail_step(plan, error)
         self._stats.grammar_mask_seconds = self._sampler.masks.seconds
         return True
+
+    def _time_out(self, job: Job) -> None:
+        """Ends a job whose time is up with what there is; one that has nothing yet has failed."""
+        if not isinstance(job, GenerateJob) or not job.output.num_tokens:
+            self._stats.timed_out_requests += 1
+            waited = time.perf_counter() - job.submitted
+            self._abort(job, RequestTimeout(f"the request's timeout passed after {waited:.3g} s without a token"))
+        elif job.stop("timeout"):
+            self._stats.timed_out_requests += 1
+            self._finish(job)
+        else:
+            self._scheduler.deadlines.lift(job.request)
 
     def _compute(self, plan: StepPlan, step: Step) -> None:
         now = time.perf_counter()

@@ -42,6 +42,7 @@ class SamplingParams:
         jump_forward: tokens the grammar leaves no choice about are appended without the model, where the engine's
             setting of that name allows it too.
         priority: of the requests that wait, those with the higher one are admitted first.
+        timeout: seconds from when the call is begun until it ends with what there is by then; None for no limit.
 
     Raises:
         InvalidParameter: naming the field, its value and what is allowed.
@@ -68,6 +69,7 @@ class SamplingParams:
     token_healing: bool = False
     jump_forward: bool = True
     priority: int = 0
+    timeout: float | None = None
 
     def __post_init__(self) -> None:
         if self.max_new_tokens is not None:
@@ -94,6 +96,8 @@ class SamplingParams:
             _number(f"logit_bias[{token}]", bias, -_MAX_BIAS, _MAX_BIAS)
         if isinstance(self.priority, bool) or not isinstance(self.priority, int):
             raise InvalidParameter("priority", self.priority, "an integer")
+        if self.timeout is not None:
+            _number("timeout", self.timeout, 0.0, math.inf, exclude_low=True)
         _boolean("ignore_eos", self.ignore_eos)
         _boolean("token_healing", self.token_healing)
         _boolean("jump_forward", self.jump_forward)
@@ -144,7 +148,7 @@ class SamplingParams:
         return cls(**{key: value for key, value in given.items() if value is not None or key in _NULLABLE})
 
 
-_NULLABLE = frozenset({"max_new_tokens", "seed", "constraint", "constraint_after", "stop_regex"})
+_NULLABLE = frozenset({"max_new_tokens", "seed", "constraint", "constraint_after", "stop_regex", "timeout"})
 _SPECS: Mapping[str, Callable[[Any], Spec]] = MappingProxyType(
     {
         "regex": Regex,

@@ -37,6 +37,7 @@ PATIENCE = 32
 MOST_FRESH = 256
 
 _PRIORITY = attrgetter("priority")
+_DEADLINE = attrgetter("deadline")
 PROGRAM_PATIENCE = 256
 """A run may be passed over by many small requests of others before it has waited long."""
 
@@ -47,9 +48,10 @@ def fcfs(waiting: Sequence[Request], cache: PrefixCache, turn: int) -> list[Requ
 
 
 def lpm(waiting: Sequence[Request], cache: PrefixCache, turn: int) -> list[Request]:
-    """Longest cached prefix first, so that what is cached is used before it is evicted; retracted ones before all.
+    """Longest cached prefix first, so that what is cached is used before it is evicted; interrupted ones before all.
 
     Whoever has been passed over often goes before those who have not, so nobody waits for ever behind warmer prefixes.
+    Of equals the one with the earlier deadline goes first.
     Matches are remembered until the tree changes. In queues beyond a few hundred the order is that of arrival.
     """
     if len(waiting) > MATCHED_QUEUE_LIMIT:
@@ -59,14 +61,15 @@ def lpm(waiting: Sequence[Request], cache: PrefixCache, turn: int) -> list[Reque
         if request.match_version != version:
             request.match_length = cache.match(request.sequence, request.tokens)
             request.match_version = version
-    return sorted(waiting, key=lambda r: (r.num_retractions == 0, turn - r.turn < PATIENCE, -r.match_length))
+    return sorted(waiting, key=lambda r: (not r.was_interrupted, turn - r.turn < PATIENCE, -r.match_length, r.deadline))
 
 
 def dfs_weight(waiting: Sequence[Request], cache: PrefixCache, turn: int) -> list[Request]:
     """Depth first through the cached prefixes, at every node the child that most of the waiting are below first.
 
-    So requests with a common prefix follow each other, the most wanted prefix first. Retracted requests and those who
-    were passed over often go before. In queues beyond a few hundred the order is that of arrival.
+    So requests with a common prefix follow each other, the most wanted prefix first, of equals the one with the earlier
+    deadline. Interrupted requests and those who were passed over often go before. In queues beyond a few hundred the
+    order is that of arrival.
     """
     if len(waiting) > MATCHED_QUEUE_LIMIT:
         return list(waiting)
@@ -80,10 +83,10 @@ def dfs_weight(waiting: Sequence[Request], cache: PrefixCache, turn: int) -> lis
         weights.update(map(id, paths[request]))
     places = _places([paths[request] for request in waiting])
 
-    def key(request: Request) -> tuple[bool, bool, list[tuple[int, int]]]:
+    def key(request: Request) -> tuple[bool, bool, list[tuple[int, int]], float]:
         # At a node those who go on below it come first, the heaviest child before the others; end > every child.
         below = [(-weights[id(node)], places[id(node)]) for node in paths[request]]
-        return request.num_retractions == 0, turn - request.turn < PATIENCE, [*below, (0, 0)]
+        return not request.was_interrupted, turn - request.turn < PATIENCE, [*below, (0, 0)], request.deadline
 
     return sorted(waiting, key=key)
 
@@ -98,27 +101,28 @@ def _places(paths: Sequence[Sequence[Node]]) -> dict[int, int]:
 
 
 def priority(waiting: Sequence[Request], cache: PrefixCache, turn: int) -> list[Request]:
-    """Higher priorities first, in order of arrival among equals."""
-    return sorted(waiting, key=_PRIORITY, reverse=True)
+    """Higher priorities first, among equals those with the earlier deadline, and else in order of arrival."""
+    return sorted(sorted(waiting, key=_DEADLINE), key=_PRIORITY, reverse=True)
 
 
 def program(waiting: Sequence[Request], cache: PrefixCache, turn: int) -> list[Request]:
     """By program rather than by request: what is started is finished before something new begins.
 
-    Requests of one run follow each other: its forks as a gang, whichever has the longest way to go first. Of several
-    runs the one that came first goes first. Whoever has been passed over very often goes before all.
+    Requests of one run follow each other: its forks as a gang, whichever has the longest way to go first, of equals the
+    one with the earlier deadline. Of several runs the one that came first goes first. Whoever has been passed over very
+    often goes before all.
     """
     started = [request for request in waiting if request.run.num_started]
     fresh = [request for request in waiting if not request.run.num_started]
     # No step admits all of a long queue, and the fresh stand in the order of their arrival: a sorted beginning will do.
     considered = started + fresh[:MOST_FRESH]
 
-    def key(request: Request) -> tuple[bool, bool, int, int]:
+    def key(request: Request) -> tuple[bool, bool, int, int, float]:
         run, hint = request.run, request.hint
         path = request.max_length - len(request.tokens)
         if hint is not None and hint.remaining_tokens is not None:
             path += hint.remaining_tokens
-        return turn - request.turn < PROGRAM_PATIENCE, run.num_started == 0, run.arrival, -path
+        return turn - request.turn < PROGRAM_PATIENCE, run.num_started == 0, run.arrival, -path, request.deadline
 
     return sorted(considered, key=key) + fresh[MOST_FRESH:]
 

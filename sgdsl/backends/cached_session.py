@@ -262,7 +262,8 @@ class CachedSession(ToldSession):
         key = None
         if self._is_kept(params):
             asked = write_params(params)
-            asked.pop("priority", None)
+            for said in ("priority", "timeout"):
+                asked.pop(said, None)
             key = _chained(self._digest, ["gen", asked, top_logprobs, logprob_start, *self._told_of(name)])
         found = self._known(key, _GENERATIONS)
         if found is not None:
@@ -276,7 +277,7 @@ class CachedSession(ToldSession):
             return False
 
         def ended(result: Generation) -> None:
-            self._keep(key, result)
+            self._keep(None if result.finish_reason == "timeout" else key, result)
             self._written(result.text, result.token_ids, is_known=False)
 
         made = self._named(name).generate(params, top_logprobs=top_logprobs, logprob_start=logprob_start)

@@ -12,19 +12,9 @@ from runtime.config import MemoryConfig, SchedulerConfig
 from runtime.engine import Engine
 from runtime.limiter import PAUSE_SECONDS, STEADY, Limiter
 from runtime.memory.budget import derive
-from runtime.memory.cache import PrefixCache
-from runtime.request import Request
-from runtime.scheduler.plan import StepPlan
+from runtime.scheduler.plan import Limit
 
 LOGGER = "sgdsl.engine"
-
-
-def _plan(num_prefilled: int) -> StepPlan:
-    plan = StepPlan()
-    if num_prefilled:
-        request = Request(tokens=[0] * 99, sequence=PrefixCache(2, 1).open(), prompt_len=99, max_length=99)
-        plan.add(request, num_prefilled)
-    return plan
 
 
 class Watched:
@@ -39,39 +29,52 @@ class Watched:
         )  # fmt: skip
         self.limiter = Limiter(budget, lambda: self.now)
 
-    def watch(self, running: int, waiting: int, prefilled: int = 0, times: int = STEADY) -> str | None:
+    def watch(self, limit: Limit | None, running: int, waiting: int, times: int = STEADY) -> str | None:
         for _ in range(times):
-            self.limiter.watch(_plan(prefilled), running, waiting)
+            self.limiter.watch(limit, running, waiting)
         return self.limiter.limited_by
 
 
-@pytest.mark.parametrize(
-    ("running", "prefilled", "limit"),
-    [(8, 0, "max_running_requests"), (4, 32, "chunked_prefill_size"), (4, 31, "max_total_tokens")],
-)
-def test_the_setting_that_limits_is_found(running: int, prefilled: int, limit: str) -> None:
+@pytest.mark.parametrize("limit", Limit)
+def test_what_limits_is_known_when_it_has_done_so_for_some_steps(limit: Limit) -> None:
     watched = Watched()
-    assert watched.watch(running, 0, prefilled) is None
-    assert watched.watch(running, 3, prefilled, times=STEADY - 1) is None
-    assert watched.watch(running, 3, prefilled, times=2) == limit
-    assert watched.limiter.steps == {limit: 2}
-    assert watched.watch(running, 0, times=1) is None
+    assert watched.watch(limit, 4, 0) is None
+    assert watched.watch(limit, 4, 3, times=STEADY - 1) is None
+    assert watched.watch(limit, 4, 3, times=2) == limit.value
+    assert watched.limiter.steps == {limit.value: 2}
+    assert watched.watch(None, 4, 3, times=1) is None
+    assert watched.watch(limit, 4, 3) == limit.value
+    assert watched.watch(limit, 4, 0, times=1) is None
+
+
+@pytest.mark.parametrize(
+    ("limit", "what"),
+    [
+        (Limit.TOKENS, "chunked_prefill_size=32"),
+        (Limit.PREFIX, "a prefix that another request computes"),
+        (Limit.TIERS, "what is on its way from host memory or disk"),
+    ],
+)
+def test_it_is_said_in_words(limit: Limit, what: str, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, LOGGER)
+    Watched().watch(limit, 4, 20)
+    assert caplog.messages == [f"running requests limited to 4 by {what}; queue 20"]
 
 
 def test_it_is_said_once_while_requests_wait_and_not_too_often(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, LOGGER)
     watched = Watched(max_total_tokens=None, mem_fraction_static=0.5)
     line = "running requests limited to 4 by max_total_tokens=524288 (from mem_fraction_static=0.5); queue 20"
-    watched.watch(4, 20, times=50)
+    watched.watch(Limit.MEMORY, 4, 20, times=50)
     assert [record.message for record in caplog.records] == [line]
-    watched.watch(0, 0)
-    watched.watch(4, 20)
+    watched.watch(None, 0, 0)
+    watched.watch(Limit.MEMORY, 4, 20)
     assert len(caplog.records) == 1
     watched.now += PAUSE_SECONDS
-    watched.watch(4, 20, times=50)
+    watched.watch(Limit.MEMORY, 4, 20, times=50)
     assert [record.message for record in caplog.records] == [line, line]
     watched.now += PAUSE_SECONDS
-    watched.watch(8, 16, times=50)
+    watched.watch(Limit.PLACES, 8, 16, times=50)
     assert caplog.records[-1].message == "running requests limited to 8 by max_running_requests=8; queue 16"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -27,8 +28,11 @@ class Loop:
     num_pages: int = 64
     max_running: int = 8
     chunk: int = 16
+    preemption: bool = True
+    now: float = 0.0
     plans: list[dict[Request, int]] = field(default_factory=list)
     ended: list[Request] = field(default_factory=list)
+    late: list[Request] = field(default_factory=list)
     sessions: dict[Request, SessionState] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -38,8 +42,10 @@ class Loop:
             "policy": self.policy,
             "max_running_requests": self.max_running,
             "chunked_prefill_size": self.chunk,
+            "preemption": self.preemption,
         }
-        self.scheduler = Scheduler(self.cache, SchedulerConfig(**config), self.table.reclaim)
+        scheduler = SchedulerConfig(**config)
+        self.scheduler = Scheduler(self.cache, scheduler, self.table.reclaim, clock=lambda: self.now)
 
     def open(self, tokens: Sequence[int], run: ProgramRun | None = None, namespace: str = "") -> SessionState:
         """A session that holds `tokens`."""
@@ -48,7 +54,14 @@ class Loop:
         session.extend(list(tokens))
         return session
 
-    def ask(self, session: SessionState, max_new: int = 4, hint: Hint | None = None, priority: int = 0) -> Request:
+    def ask(
+        self,
+        session: SessionState,
+        max_new: int = 4,
+        hint: Hint | None = None,
+        priority: int = 0,
+        deadline: float = math.inf,
+    ) -> Request:
         """A request on a session."""
         assert session.sequence is not None
         prompt = len(session.tokens)
@@ -58,6 +71,7 @@ class Loop:
             prompt_len=prompt,
             max_length=prompt + max_new,
             priority=priority,
+            deadline=deadline,
             run=session.run,
             hint=hint,
         )
@@ -66,7 +80,10 @@ class Loop:
         return request
 
     def step(self) -> StepPlan:
-        """One step; whoever is complete ends, and its session with it unless it is of a run that goes on."""
+        """One step; whoever is complete or late ends, and its session with it."""
+        for request in self.scheduler.late():
+            self.late.append(request)
+            self.drop(request)
         plan = self.scheduler.plan()
         assert not plan.exhausted
         self.plans.append({work.request: work.num_tokens for work in plan.work})
@@ -93,7 +110,8 @@ class Loop:
         for _ in range(most):
             if not self.sessions:
                 return
-            assert self.step(), "there is work but nothing is planned"
+            late = len(self.late)
+            assert self.step() or len(self.late) > late, "there is work but nothing is planned"
         raise AssertionError(f"no end in sight: {self.scheduler.waiting}, {self.scheduler.running}")
 
     def first(self, request: Request) -> int:

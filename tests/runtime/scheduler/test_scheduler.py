@@ -66,7 +66,7 @@ class Driver:
         )
         self.scheduler = Scheduler(self.cache, config, self.sessions.reclaim)
 
-    def submit(self, prompt: Sequence[int], max_new: int, namespace: str = "") -> Task:
+    def submit(self, prompt: Sequence[int], max_new: int, namespace: str = "", priority: int = 0) -> Task:
         session = SessionState(namespace, "")
         self.sessions.take_up(session)
         session.extend(list(prompt))
@@ -76,6 +76,7 @@ class Driver:
             sequence=session.sequence,
             prompt_len=len(prompt),
             max_length=len(prompt) + max_new,
+            priority=priority,
         )
         task = self.tasks[request] = Task(session, request, tuple(prompt), max_new)
         self.scheduler.submit(request)
@@ -88,9 +89,9 @@ class Driver:
 
     def step(self) -> StepPlan:
         decoding = {r for r in self.scheduler.running if r.is_decoding}
-        retractions = self.scheduler.num_retractions
+        taken = self.num_taken
         plan = self.scheduler.plan()
-        self._check(plan, decoding, self.scheduler.num_retractions > retractions)
+        self._check(plan, decoding, self.num_taken > taken)
         assert not plan.exhausted, "it would have fitted alone"
         for work in plan.work:
             self._compute(work.request, work.num_tokens)
@@ -104,6 +105,10 @@ class Driver:
         self.steps += 1
         self.sessions.audit()
         return plan
+
+    @property
+    def num_taken(self) -> int:
+        return self.scheduler.num_retractions + self.scheduler.num_preemptions
 
     def _sample(self, request: Request) -> None:
         session = self.tasks[request].session
@@ -182,7 +187,7 @@ SHAPES = [(1, 48), (4, 14), (16, 6)]
 def test_random_load_ends_with_the_right_tokens_and_clean_books(
     page_size: int, num_pages: int, policy: str, forces: bool
 ) -> None:
-    retractions = 0
+    retractions = preemptions = 0
     for seed in range(12):
         rng = random.Random(seed)
         running, chunk = rng.choice([2, 8]), rng.choice([1, 5, 16, 64])
@@ -194,7 +199,8 @@ def test_random_load_ends_with_the_right_tokens_and_clean_books(
             if rng.random() < 0.6:
                 prompt = rng.choice(prefixes) + [rng.randrange(3) for _ in range(rng.randrange(1, 8))]
                 room = num_pages * page_size - len(prompt)
-                tasks.append(driver.submit(prompt, rng.randrange(1, min(room, 30))))
+                new = rng.randrange(1, min(room, 30))
+                tasks.append(driver.submit(prompt, new, priority=rng.choice([0, 0, 0, 1, 2])))
             if rng.random() < 0.05 and driver.tasks:
                 victim = rng.choice(list(driver.tasks.values()))
                 cancelled.add(id(victim))
@@ -208,8 +214,10 @@ def test_random_load_ends_with_the_right_tokens_and_clean_books(
             if id(task) in finished:
                 assert task.output == expected(task.prompt, task.max_new)
         retractions += driver.scheduler.num_retractions
+        preemptions += driver.scheduler.num_preemptions
         driver.assert_clean()
     assert retractions > 0, "the load was meant to be too much"
+    assert preemptions > 0
 
 
 @pytest.mark.parametrize(("page_size", "chunk"), [(1, 8), (1, 1), (16, 1), (16, 8), (16, 17), (16, 512)])
@@ -363,9 +371,7 @@ def test_an_empty_queue_plans_nothing() -> None:
 @pytest.mark.parametrize("policy", ["fcfs", "lpm", "dfs-weight", "priority", "program"])
 def test_higher_priorities_are_admitted_first(policy: str) -> None:
     driver = Driver(policy=policy, max_running=1)
-    tasks = [driver.submit([i, 1, 2], 2) for i in range(6)]
-    for task, priority in zip(tasks, [0, 3, -1, 3, 0, 7], strict=True):
-        task.request.priority = priority
+    tasks = [driver.submit([i, 1, 2], 2, priority=p) for i, p in enumerate([0, 3, -1, 3, 0, 7])]
     driver.run()
     assert [tasks.index(task) for task in driver.ended] == [5, 1, 3, 0, 4, 2]
     driver.assert_clean()
@@ -374,14 +380,12 @@ def test_higher_priorities_are_admitted_first(policy: str) -> None:
 def test_nobody_starves_behind_priorities_and_few_places_go_to_the_old() -> None:
     driver = Driver(max_running=1)
     lows = [driver.submit([90, i], 1) for i in range(3)]
-    highs = [driver.submit([i, 1], 1) for i in range(2)]
-    for task in highs:
-        task.request.priority = 1000
+    for number in range(2):
+        driver.submit([number, 1], 1, priority=1000)
     while any(low in driver.tasks.values() for low in lows):
         driver.step()
         while sum(task.request.priority > 0 for task in driver.tasks.values()) < 2:
-            fresh = driver.submit([len(driver.ended) % 90, 1], 1)
-            fresh.request.priority = 1000
+            driver.submit([len(driver.ended) % 90, 1], 1, priority=1000)
         assert driver.steps < 2000, "starved"
     places = [driver.ended.index(low) for low in lows]
     assert places == sorted(places)

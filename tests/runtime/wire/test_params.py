@@ -62,6 +62,7 @@ EVERYTHING = SamplingParams(
     frequency_penalty=-1.5, presence_penalty=2.0, repetition_penalty=1.1, logit_bias={3: -1e30, 4: 0.5},
     stop=("\n", "é"), stop_token_ids=(1, 2), stop_regex="[0-9]+", ignore_eos=True, n=2, seed=2**63,
     constraint=SPECS[-1], constraint_after="</think>", token_healing=True, jump_forward=False, priority=7,
+    timeout=2.5,
 )  # fmt: skip
 
 
