@@ -34,6 +34,6 @@ def context_tokens(requests: Iterable[Request], page_size: int) -> int:
         node = sequence.node
         while node.parent is not None and id(node) not in seen:
             seen.add(id(node))
-            total += node.end - node.parent.end
+            total += len(node.pages) * page_size
             node = node.parent
     return total

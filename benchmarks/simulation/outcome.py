@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import statistics
 from dataclasses import dataclass, field
+
+from benchmarks.simulation.histogram import Histogram
 
 __all__ = ["Outcome"]
 
 
 @dataclass(slots=True)
 class Outcome:
-    """Times in seconds of the simulation's clock.
+    """Times in seconds of the simulation's clock; of what has ended only sums are kept.
 
     Attributes:
         prompt_tokens: over all gens. computed_tokens: prompt tokens that were run, again ones included.
         evictions: tokens evicted. busy: seconds of steps. delay: of all programs' tools and users.
-        seconds: until the last program ended.
+        seconds: until the last program ended. last_arrival: when the last one came.
+        cpu_seconds: processor time that the simulation took.
     """
 
     requests: int = 0
@@ -27,39 +29,40 @@ class Outcome:
     busy: float = 0.0
     delay: float = 0.0
     seconds: float = 0.0
-    waits: list[float] = field(default_factory=list)
-    completions: dict[str, list[float]] = field(default_factory=dict)
-
-    def waited(self, seconds: float) -> None:
-        """A request was given its place."""
-        self.waits.append(seconds)
+    last_arrival: float = 0.0
+    cpu_seconds: float = 0.0
+    waits: Histogram = field(default_factory=Histogram)
+    completions: Histogram = field(default_factory=Histogram)
+    by_kind: dict[str, Histogram] = field(default_factory=dict)
 
     def completed(self, kind: str, seconds: float, delay: float) -> None:
         """A program came to its end, so long after it came; `delay` of that it waited for tools and users."""
-        self.completions.setdefault(kind, []).append(seconds)
+        self.completions.add(seconds)
+        self.by_kind.setdefault(kind, Histogram()).add(seconds)
         self.delay += delay
+
+    @property
+    def hit_rate(self) -> float:
+        """Of all prompt tokens."""
+        return 1.0 - self.computed_tokens / max(1, self.prompt_tokens)
 
     def figures(self) -> dict[str, object]:
         """As JSON values."""
-        everybody = sorted(seconds for kind in self.completions.values() for seconds in kind)
-        waits = sorted(self.waits)
+        completion = self.completions.figures()
         return {
-            "hit_rate": 1.0 - self.computed_tokens / max(1, self.prompt_tokens),
-            "mean_completion": statistics.fmean(everybody),
-            "mean_completion_without_delays": statistics.fmean(everybody) - self.delay / len(everybody),
-            "p99_completion": everybody[int(0.99 * (len(everybody) - 1))],
-            "max_completion": everybody[-1],
-            "completion_by_kind": {kind: statistics.fmean(all_) for kind, all_ in sorted(self.completions.items())},
-            "waiting": {
-                "mean": statistics.fmean(waits),
-                "p50": waits[len(waits) // 2],
-                "p99": waits[int(0.99 * (len(waits) - 1))],
-                "max": waits[-1],
-            },
+            "hit_rate": self.hit_rate,
+            "mean_completion": completion["mean"],
+            "mean_completion_without_delays": completion["mean"] - self.delay / max(1, self.completions.count),
+            "p50_completion": completion["p50"],
+            "p99_completion": completion["p99"],
+            "max_completion": completion["max"],
+            "completion_by_kind": {kind: spread.figures() for kind, spread in sorted(self.by_kind.items())},
+            "waiting": self.waits.figures(),
             "evictions": self.evictions,
             "retractions": self.retractions,
-            "programs": len(everybody),
+            "programs": self.completions.count,
             "requests": self.requests,
             "steps": self.steps,
             "utilization": self.busy / self.seconds,
+            "cpu_seconds": self.cpu_seconds,
         }

@@ -1,7 +1,7 @@
-"""The `programs` trace: agents, trees, chats and documents, the same for the same seed.
+"""Traces of programs: agents, trees, chats and documents, the same for the same seed.
 
-Of what its definition leaves open: a join generates its 20 tokens on the parent, a request may write 1.3 times the
-usual length of its kind, and nobody knows beforehand how many turns an agent or a chat takes.
+Of what the definition of `programs` leaves open: a join generates its 20 tokens on the parent, a request may write 1.3
+times the usual length of its kind, and nobody knows beforehand how many turns an agent or a chat takes.
 """
 
 from __future__ import annotations
@@ -9,28 +9,39 @@ from __future__ import annotations
 import itertools
 import math
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 
 from benchmarks.simulation.trace import Forks, Piece, Program, Turn
 
-__all__ = ["generate"]
+__all__ = ["TRACES", "generate"]
 
-AGENT, TREE, CHAT = 0.4, 0.7, 0.9
 SPREAD = 0.3
+TRACES: Mapping[str, tuple[float, float, float, float]] = MappingProxyType(
+    {"programs": (0.4, 0.3, 0.2, 0.1), "multi-turn": (0.0, 0.0, 1.0, 0.0), "documents": (0.0, 0.0, 0.0, 1.0)}
+)
+"""What share of the programs are agents, trees, chats and documents."""
+
+NUM_DOCUMENTS = 100
+"""The documents of the trace `documents`: the n-th is asked about 1 / n as often as the first. Elsewhere each is new."""
 
 
-def generate(num_requests: int, seed: int) -> list[Program]:
+def generate(num_requests: int, seed: int, name: str = "programs") -> Iterator[Program]:
     """Programs with at least so many gens in all; one arrives each second on average."""
-    return list(_Generator(seed).programs(num_requests))
+    return _Generator(seed, name).programs(num_requests)
 
 
 class _Generator:
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, name: str) -> None:
         self._random = random.Random(seed)
         self._numbers = itertools.count(1)
-        self._few_shot = [self._piece(1500) for _ in range(10)]
-        self._tree_prefixes = [self._piece(600) for _ in range(20)]
-        self._systems = [self._piece(200) for _ in range(5)]
+        self._shares = TRACES[name]
+        self._few_shot = [self._piece(1500, is_shared=True) for _ in range(10)]
+        self._tree_prefixes = [self._piece(600, is_shared=True) for _ in range(20)]
+        self._systems = [self._piece(200, is_shared=True) for _ in range(5)]
+        number = NUM_DOCUMENTS if name == "documents" else 0
+        self._documents = [self._piece(8000, is_shared=True) for _ in range(number)]
+        self._popularity = [1 / place for place in range(1, number + 1)]
 
     def programs(self, num_requests: int) -> Iterator[Program]:
         time = 0.0
@@ -42,11 +53,12 @@ class _Generator:
 
     def _program(self, time: float) -> Program:
         kind = self._random.random()
-        if kind < AGENT:
+        agents, trees, chats, _ = self._shares
+        if kind < agents:
             return Program("agent", time, tuple(self._agent()), is_loop=True)
-        if kind < TREE:
+        if kind < agents + trees:
             return Program("tree", time, tuple(self._tree()))
-        if kind < CHAT:
+        if kind < agents + trees + chats:
             return Program("chat", time, tuple(self._chat()), is_loop=True)
         return Program("document", time, (self._document(),))
 
@@ -72,11 +84,15 @@ class _Generator:
             delay, prompt = self._random.expovariate(1 / 20), (self._piece(120),)
 
     def _document(self) -> Forks:
-        document = (self._piece(8000),)
-        return Forks(document, tuple((self._turn(0.0, (self._piece(40),), 60),) for _ in range(10)))
+        if self._documents:
+            (document,) = self._random.choices(self._documents, self._popularity)
+        else:
+            document = self._piece(8000)
+        return Forks((document,), tuple((self._turn(0.0, (self._piece(40),), 60),) for _ in range(10)))
 
     def _turn(self, delay: float, prompt: tuple[Piece, ...], length: int) -> Turn:
         return Turn(delay, prompt, self._piece(length), math.ceil((1 + SPREAD) * length))
 
-    def _piece(self, length: int) -> Piece:
-        return Piece(next(self._numbers), round(length * self._random.uniform(1 - SPREAD, 1 + SPREAD)))
+    def _piece(self, length: int, *, is_shared: bool = False) -> Piece:
+        number = round(length * self._random.uniform(1 - SPREAD, 1 + SPREAD))
+        return Piece(next(self._numbers), number, is_shared)

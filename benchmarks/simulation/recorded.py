@@ -54,13 +54,13 @@ class _Reader:
             ids = line["input_ids"]
             for start in range(0, len(ids), TOKEN_BLOCK):
                 block = tuple(ids[start : start + TOKEN_BLOCK])
-                yield Piece(self._number(block), len(block))
+                yield Piece(self._number(block), len(block), is_shared=True)
             return
         left = _count(line, "input_length")
         for block in line["hash_ids"]:
             length = min(HASH_BLOCK, left)
             if length > 0:
-                yield Piece(self._number((block, length)), length)
+                yield Piece(self._number((block, length)), length, is_shared=True)
             left -= length
         if left > 0:
             raise ValueError(f"input_length={line['input_length']} is more than {HASH_BLOCK} times hash_ids")
