@@ -27,7 +27,7 @@ __all__ = ["tune"]
 
 SIGNATURE = "Recommended by sgdsl tune"
 TABLE, PICTURE, CONFIG = "tune.json", "tune.png", "sgdsl.toml"
-HEADING = f"{'requests':>8}{'tokens/s':>10}{'queue s':>10}{'first s':>10}{'KV use':>8}  limited by"
+HEADING = f"{'requests':>8}{'tokens/s':>10}{'queue s':>10}{'first token s':>15}{'KV use':>8}  limited by"
 
 
 def tune(options: argparse.Namespace) -> int:
@@ -103,7 +103,7 @@ def _measure(
 def _row(level: Level) -> str:
     return (
         f"{level.concurrency:>8}{level.tokens_per_second:>10.1f}{level.queue_seconds[0]:>10.3f}"
-        f"{level.first_token_seconds[0]:>10.3f}{level.kv_use:>8.1%}  {level.limited_by or '-'}"
+        f"{level.first_token_seconds[0]:>15.3f}{level.kv_use:>8.1%}  {level.limited_by or '-'}"
     )
 
 
@@ -119,13 +119,14 @@ def _save(
         "reasons": list(advice.reasons),
     }
     line = f"{machine['model']}, {machine['weight_format']} weights, {machine['threads']} threads"
+    pool = machine["settings"]["max_total_tokens"]["became"]
     try:
         (folder / TABLE).write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
         (folder / CONFIG).write_text(
             written_config(advice.settings, [f"{SIGNATURE}: {line}", *advice.reasons]), encoding="utf-8"
         )
         files = [TABLE, CONFIG]
-        if _is_drawn(levels, advice, line, folder, options):
+        if _is_drawn(levels, advice, [f"sgdsl tune: {line}", _load(options)], pool, folder, options):
             files.append(PICTURE)
     except OSError as error:
         raise CommandError(f"--output {folder}: {error}") from error
@@ -136,13 +137,20 @@ def _save(
     print(f"saved {', '.join(str(folder / name) for name in files)}; sgdsl run --config {folder / CONFIG} uses it")
 
 
+def _load(options: argparse.Namespace) -> str:
+    """What the engine was loaded with, in words."""
+    if options.prompts is not None:
+        return f"prompts of {Path(options.prompts).name}"
+    return f"synthetic prompts of about {options.prompt_tokens} tokens, {options.new_tokens} new ones each"
+
+
 def _is_drawn(
-    levels: Sequence[Level], advice: Advice, line: str, folder: Path, options: argparse.Namespace
-) -> bool:  # fmt: skip
+    levels: Sequence[Level], advice: Advice, title: Sequence[str], pool: int, folder: Path, options: argparse.Namespace
+) -> bool:
     from sgdsl.cli.tuning.picture import draw
 
     try:
-        draw(levels, advice.level, f"sgdsl tune: {line}", folder / PICTURE)
+        draw(levels, advice.level, title, pool, folder / PICTURE)
     except ImportError:
         _say('no picture: matplotlib is missing; pip install "sgdsl[tune]" brings it', options)
         return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 
 import pytest
@@ -32,5 +33,7 @@ def test_the_same_tokens_cold_warm_batched_and_forked(
         with session.fork(1)[0] as child:
             params = SamplingParams(max_new_tokens=8, temperature=0, ignore_eos=True)
             assert list(child.generate(params).result(timeout=20).token_ids) == batched[2]
-    setting = engine.server_info()["settings"]["kv_dtype"]
+    info = json.loads(json.dumps(engine.server_info(), allow_nan=False))
+    setting = info["settings"]["kv_dtype"]
     assert (setting["asked"], setting["became"]) == (name, name)
+    assert ("changes by 0.44 at most" in engine.describe()["kv_dtype"]) == (name == "int8")

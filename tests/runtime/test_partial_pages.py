@@ -28,7 +28,9 @@ def test_every_common_token_is_taken_over(make_engine: Callable[..., Engine], le
     assert nothing == 0
     engine = make_engine(page_size=16)
     run(engine, [*COMMON, *range(70, 90)])
+    before = engine.stats()["computed_tokens"]
     assert run(engine, mine) == (expected, cached)
+    assert engine.stats()["computed_tokens"] - before == len(mine) - cached  # what was copied is not run again
 
 
 def test_among_siblings_the_one_that_shares_most_is_taken(make_engine: Callable[..., Engine]) -> None:

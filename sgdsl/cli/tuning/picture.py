@@ -17,11 +17,13 @@ INK, MUTED, LINE, BAND = "#24292f", "#6e7781", "#1f6f8b", "#c9dfe7"
 MARK = "#b35900"
 
 
-def draw(levels: Sequence[Level], recommended: Level, title: str, path: Path) -> None:
+def draw(levels: Sequence[Level], recommended: Level, title: Sequence[str], pool: int, path: Path) -> None:
     """Writes the picture as PNG.
 
     Args:
         recommended: the level that is marked.
+        title: what was measured, and under what load: a line each.
+        pool: the KV pool's tokens.
 
     Raises:
         ImportError: matplotlib is not installed.
@@ -33,10 +35,10 @@ def draw(levels: Sequence[Level], recommended: Level, title: str, path: Path) ->
     layout = ConstrainedLayoutEngine(w_pad=0.16, h_pad=0.14, wspace=0.04, hspace=0.04)
     figure = Figure(figsize=(9.6, 6.6), layout=layout, facecolor="white")
     FigureCanvasAgg(figure)
-    figure.suptitle(title, x=0.02, ha="left", fontsize=12, color=INK)
+    figure.suptitle("\n".join(title), x=0.02, ha="left", fontsize=11, color=INK, linespacing=1.5)
     (throughput, kv), (queue, first) = figure.subplots(2, 2, sharex=True)
     _chart(throughput, levels, "Throughput", "tokens/s", [level.tokens_per_second for level in levels])
-    _chart(kv, levels, "KV pool in use at most", "%", [100 * level.kv_use for level in levels])
+    _chart(kv, levels, "KV pool in use at most", f"% of {pool:,} tokens", [100 * level.kv_use for level in levels])
     _spread(queue, levels, "Time in the queue", [level.queue_seconds for level in levels])
     _spread(first, levels, "Time to the first token", [level.first_token_seconds for level in levels])
     for axes in (throughput, kv, queue, first):
@@ -60,11 +62,11 @@ def _chart(axes: Axes, levels: Sequence[Level], title: str, unit: str, values: S
     axes.set_xscale("log", base=2)
     axes.set_xticks(places, [str(place) for place in places])
     axes.minorticks_off()
-    axes.set_ylim(bottom=0, top=None if any(value > 0 for value in values) else 1)
+    axes.set_ylim(bottom=0, top=1.1 * max([0.0, *(value for value in values if value > 0)]) or 1)
     axes.margins(x=0.06)
     axes.grid(axis="y", color="#e6e9ec", linewidth=0.8)
     axes.set_axisbelow(True)
-    axes.tick_params(colors=MUTED, labelsize=9, length=0)
+    axes.tick_params(colors=MUTED, labelsize=9, length=0, pad=6)
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.spines["bottom"].set_color("#c8ccd1")
 
@@ -73,6 +75,8 @@ def _spread(axes: Any, levels: Sequence[Level], title: str, values: Sequence[tup
     """The median as a line, and from there to the 90 % quantile a band."""
     medians, highs = [median for median, _ in values], [high for _, high in values]
     axes.fill_between([level.concurrency for level in levels], medians, highs, color=BAND, linewidth=0, zorder=2)
-    _chart(axes, levels, title, "s · median, and up to 90 %", medians)
+    _chart(axes, levels, title, "seconds, median to 90 % quantile", medians)
     finite = [high for high in highs if high == high]
-    axes.set_ylim(bottom=0, top=1.1 * max([*finite, 1e-3]))
+    axes.set_ylim(bottom=0, top=1.1 * max([*finite, 0.01]))
+    if not finite:
+        axes.text(0.5, 0.5, "not measured", transform=axes.transAxes, ha="center", color=MUTED, fontsize=9)

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from runtime.attention.base import KV_DTYPES, KVPool
 from runtime.config import MemoryConfig, SchedulerConfig
 from runtime.errors import ConfigError
 from runtime.memory.budget import Budget, derive
@@ -74,6 +75,24 @@ def test_what_was_given_is_told_from_a_default() -> None:
     assert (asked["max_running_requests"], asked["chunked_prefill_size"]) == (128, None)
 
 
+@pytest.mark.parametrize("dtype", list(KV_DTYPES))
+def test_a_dtype_says_what_it_takes_and_what_it_loses(dtype: str) -> None:
+    """The numbers of the default model: 30 layers, 3 heads of 64."""
+    per_token = KVPool.bytes_per_token(30, 3, 64, KV_DTYPES[dtype])
+    made = budget(per_token=per_token, kv_dtype=dtype, mem_fraction_static=0.5)
+    assert made.max_total_tokens == 512 * MIB // per_token // 16 * 16
+    setting = made.settings[-1]
+    assert (setting.name, setting.asked, setting.became) == ("kv_dtype", None if dtype == "float32" else dtype, dtype)
+    taken, _, lost = setting.why.partition("; measured: a token's log probability changes by ")
+    assert taken == {
+        "float32": "46080 bytes a token", "bfloat16": "23040 bytes a token", "float16": "23040 bytes a token",
+        "int8": "12240 bytes a token",
+    }[dtype]  # fmt: skip
+    most = {"bfloat16": "0.15", "float16": "0.007", "int8": "0.44"}
+    assert lost == (f"{most[dtype]} at most" if dtype in most else "")
+    assert any(taken in line and lost in line for line in made.lines())
+
+
 def test_limits_that_the_pool_cannot_reach_are_lowered_and_it_says_so() -> None:
     made = budget(max_total_tokens=32)
     assert (made.num_pages, made.max_running_requests, made.chunked_prefill_size) == (2, 2, 32)
@@ -85,10 +104,11 @@ def test_limits_that_the_pool_cannot_reach_are_lowered_and_it_says_so() -> None:
 
 
 def test_it_says_what_limits_concurrency() -> None:
-    limited = "2 requests of 512 tokens run at once, limited by max_total_tokens=1024"
+    limited = "at most 2 requests of 512 tokens can run at once, limited by max_total_tokens=1024"
     assert budget(max_total_tokens=1024).concurrency().startswith(limited + "; of shorter ones 7, limited by max_")
     derived = budget(free=2 * MIB, mem_fraction_static=0.5)
     assert derived.concurrency().startswith(limited + " (from mem_fraction_static=0.5); of shorter")
+    assert budget(max_total_tokens=512).concurrency().startswith("at most 1 request of 512 tokens can run at once")
 
 
 def test_pages_are_smaller_where_that_keeps_what_was_asked() -> None:
@@ -143,24 +163,28 @@ def test_a_contradiction_is_refused_with_both_values_and_a_set_that_works(asked:
             "mem_fraction_static": st.floats(0.01, 0.99),
             "context_length": st.integers(2, 3000),
             "page_size": st.sampled_from([1, 3, 16, 64, 1000]),
-            "kv_dtype": st.just("float32"),
+            "kv_dtype": st.sampled_from(list(KV_DTYPES)),
         },
     ),
-    running=st.integers(1, 300),
-    chunk=st.integers(1, 9000),
+    limits=st.fixed_dictionaries(
+        {}, optional={"max_running_requests": st.integers(1, 300), "chunked_prefill_size": st.integers(1, 9000)}
+    ),
     context=st.integers(2, 2048),
-    per_token=st.integers(1, 5000),
+    elements=st.integers(1, 1200),
     free=st.integers(0, 4 * MIB),
     weights=st.integers(0, MIB),
 )
 def test_any_subset_is_derived_or_refused_with_a_set_that_works(
-    memory: dict[str, Any], running: int, chunk: int, context: int, per_token: int, free: int, weights: int
+    memory: dict[str, Any], limits: dict[str, int], context: int, elements: int, free: int, weights: int
 ) -> None:
-    asked = SchedulerConfig(max_running_requests=running, chunked_prefill_size=chunk)
+    asked = SchedulerConfig(**limits)
+    running, chunk = asked.max_running_requests, asked.chunked_prefill_size
+    per_token = elements * KV_DTYPES[memory.get("kv_dtype", "float32")].itemsize
     numbers = {"model_context": context, "bytes_per_token": per_token, "free_bytes": free, "weight_bytes": weights}
+    given = memory.keys() | limits.keys()
     refused: ConfigError | None = None
     try:
-        made = derive(MemoryConfig(**memory), asked, **numbers)
+        made = derive(MemoryConfig(**memory), asked, given=given, **numbers)
     except ConfigError as error:
         refused = error
     if refused is not None:
@@ -168,7 +192,7 @@ def test_any_subset_is_derived_or_refused_with_a_set_that_works(
         assert refused.remedy.keys() <= memory.keys()
         assert all(f"{name}={value}" in str(refused) for name, value in refused.remedy.items() if value is not None)
         memory = {**memory, **refused.remedy}
-        made = derive(MemoryConfig(**memory), asked, **numbers)
+        made = derive(MemoryConfig(**memory), asked, given=given, **numbers)
     kept = {name: value for name, value in memory.items() if value is not None}
     total = made.max_total_tokens
     assert made.num_pages >= 2
@@ -183,3 +207,15 @@ def test_any_subset_is_derived_or_refused_with_a_set_that_works(
     room = kept.get("mem_fraction_static", 1.0) * free
     is_least = total == 2 * made.page_size and not kept.keys() & {"max_total_tokens", "mem_fraction_static"}
     assert total * per_token + weights <= room or is_least
+    assert made.applied(asked).chunked_prefill_size == made.chunked_prefill_size
+    table = json.loads(json.dumps(made.info(), allow_nan=False))
+    became = {name: row["became"] for name, row in table["settings"].items()}
+    assert {name: row["asked"] for name, row in table["settings"].items()} == {
+        name: {**limits, **kept}.get(name) for name in SETTINGS
+    }
+    assert (became["max_total_tokens"], became["context_length"]) == (total, made.context_length)
+    assert (became["max_running_requests"], became["page_size"]) == (made.max_running_requests, made.page_size)
+    assert all(row["why"] for row in table["settings"].values())
+    longest = total // made.max_sequence
+    culprit = "max_running_requests=" if longest >= made.max_running_requests else "max_total_tokens="
+    assert f"limited by {culprit}{became[culprit[:-1]]}" in table["concurrency"]

@@ -17,7 +17,7 @@ def test_a_picture_is_drawn_also_where_something_was_not_measured(tmp_path: Path
         )
         for count in (1, 2, 4)
     ]  # fmt: skip
-    draw(levels, levels[1], "sgdsl tune: a model", tmp_path / "tune.png")
+    draw(levels, levels[1], ["sgdsl tune: a model", "a load"], 1000, tmp_path / "tune.png")
     content = (tmp_path / "tune.png").read_bytes()
     assert content.startswith(b"\x89PNG")
     width, height = struct.unpack(">II", content[16:24])
