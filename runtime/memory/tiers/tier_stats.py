@@ -16,7 +16,7 @@ class TierStats:
         tier_misses_damaged: pages whose file was damaged, foreign or unreadable.
         host_cache_used_bytes, disk_cache_used_bytes: what the tiers take now.
         disk_pages_written: page files written.
-        disk_pages_dropped: pages not written because more waited for the disk than are kept in memory.
+        disk_pages_dropped: times that a page was not written, or not yet, because too many waited for the disk.
         disk_is_writable: whether pages are still written; not any more once that has failed.
     """
 
