@@ -113,6 +113,19 @@ def test_completions_and_models(openai: Any) -> None:
     assert openai.models.retrieve("smollm2").id == "smollm2"
 
 
+def test_responses(openai: Any) -> None:
+    asked = {"model": "smollm2", "temperature": 0}
+    first = openai.responses.create(**asked, input="Say hello.", max_output_tokens=8)
+    assert first.output_text
+    again = openai.responses.create(**asked, input="Again.", previous_response_id=first.id, max_output_tokens=4)
+    assert again.usage.input_tokens > first.usage.input_tokens
+    assert again.usage.input_tokens_details.cached_tokens > 0
+    parsed = openai.responses.parse(**asked, input="Paris is a city.", text_format=City, max_output_tokens=100)
+    assert isinstance(parsed.output_parsed, City)
+    with openai.responses.stream(**asked, input="Paris is a city.", text_format=City) as stream:
+        assert stream.get_final_response().output_parsed == parsed.output_parsed
+
+
 def test_errors_have_their_types(openai: Any, url: str) -> None:
     import openai as package
 
