@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 from runtime.server.errors import ApiError, bad_request
 from runtime.server.keys import FIELD_NOTES
 
-__all__ = ["answer", "param_of", "read_json", "read_model"]
+__all__ = ["LARGE_BYTES", "answer", "param_of", "read_json", "read_model"]
 
 M = TypeVar("M", bound=BaseModel)
 

@@ -20,7 +20,7 @@ from runtime.errors import (
     RequestError,
 )
 
-__all__ = ["ApiError", "Problem", "bad_request", "problem_of", "response_of"]
+__all__ = ["CLIENT_CLOSED", "ApiError", "Problem", "bad_request", "problem_of", "response_of"]
 
 log = logging.getLogger("sgdsl.server")
 

@@ -90,23 +90,28 @@ class _Work:
         is_whole = result.finish_reason != "length"
         details = None if is_whole else {"reason": "max_output_tokens"}
         body = self.body(
-            "completed" if is_whole else "incomplete", items.output, incomplete_details=details, usage=_usage(result)
+            "completed" if is_whole else "incomplete",
+            items.output,
+            incomplete_details=details,
+            usage=self._usage(items, result),
         )
         if self.given.store is not False:
             messages = (*self.messages, *messages_of(items.output))
             self.app[RESPONSES].keep(self.id, Kept(body, messages))
         return body
 
-
-def _usage(result: Generation) -> dict[str, Any]:
-    found = usage_of([result], 1)
-    return {
-        "input_tokens": found["prompt_tokens"],
-        "input_tokens_details": found["prompt_tokens_details"],
-        "output_tokens": found["completion_tokens"],
-        "output_tokens_details": {"reasoning_tokens": 0},
-        "total_tokens": found["total_tokens"],
-    }
+    def _usage(self, items: Items, result: Generation) -> dict[str, Any]:
+        found = usage_of([result], 1)
+        thoughts = [item["content"][0]["text"] for item in items.output if item["type"] == "reasoning"]
+        return {
+            "input_tokens": found["prompt_tokens"],
+            "input_tokens_details": found["prompt_tokens_details"],
+            "output_tokens": found["completion_tokens"],
+            "output_tokens_details": {
+                "reasoning_tokens": sum(len(self.chat.tokenizer.encode(one)) for one in thoughts)
+            },
+            "total_tokens": found["total_tokens"],
+        }
 
 
 async def create(request: web.Request) -> web.StreamResponse:
@@ -120,7 +125,7 @@ async def create(request: web.Request) -> web.StreamResponse:
         before = _found(request.app, given.previous_response_id, "previous_response_id").messages
     messages = (*before, *messages_of(given.input))
     try:
-        chat = await chat_work(request.app, as_chat(given, messages))
+        chat = await chat_work(request, as_chat(given, messages))
     except ApiError as error:
         raise renamed(error) from None
     work = _Work(request.app, given, chat, messages, f"resp_{uuid4().hex}", int(time.time()))
