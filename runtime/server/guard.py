@@ -20,7 +20,10 @@ OPEN_PATHS = frozenset({"/health"})
 @web.middleware
 async def tell_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Whatever a handler raises becomes an answer in OpenAI's shape."""
+    most = request.app[CONFIG].max_body_bytes
     try:
+        if (request.content_length or 0) > most:
+            raise web.HTTPRequestEntityTooLarge(most, request.content_length or 0)
         return await handler(request)
     except ConnectionError:  # the client has gone: nobody is there to be told
         return web.Response(status=CLIENT_CLOSED)

@@ -25,7 +25,7 @@ from runtime.server.openai.models import check_model
 from runtime.server.openai.requests import ChatRequest
 from runtime.server.openai.response_format import constraint_of
 from runtime.server.openai.sampling import sampling_params
-from runtime.server.openai.serving import Frame, Shown, check_samples, streamed, working
+from runtime.server.openai.serving import Frame, Shown, check_samples, finish_of, streamed, working
 from runtime.server.openai.thinking import behind, reasoning_in
 from runtime.server.openai.tools import Toolbox
 from runtime.server.openai.usage import usage_of, usage_so_far
@@ -136,8 +136,10 @@ def _calls(deltas: list[CallDelta]) -> list[dict[str, Any]]:
 
 
 def _finish(reader: AnswerReader, result: Generation) -> dict[str, Any]:
-    reason = "tool_calls" if reader.has_calls and result.finish_reason == "stop" else result.finish_reason
-    return {"finish_reason": reason, "matched_stop": result.matched_stop}
+    finish = finish_of(result)
+    return (
+        {**finish, "finish_reason": "tool_calls"} if reader.has_calls and finish["finish_reason"] == "stop" else finish
+    )
 
 
 async def _stream(

@@ -10,6 +10,7 @@ from runtime.errors import (
     InvalidParameter,
     PoolCapacityExceeded,
     RequestCancelled,
+    RequestTimeout,
     StepFailed,
 )
 from runtime.server.errors import bad_request, problem_of
@@ -26,6 +27,7 @@ from runtime.server.errors import bad_request, problem_of
         (InvalidSpec("bad"), 400, "invalid_request_error", None, "invalid_grammar"),
         (UnsupportedConstraint("if", "/"), 400, "invalid_request_error", None, "invalid_grammar"),
         (GrammarTimeout("slow"), 400, "invalid_request_error", None, "invalid_grammar"),
+        (RequestTimeout("late"), 408, "timeout_error", "timeout", "timeout"),
         (RequestCancelled("gone"), 499, "request_cancelled", None, "cancelled"),
         (EngineClosed("dead"), 503, "service_unavailable_error", None, "engine_unavailable"),
         (web.HTTPNotFound(), 404, "not_found_error", None, None),

@@ -87,7 +87,7 @@ class _Work:
 
     def ended(self, items: Items, result: Generation) -> dict[str, Any]:
         """The finished response, kept for later unless the client wants it not to be."""
-        is_whole = result.finish_reason != "length"
+        is_whole = result.finish_reason == "stop"
         details = None if is_whole else {"reason": "max_output_tokens"}
         body = self.body(
             "completed" if is_whole else "incomplete",
@@ -160,7 +160,7 @@ async def _whole(work: _Work, generations: Generations) -> web.Response:
         for _, chunk in arrived:
             items.add(reader.end() if chunk is None else reader.feed(work.chat.shown.text(chunk)))
     result = generations.result(0)
-    items.end(is_whole=result.finish_reason != "length")
+    items.end(is_whole=result.finish_reason == "stop")
     return answer(work.ended(items, result))
 
 
@@ -198,6 +198,6 @@ async def _events(work: _Work, generations: Generations) -> AsyncIterator[list[d
         failed = work.body("failed", items.output, error=said)
         yield [{"type": "error", "param": problem.param, **said}, {"type": "response.failed", "response": failed}]
         return
-    closing = items.end(is_whole=result.finish_reason != "length")
+    closing = items.end(is_whole=result.finish_reason == "stop")
     body = work.ended(items, result)
     yield [*closing, {"type": f"response.{body['status']}", "response": body}]
