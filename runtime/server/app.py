@@ -11,6 +11,7 @@ from runtime.server.config import ServerConfig
 from runtime.server.field_notes import FieldNotes
 from runtime.server.guard import check_key, tell_errors
 from runtime.server.keys import CONFIG, ENGINE, FIELD_NOTES, RUNNING, STARTED
+from runtime.server.openai.responses.store import RESPONSES, ResponseStore
 from runtime.server.openai.routes import routes as openai_routes
 from runtime.server.running import Running
 from runtime.server.served_engine import ServedEngine
@@ -31,6 +32,7 @@ def make_app(engine: ServedEngine, config: ServerConfig | None = None) -> web.Ap
     app[CONFIG] = config
     app[RUNNING] = Running(config.max_requests)
     app[FIELD_NOTES] = FieldNotes()
+    app[RESPONSES] = ResponseStore()
     app[STARTED] = time.time()
     for room in (health.routes(), openai_routes()):
         app.add_routes(room)

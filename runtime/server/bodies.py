@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection
 from typing import Any, TypeVar
 
 import msgspec
@@ -12,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 from runtime.server.errors import ApiError, bad_request
 from runtime.server.keys import FIELD_NOTES
 
-__all__ = ["answer", "read_json", "read_model"]
+__all__ = ["LARGE_BYTES", "answer", "param_of", "read_json", "read_model"]
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -33,8 +34,11 @@ async def read_json(request: web.Request) -> Any:
     return _decoded(body)
 
 
-async def read_model(request: web.Request, model: type[M]) -> M:
+async def read_model(request: web.Request, model: type[M], passed: Collection[str] = ()) -> M:
     """The body as a model; fields it does not know are noted.
+
+    Args:
+        passed: fields that somebody else knows.
 
     Raises:
         ApiError: it is no JSON, or a field has the wrong type; `param` names it.
@@ -44,7 +48,7 @@ async def read_model(request: web.Request, model: type[M]) -> M:
         found = await asyncio.to_thread(_validated, model, body)
     else:
         found = _validated(model, body)
-    request.app[FIELD_NOTES].ignored(found.model_extra or {}, request.path)
+    request.app[FIELD_NOTES].ignored((found.model_extra or {}).keys() - set(passed), request.path)
     return found
 
 
@@ -70,17 +74,22 @@ def _validated(model: type[M], body: bytes) -> M:
 
 
 def _wrong(error: ValidationError) -> ApiError:
-    """The first field that is wrong, with what would have been right."""
+    param, message = param_of(error)
+    if error.errors(include_url=False, include_context=False, include_input=False)[0]["type"] == "json_invalid":
+        return bad_request(None, f"the body is no JSON: {message}", "invalid_json")
+    return bad_request(param or None, f"{param or 'the body'}: {message}")
+
+
+def param_of(error: ValidationError) -> tuple[str, str]:
+    """The path of the first field that is wrong, such as `messages[0].role`, and what would have been right."""
     first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-    if first["type"] == "json_invalid":
-        return bad_request(None, f"the body is no JSON: {first['msg']}", "invalid_json")
     param = ""
     for part in first["loc"]:
         if isinstance(part, int):
             param += f"[{part}]"
         elif part.isidentifier() and part not in UNION_TAGS and not part[0].isupper():
             param += f".{part}" if param else part
-    return bad_request(param or None, f"{param or 'the body'}: {first['msg']}")
+    return param, first["msg"]
 
 
 UNION_TAGS = frozenset({"str", "int", "float", "bool", "dict", "list", "none"})

@@ -18,9 +18,10 @@ from runtime.errors import (
     PoolCapacityExceeded,
     RequestCancelled,
     RequestError,
+    RequestTimeout,
 )
 
-__all__ = ["ApiError", "Problem", "bad_request", "problem_of", "response_of"]
+__all__ = ["CLIENT_CLOSED", "ApiError", "Problem", "bad_request", "problem_of", "response_of"]
 
 log = logging.getLogger("sgdsl.server")
 
@@ -32,6 +33,7 @@ _TYPES = {
     400: "invalid_request_error",
     401: "authentication_error",
     404: "not_found_error",
+    408: "timeout_error",
     413: "invalid_request_error",
     429: "rate_limit_error",
     CLIENT_CLOSED: "request_cancelled",
@@ -92,6 +94,8 @@ def problem_of(error: BaseException) -> Problem:
         return Problem(400, str(error), field or None)
     if isinstance(error, GrammarError) and not isinstance(error, EngineAbsent):
         return Problem(400, str(error), code="invalid_grammar")
+    if isinstance(error, RequestTimeout):
+        return Problem(408, str(error), "timeout", "timeout")
     if isinstance(error, RequestCancelled):
         return Problem(CLIENT_CLOSED, str(error) or "cancelled", code="cancelled")
     if isinstance(error, EngineClosed):

@@ -8,7 +8,7 @@ import hmac
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from runtime.server.errors import ApiError, Problem, problem_of, response_of
+from runtime.server.errors import CLIENT_CLOSED, ApiError, Problem, problem_of, response_of
 from runtime.server.keys import CONFIG
 
 __all__ = ["check_key", "tell_errors"]
@@ -20,11 +20,14 @@ OPEN_PATHS = frozenset({"/health"})
 @web.middleware
 async def tell_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Whatever a handler raises becomes an answer in OpenAI's shape."""
+    most = request.app[CONFIG].max_body_bytes
     try:
+        if (request.content_length or 0) > most:
+            raise web.HTTPRequestEntityTooLarge(most, request.content_length or 0)
         return await handler(request)
+    except ConnectionError:  # the client has gone: nobody is there to be told
+        return web.Response(status=CLIENT_CLOSED)
     except Exception as error:
-        if request.transport is None:
-            raise  # nobody is there to be told
         return response_of(problem_of(error))
 
 

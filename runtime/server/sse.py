@@ -58,14 +58,14 @@ class Sse:
         """What the handler returns."""
         return self._response
 
-    async def send(self, *contents: Any, event: str | None = None) -> None:
-        """Sends JSON, an event each, in one write.
+    async def send(self, *contents: Any) -> None:
+        """Sends JSON, an event each, in one write."""
+        await self._write(b"".join([b"data: " + msgspec.json.encode(one) + b"\n\n" for one in contents]))
 
-        Args:
-            event: their name, where the protocol has names.
-        """
-        head = b"data: " if event is None else b"event: " + event.encode() + b"\ndata: "
-        await self._write(b"".join([head + msgspec.json.encode(one) + b"\n\n" for one in contents]))
+    async def send_named(self, *contents: dict[str, Any]) -> None:
+        """The same, each event under the name that its `type` is."""
+        events = [(one["type"].encode(), msgspec.json.encode(one)) for one in contents]
+        await self._write(b"".join([b"event: " + name + b"\ndata: " + data + b"\n\n" for name, data in events]))
 
     async def done(self) -> None:
         """Sends what ends OpenAI's streams."""

@@ -8,7 +8,7 @@ from runtime.reasoning import Reasoning, Splitter
 from runtime.server.openai.call_reader import CallDelta, CallReader
 from runtime.server.openai.tools import CallFormat
 
-__all__ = ["AnswerReader", "Piece", "reasoning_in"]
+__all__ = ["AnswerReader", "Piece"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,19 +56,3 @@ class AnswerReader:
         fed, calls = self._calls.feed(said)
         rest, more = self._calls.end()
         return Piece(thought, fed + rest, (*calls, *more))
-
-
-def reasoning_in(template_source: str, prompt: str) -> Reasoning | None:
-    """How the answer to this prompt marks reasoning, as the model's chat template shows it.
-
-    Args:
-        template_source: a template that writes `<think>` belongs to a model that thinks.
-        prompt: it may open the reasoning itself, or close it at once where none is wanted.
-    """
-    marks = Reasoning()
-    if marks.begin not in template_source and marks.end not in template_source:
-        return None
-    end = prompt.rstrip()
-    if end.endswith(marks.end):
-        return None
-    return Reasoning(is_certain=end.endswith(marks.begin))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from functools import partial
@@ -11,11 +12,12 @@ from aiohttp import web
 
 from runtime.handle import Generation
 from runtime.reasoning import Reasoning
-from runtime.server.bodies import answer, read_model
+from runtime.sampling.params import SamplingParams
+from runtime.server.bodies import LARGE_BYTES, answer, read_model
 from runtime.server.errors import bad_request
 from runtime.server.generations import Ask, Generations, encoded
 from runtime.server.keys import ENGINE
-from runtime.server.openai.answer_reader import AnswerReader, Piece, reasoning_in
+from runtime.server.openai.answer_reader import AnswerReader, Piece
 from runtime.server.openai.call_reader import CallDelta
 from runtime.server.openai.logprobs import chat_logprobs, special_names
 from runtime.server.openai.messages import prompt_of
@@ -23,9 +25,11 @@ from runtime.server.openai.models import check_model
 from runtime.server.openai.requests import ChatRequest
 from runtime.server.openai.response_format import constraint_of
 from runtime.server.openai.sampling import sampling_params
-from runtime.server.openai.serving import Frame, Shown, check_samples, streamed, working
+from runtime.server.openai.serving import Frame, Shown, check_samples, finish_of, streamed, working
+from runtime.server.openai.thinking import behind, reasoning_in
 from runtime.server.openai.tools import Toolbox
 from runtime.server.openai.usage import usage_of, usage_so_far
+from runtime.server.served_engine import ServedEngine
 from runtime.tokenizer import Tokenizer
 
 __all__ = ["ChatWork", "chat_completions", "chat_work"]
@@ -50,7 +54,7 @@ async def chat_completions(request: web.Request) -> web.StreamResponse:
     """Answers a conversation."""
     given = await read_model(request, ChatRequest)
     check_model(request.app, given.model)
-    work = await chat_work(request.app, given)
+    work = await chat_work(request, given)
     if given.stream:
         frame = Frame.of(request.app, given, "chatcmpl", "chat.completion.chunk")
         return await working(request, frame.id, work.ask, partial(_stream, request, given, work, frame))
@@ -58,13 +62,28 @@ async def chat_completions(request: web.Request) -> web.StreamResponse:
     return await working(request, frame.id, work.ask, partial(_whole, work, frame))
 
 
-async def chat_work(app: web.Application, given: ChatRequest) -> ChatWork:
-    """What a request asks the engine for.
+async def chat_work(request: web.Request, given: ChatRequest) -> ChatWork:
+    """What a request asks the engine for. A large one is worked out in a thread, so that nobody else waits.
 
     Raises:
         ApiError: a field has a value that is not allowed; `param` names it.
     """
-    engine = app[ENGINE]
+    engine = request.app[ENGINE]
+    is_large = (request.content_length or LARGE_BYTES) >= LARGE_BYTES
+    understood = await asyncio.to_thread(_understood, engine, given) if is_large else _understood(engine, given)
+    prompt, params, toolbox, reasoning = understood
+    check_samples(request.app, 1, params)
+    top = (given.top_logprobs or 0) if given.logprobs else None
+    ask = Ask([await encoded(engine, prompt)], params, top, namespace=given.cache_salt or "")
+    names = special_names(engine.tokenizer) if given.skip_special_tokens is False else None
+    separates = given.separate_reasoning is not False
+    return ChatWork(ask, toolbox, reasoning if separates else None, Shown(names), engine.tokenizer)
+
+
+def _understood(
+    engine: ServedEngine, given: ChatRequest
+) -> tuple[str, SamplingParams, Toolbox | None, Reasoning | None]:
+    """The prompt's text, how it is continued, and how what comes is to be read."""
     if given.top_logprobs is not None and not given.logprobs:
         raise bad_request("top_logprobs", "top_logprobs: logprobs must be true")
     toolbox = Toolbox.of(given)
@@ -74,15 +93,10 @@ async def chat_work(app: web.Application, given: ChatRequest) -> ChatWork:
     constraint = constraint_of(given)
     if toolbox is not None:
         constraint = toolbox.spec(constraint)
-    # A model that thinks does so before it begins with what is asked for.
-    after = reasoning.end if reasoning is not None and constraint is not None else None
-    params = sampling_params(given, constraint, constraint_after=after)
-    check_samples(app, 1, params)
-    top = (given.top_logprobs or 0) if given.logprobs else None
-    ask = Ask([await encoded(engine, prompt)], params, top, namespace=given.cache_salt or "")
-    names = special_names(engine.tokenizer) if given.skip_special_tokens is False else None
-    separates = given.separate_reasoning is not False
-    return ChatWork(ask, toolbox, reasoning if separates else None, Shown(names), engine.tokenizer)
+    after = None
+    if constraint is not None:
+        constraint, after = behind(reasoning, constraint)
+    return prompt, sampling_params(given, constraint, constraint_after=after), toolbox, reasoning
 
 
 async def _whole(work: ChatWork, frame: Frame, generations: Generations) -> web.Response:
@@ -122,8 +136,10 @@ def _calls(deltas: list[CallDelta]) -> list[dict[str, Any]]:
 
 
 def _finish(reader: AnswerReader, result: Generation) -> dict[str, Any]:
-    reason = "tool_calls" if reader.has_calls and result.finish_reason == "stop" else result.finish_reason
-    return {"finish_reason": reason, "matched_stop": result.matched_stop}
+    finish = finish_of(result)
+    return (
+        {**finish, "finish_reason": "tool_calls"} if reader.has_calls and finish["finish_reason"] == "stop" else finish
+    )
 
 
 async def _stream(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
@@ -11,16 +12,17 @@ from typing import Any
 from aiohttp import web
 
 from runtime.handle import Chunk, Generation
-from runtime.server.bodies import answer, read_model
+from runtime.sampling.params import SamplingParams
+from runtime.server.bodies import LARGE_BYTES, answer, read_model
 from runtime.server.errors import bad_request
-from runtime.server.generations import Ask, Generations, encoded
+from runtime.server.generations import Ask, Generations
 from runtime.server.keys import ENGINE
 from runtime.server.openai.logprobs import TextLogprobs, special_names
 from runtime.server.openai.models import check_model
 from runtime.server.openai.requests import CompletionRequest
 from runtime.server.openai.response_format import constraint_of
 from runtime.server.openai.sampling import sampling_params
-from runtime.server.openai.serving import Frame, Shown, check_samples, streamed, working
+from runtime.server.openai.serving import Frame, Shown, check_samples, finish_of, streamed, working
 from runtime.server.openai.usage import usage_of, usage_so_far
 from runtime.server.served_engine import ServedEngine
 from runtime.tokenizer import Tokenizer
@@ -49,26 +51,20 @@ async def completions(request: web.Request) -> web.StreamResponse:
     """Continues prompts."""
     given = await read_model(request, CompletionRequest)
     check_model(request.app, given.model)
-    work = await _work(request.app, given)
+    work = await _work(request, given)
     frame = Frame.of(request.app, given, "cmpl", "text_completion")
     if given.stream:
         return await working(request, frame.id, work.ask, partial(_stream, request, given, work, frame))
     return await working(request, frame.id, work.ask, partial(_whole, work, frame))
 
 
-async def _work(app: web.Application, given: CompletionRequest) -> _Work:
-    engine = app[ENGINE]
-    if given.suffix:
-        raise bad_request("suffix", "suffix: text cannot be filled in before another; leave it out")
-    params = sampling_params(given, constraint_of(given))
-    n = params.n
-    if given.best_of is not None and given.best_of != n:
-        if given.best_of < n or given.stream:
-            allowed = f"at least n={n}, and the same where stream is true"
-            raise bad_request("best_of", f"best_of={given.best_of} is not allowed: {allowed}")
-        params = replace(params, n=given.best_of)
-    prompts, texts = await _prompts(engine, given)
-    check_samples(app, len(prompts), params)
+async def _work(request: web.Request, given: CompletionRequest) -> _Work:
+    """What a request asks the engine for. A large one is worked out in a thread, so that nobody else waits."""
+    engine = request.app[ENGINE]
+    params, n = _params(given)
+    check_samples(request.app, len(_listed(given)), params)
+    is_large = (request.content_length or LARGE_BYTES) >= LARGE_BYTES
+    prompts, texts = await asyncio.to_thread(_prompts, engine, given) if is_large else _prompts(engine, given)
     echo = given.echo is True
     needs_logprobs = given.logprobs is not None or params.n > n
     top = (given.logprobs or 0) if needs_logprobs else None
@@ -78,27 +74,48 @@ async def _work(app: web.Application, given: CompletionRequest) -> _Work:
     return _Work(ask, texts, n, echo, given.logprobs is not None, Shown(names), engine.tokenizer)
 
 
-async def _prompts(engine: ServedEngine, given: CompletionRequest) -> tuple[list[list[int]], list[str]]:
-    """Token ids and texts of the prompts, in whichever of four shapes they come."""
-    prompt: Any = given.prompt
-    if isinstance(prompt, str) or (prompt and isinstance(prompt[0], int)):
-        prompt = [prompt]
-    if not prompt:
-        raise bad_request("prompt", "prompt: at least one is needed")
+def _params(given: CompletionRequest) -> tuple[SamplingParams, int]:
+    """How prompts are continued, and how many of the samples are answered."""
+    if given.suffix:
+        raise bad_request("suffix", "suffix: text cannot be filled in before another; leave it out")
+    params = sampling_params(given, constraint_of(given))
+    if given.best_of is None or given.best_of == params.n:
+        return params, params.n
+    if given.best_of < params.n or given.stream:
+        allowed = f"at least n={params.n}, and the same where stream is true"
+        raise bad_request("best_of", f"best_of={given.best_of} is not allowed: {allowed}")
+    return replace(params, n=given.best_of), params.n
+
+
+def _prompts(engine: ServedEngine, given: CompletionRequest) -> tuple[list[list[int]], list[str]]:
+    """Token ids and texts of the prompts."""
+    tokenizer = engine.tokenizer
+    prompts = _listed(given)
     found: list[list[int]] = []
     texts: list[str] = []
-    for place, one in enumerate(prompt):
-        param = "prompt" if len(prompt) == 1 else f"prompt[{place}]"
+    for place, one in enumerate(prompts):
+        param = "prompt" if len(prompts) == 1 else f"prompt[{place}]"
         if not isinstance(one, str):
-            _check_ids(one, engine.tokenizer.vocab_size, param)
-        ids = await encoded(engine, one) if isinstance(one, str) else list(one)
+            _check_ids(one, tokenizer.vocab_size, param)
+        ids = tokenizer.encode(one, add_bos=tokenizer.adds_bos) if isinstance(one, str) else list(one)
         if not ids:
-            if engine.tokenizer.bos_token_id is None:
+            if tokenizer.bos_token_id is None:
                 raise bad_request(param, f"{param}: an empty prompt is not allowed: this model has no begin token")
-            ids = [engine.tokenizer.bos_token_id]
+            ids = [tokenizer.bos_token_id]
         found.append(ids)
-        texts.append(one if isinstance(one, str) or not given.echo else engine.tokenizer.decode(one))
+        texts.append(one if isinstance(one, str) else tokenizer.decode(one) if given.echo else "")
     return found, texts
+
+
+def _listed(given: CompletionRequest) -> Sequence[str | list[int]]:
+    """The prompts, in whichever of four shapes they come."""
+    prompt: Any = given.prompt
+    if isinstance(prompt, str) or (prompt and isinstance(prompt[0], int)):
+        return [prompt]
+    if not prompt:
+        raise bad_request("prompt", "prompt: at least one is needed")
+    listed: Sequence[str | list[int]] = prompt
+    return listed
 
 
 def _check_ids(ids: Sequence[int], vocab_size: int, param: str) -> None:
@@ -137,11 +154,7 @@ def _choice(work: _Work, index: int, text: str, result: Generation, prompt: int)
         own = entries.next(result.logprobs or ())
         logprobs = own if logprobs is None else {name: logprobs[name] + own[name] for name in own}
     whole = work.texts[prompt] + text if work.echo else text
-    return {"index": index, "text": whole, "logprobs": logprobs, **_finish(result)}
-
-
-def _finish(result: Generation) -> dict[str, Any]:
-    return {"finish_reason": result.finish_reason, "matched_stop": result.matched_stop}
+    return {"index": index, "text": whole, "logprobs": logprobs, **finish_of(result)}
 
 
 async def _stream(
@@ -180,7 +193,7 @@ class _Stream:
         if chunk is None:
             result = self._generations.result(place)
             self._num_tokens[place] = result.num_generated
-            return self._chunk(place, "", **_finish(result))
+            return self._chunk(place, "", **finish_of(result))
         self._num_tokens[place] += len(chunk.token_ids)
         text = self._work.shown.text(chunk)
         logprobs = self._logprobs[place].next(chunk.logprobs) if self._work.wants_logprobs else None

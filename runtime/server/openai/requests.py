@@ -72,6 +72,7 @@ class GenerationRequest(_Body):
     presence_penalty: float | None = None
     repetition_penalty: float | None = None
     ignore_eos: bool | None = None
+    timeout: float | None = None
     skip_special_tokens: bool | None = None
     priority: int | None = None
     rid: str | None = None

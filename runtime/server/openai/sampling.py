@@ -16,11 +16,13 @@ __all__ = ["sampling_params"]
 
 _SAME = (
     "n", "temperature", "top_p", "min_p", "frequency_penalty", "presence_penalty", "repetition_penalty", "ignore_eos",
-    "priority", "stop_regex",
+    "priority", "timeout",
 )  # fmt: skip
 _THEIR_NAMES: Mapping[str, str] = MappingProxyType({"max_new_tokens": "max_tokens", "min_new_tokens": "min_tokens"})
 MOST_STOPS = 256
 MOST_BIASES = 4096
+MOST_STOP_CHARACTERS = 512
+"""Of one stop string: all its beginnings are kept, which takes memory by the square of its length."""
 SEEDS = 1 << 63
 
 
@@ -32,6 +34,9 @@ def sampling_params(
     Raises:
         ApiError: a field has a value that is not allowed; `param` names it.
     """
+    if request.stop_regex is not None:
+        # It would be searched with backtracking in the step loop, which everybody shares.
+        raise bad_request("stop_regex", "stop_regex: not taken from clients; stop and regex are")
     given: dict[str, Any] = {name: getattr(request, name) for name in _SAME}
     given |= {
         "max_new_tokens": _length(request),
@@ -60,8 +65,11 @@ def _length(request: GenerationRequest) -> int | None:
 
 def _stops(given: str | list[str] | None) -> tuple[str, ...]:
     stops = (given,) if isinstance(given, str) else tuple(given or ())
-    # Some clients send an empty string for none.
-    return tuple(stop for stop in _limited("stop", stops, MOST_STOPS) if stop)
+    for stop in _limited("stop", stops, MOST_STOPS):
+        if len(stop) > MOST_STOP_CHARACTERS:
+            message = f"stop: {len(stop)} characters are given; at most {MOST_STOP_CHARACTERS} are allowed"
+            raise bad_request("stop", message)
+    return tuple(stop for stop in stops if stop)  # some clients send an empty string for none
 
 
 def _limited(param: str, given: tuple[Any, ...], most: int) -> tuple[Any, ...]:

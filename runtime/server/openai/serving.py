@@ -12,7 +12,7 @@ from uuid import uuid4
 
 from aiohttp import web
 
-from runtime.handle import Chunk
+from runtime.handle import Chunk, Generation
 from runtime.sampling.params import SamplingParams
 from runtime.server.errors import bad_request, problem_of
 from runtime.server.generations import Ask, Generations
@@ -20,7 +20,7 @@ from runtime.server.keys import CONFIG, ENGINE, RUNNING, model_name
 from runtime.server.openai.requests import GenerationRequest
 from runtime.server.sse import Sse
 
-__all__ = ["Frame", "Shown", "check_samples", "streamed", "working"]
+__all__ = ["Frame", "Shown", "check_samples", "finish_of", "streamed", "working"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +68,12 @@ class Shown:
         if not self._names or not any(token in self._names for token in chunk.token_ids):
             return chunk.text
         return chunk.text + "".join(self._names.get(token, "") for token in chunk.token_ids)
+
+
+def finish_of(result: Generation) -> dict[str, Any]:
+    """How a generation ended, in OpenAI's words, which have none for a time that was up; and what it ended with."""
+    reason = "length" if result.finish_reason == "timeout" else result.finish_reason
+    return {"finish_reason": reason, "matched_stop": result.matched_stop}
 
 
 def check_samples(app: web.Application, num_prompts: int, params: SamplingParams) -> None:

@@ -2,24 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any, TypeAlias
 
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
+from runtime.config import EngineConfig
 from runtime.engine import Engine
+from runtime.model.config import ModelConfig
+from runtime.model.llama import Llama
 from runtime.server.app import make_app
 from runtime.server.config import ServerConfig
 from runtime.server.local_engine import LocalEngine
+from runtime.startup import assemble
+from runtime.tokenizer import Tokenizer
 
 Client: TypeAlias = TestClient[Any, Any]
 MakeClient: TypeAlias = Callable[..., Awaitable[Client]]
 
 
+@pytest.fixture(scope="session")
+def _shared_engine(tiny_model: Llama, tiny_shape: ModelConfig, tiny_tokenizer: Tokenizer) -> Iterator[Engine]:
+    given = {"max_total_tokens": 4096, "attention": "torch", "audit": "step", "chat_template": "chatml"}
+    config = EngineConfig.of(given)
+    assembled = assemble(
+        config, tiny_model, tiny_shape, tiny_tokenizer, free_bytes=1 << 30, name="tiny", weights="tiny"
+    )
+    with Engine.of(config, assembled) as engine:
+        yield engine
+
+
 @pytest.fixture
-def tiny_engine(make_engine: Callable[..., Engine]) -> Engine:
-    return make_engine(chat_template="chatml")
+def tiny_engine(_shared_engine: Engine) -> Engine:
+    """One for all tests, its cache empty; who shuts one down makes one for itself."""
+    _shared_engine.flush_cache()
+    return _shared_engine
 
 
 @pytest.fixture

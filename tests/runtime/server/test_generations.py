@@ -91,10 +91,12 @@ async def test_a_cancelled_answer_has_status_499(client: Any) -> None:
             assert (await response.json())["error"]["code"] == "cancelled"
 
 
-async def test_a_dead_engine_is_told_with_503(client: Any, tiny_engine: Engine) -> None:
+async def test_a_dead_engine_is_told_with_503(make_engine: Callable[..., Engine], make_client: Any) -> None:
+    engine = make_engine(chat_template="chatml")
+    client = await make_client(LocalEngine(engine))
     async with client.post(CHAT, json={**ENDLESS, "stream": True}) as response:
         await _first_event(response)
-        await asyncio.to_thread(tiny_engine.shutdown)
+        await asyncio.to_thread(engine.shutdown)
         text = await response.text()
     assert '"code":"engine_unavailable"' in text
     async with client.post(CHAT, json=ENDLESS) as response:

@@ -1,8 +1,7 @@
 from __future__ import annotations
 
-import pytest
-
-from runtime.server.openai.answer_reader import AnswerReader, reasoning_in
+from runtime.server.openai.answer_reader import AnswerReader
+from runtime.server.openai.thinking import reasoning_in
 from runtime.server.openai.tools import HERMES
 
 
@@ -16,20 +15,3 @@ def test_reasoning_then_text_then_a_call() -> None:
         assert "".join(piece.content for piece in pieces) == "Well. "
         assert [call.name for piece in pieces for call in piece.calls if call.id] == ["go"]
         assert reader.has_calls
-
-
-@pytest.mark.parametrize(
-    ("source", "prompt", "is_there", "is_certain"),
-    [
-        ("plain", "x", False, False),
-        ("<think>", "x", True, False),
-        ("<think>", "x<think>\n", True, True),
-        ("<think>", "x<think>\n\n</think>\n\n", False, False),
-    ],
-)
-def test_the_template_and_the_prompt_tell_of_reasoning(
-    source: str, prompt: str, is_there: bool, is_certain: bool
-) -> None:
-    found = reasoning_in(source, prompt)
-    assert (found is not None) is is_there
-    assert (found is not None and found.is_certain) is is_certain

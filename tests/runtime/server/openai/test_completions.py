@@ -143,3 +143,16 @@ async def test_a_body_that_is_too_large(make_client: Any) -> None:
     async with client.post(PATH, json={"prompt": "x" * 2000}) as response:
         assert response.status == 413
         assert (await response.json())["error"]["type"] == "invalid_request_error"
+
+
+async def test_a_large_request_is_worked_out_aside(post: Any) -> None:
+    small = {"prompt": ["the theatre", "12"], **GREEDY}
+    _, expected = await post(PATH, **small)
+    status, body = await post(PATH, **small, user="x" * 100_000)
+    assert status == 200
+    assert [choice["text"] for choice in body["choices"]] == [choice["text"] for choice in expected["choices"]]
+
+
+async def test_whose_time_is_up_before_the_first_token_is_told_so(post: Any) -> None:
+    status, body = await post(PATH, prompt="x", timeout=1e-9)
+    assert (status, body["error"]["code"], body["error"]["param"]) == (408, "timeout", "timeout")

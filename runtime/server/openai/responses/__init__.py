@@ -1,0 +1,1 @@
+"""`/v1/responses`: OpenAI's newer way to ask, with conversations that the server remembers."""
