@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from runtime.chat_template import ChatTemplate
-from runtime.errors import InvalidParameter, RequestError, UnsupportedModel
+from runtime.errors import ConfigError, InvalidParameter, RequestError, UnsupportedModel
 
-__all__ = ["FORMATS", "template_of"]
+if TYPE_CHECKING:
+    from runtime.config import ModelSettings
+    from runtime.tokenizer import Tokenizer
+
+__all__ = ["FORMATS", "configured_template", "template_of"]
 
 _CHATML = """\
 {% for message in messages %}
@@ -126,3 +131,20 @@ def template_of(given: str, special_tokens: Mapping[str, str] | None = None) -> 
         reason = error if isinstance(error, UnsupportedModel | RequestError) else kinds
         raise InvalidParameter("chat_template", given[:80], str(reason)) from error
     return template
+
+
+def configured_template(settings: ModelSettings, tokenizer: Tokenizer) -> ChatTemplate | None:
+    """The template that the settings name, or else the model's own; None where it has none.
+
+    Raises:
+        ConfigError: the settings name none that there is.
+        UnsupportedModel: the model's own is not valid Jinja.
+    """
+    if settings.chat_template is not None:
+        try:
+            return template_of(settings.chat_template, tokenizer.token_names)
+        except InvalidParameter as error:
+            raise ConfigError(str(error)) from error
+    if tokenizer.chat_template is None:
+        return None
+    return ChatTemplate(tokenizer.chat_template, tokenizer.token_names)

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 __all__ = ["Choose", "Score", "common_length"]
 
 Choose = Callable[[Sequence[Sequence[float]]], int]
+Rows = tuple[tuple[float, ...], ...]
+Ids = tuple[tuple[int, ...], ...]
 
 
 def common_length(sequences: Sequence[Sequence[int]]) -> int:
@@ -131,7 +133,17 @@ class Score(Op):
         scores = tuple(tuple(entry.logprob for entry in job.logprobs) for job in self._jobs)
         token_ids = tuple(tuple(job.session.tokens[base:]) for job in self._jobs)
         without = self._without_prompt(core, session, token_ids) if self.unconditional else None
+        self._decide(core, session, scores, token_ids, without)
+
+    def _decide(
+        self, core: EngineCore, session: SessionState, scores: Rows, token_ids: Ids, without: Rows | None
+    ) -> None:
         index = self.choose(scores if without is None else gains(scores, without))
+        self._take(core, session, index, scores, token_ids, without)
+
+    def _take(
+        self, core: EngineCore, session: SessionState, index: int, scores: Rows, token_ids: Ids, without: Rows | None
+    ) -> None:
         if not 0 <= index < len(scores):
             raise InvalidParameter("choose", index, f"an index in 0..{len(scores) - 1}")
         core.sessions.take_over(session, self._jobs[index].session)
@@ -142,7 +154,7 @@ class Score(Op):
                 logprobs=scores,
                 token_ids=token_ids,
                 unconditional_logprobs=without,
-                prompt_tokens=base,
+                prompt_tokens=len(session.tokens) - len(token_ids[index]),
                 cached_tokens=self._cached,
                 total_seconds=time.perf_counter() - self._submitted,
             )

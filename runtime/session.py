@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Protocol
 
 from runtime.concat import Concat
 from runtime.errors import InvalidParameter
@@ -19,10 +19,30 @@ from runtime.script import Append, Close, Foretell, Fork, Generate, Mark, Op, To
 from runtime.session_state import SessionState
 
 if TYPE_CHECKING:
-    from runtime.core import EngineCore
+    from runtime.constant_texts import ConstantTexts
     from runtime.tokenizer import Tokenizer
 
-__all__ = ["Session"]
+__all__ = ["Session", "SessionCore"]
+
+
+class SessionCore(Protocol):
+    """What a session needs of the engine's inside, in this process or in another."""
+
+    @property
+    def constants(self) -> ConstantTexts:
+        """Texts whose tokens are known."""
+
+    def post(self, action: Callable[[], None], /) -> None:
+        """Has `action` called where the engine's sessions live."""
+
+    def enqueue(self, session: SessionState, ops: list[Op], /) -> None:
+        """Adds to a session's script and goes on with it."""
+
+    def cancel(self, session: SessionState, /) -> None:
+        """Ends whatever the session is doing and was going to do."""
+
+    def leave(self, session: SessionState, /) -> None:
+        """Has a session ended whose last user is gone. Garbage collection calls this: it takes no lock."""
 
 
 class Session:
@@ -42,7 +62,7 @@ class Session:
 
     def __init__(
         self,
-        core: EngineCore,
+        core: SessionCore,
         tokenizer: Tokenizer,
         state: SessionState,
         *,

@@ -9,11 +9,11 @@ from pathlib import Path
 from grammars.compiler import GrammarCompiler
 from runtime.attention import registry
 from runtime.attention.base import KV_DTYPES, KVPool
-from runtime.chat_formats import template_of
+from runtime.chat_formats import configured_template
 from runtime.chat_template import ChatTemplate
 from runtime.config import EngineConfig
 from runtime.core import EngineCore
-from runtime.errors import ConfigError, InvalidParameter
+from runtime.errors import ConfigError
 from runtime.memory import budget as budgets
 from runtime.model.config import ModelConfig
 from runtime.model.hub import ModelFiles, cache_folder, resolve
@@ -48,7 +48,7 @@ def start(config: EngineConfig) -> Assembled:
     files: ModelFiles = resolve(config.model.model)
     shape = ModelConfig.load(files)
     tokenizer = Tokenizer.load(files, vocab_size=shape.vocab_size)
-    _chat_template(config, tokenizer)  # what is wrong with it is said before seconds are spent on weights
+    configured_template(config.model, tokenizer)  # what is wrong with it is said before seconds are spent on weights
     free = free_memory()
     model = load_model(files, shape, weight_format=config.model.weight_format)
     tables = cache_folder() / "grammars"
@@ -111,19 +111,7 @@ def assemble(
     compiler.warm()
     identity = kv_identity(weights, shape, tokenizer.token_bytes, pool, runner.describe())
     core = EngineCore(config, budget, runner, tokenizer, compiler, identity)
-    return Assembled(core, tokenizer, _chat_template(config, tokenizer), runner, name)
-
-
-def _chat_template(config: EngineConfig, tokenizer: Tokenizer) -> ChatTemplate | None:
-    chosen = config.model.chat_template
-    if chosen is not None:
-        try:
-            return template_of(chosen, tokenizer.token_names)
-        except InvalidParameter as error:
-            raise ConfigError(str(error)) from error
-    if tokenizer.chat_template is None:
-        return None
-    return ChatTemplate(tokenizer.chat_template, tokenizer.token_names)
+    return Assembled(core, tokenizer, configured_template(config.model, tokenizer), runner, name)
 
 
 def free_memory() -> int:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 
 from grammars.grammar import Matcher
 from runtime.sampling.params import SamplingParams
-from runtime.sampling.penalties import TokenCounts
+from runtime.sampling.token_counts import TokenCounts
 
 __all__ = ["SamplingRow"]
 

@@ -45,8 +45,8 @@ def problem_of(error: BaseException) -> Problem:
 def _sendable(value: Any) -> Any:
     try:
         json.dumps(value, allow_nan=False)
-        msgspec.json.encode(value)  # is stricter with halves of characters
-    except (TypeError, ValueError, RecursionError):
+        msgspec.msgpack.encode(value)  # is stricter with halves of characters and large integers
+    except (TypeError, ValueError, OverflowError, RecursionError):
         return repr(value).encode(errors="backslashreplace").decode()
     return value
 

@@ -40,7 +40,7 @@ def test_a_parameter_keeps_its_name_and_value() -> None:
     assert found.value == repr(object)
 
 
-@pytest.mark.parametrize("value", [float("inf"), "\ud800", {"a": "\ud800"}, [object], {1: b"x"}])
+@pytest.mark.parametrize("value", [2**70, float("inf"), "\ud800", {"a": "\ud800"}, [object], {1: b"x"}])
 def test_a_value_that_cannot_be_sent_is_shown(value: object) -> None:
     found: Any = sent(InvalidParameter("field", value, "no"))
     assert found.value == repr(value)

@@ -212,7 +212,7 @@ def test_an_answer_that_is_none_ends_the_connection(serve: Serve, connect: Conne
 def test_a_client_that_makes_no_sense_is_refused(endpoint: sg.RuntimeEndpoint) -> None:
     session = endpoint.open()
     endpoint._connection.send(["no message"])  # type: ignore[list-item]
-    with pytest.raises(sg.EndpointError, match="ended the connection: .*frame"):
+    with pytest.raises(sg.EndpointError, match=r"ended the connection: .*frame"):
         session.generate(GREEDY).result(5)
     session.close()
 

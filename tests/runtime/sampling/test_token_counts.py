@@ -5,7 +5,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtime.sampling.penalties import TokenCounts
+from runtime.sampling.token_counts import TokenCounts
 
 TOKENS = st.lists(st.integers(0, 200), max_size=300)
 
