@@ -22,6 +22,23 @@ def test_slots_is_the_ratio_of_what_remains() -> None:
     assert estimate.slots([]) == 0
 
 
+def test_slots_are_in_pages_beyond_those_that_the_tokens_take_anyway() -> None:
+    estimate = LengthEstimate(start=1.0, page_size=16)
+    cache = PrefixCache(8, 16)
+
+    def request(num_tokens: int, max_length: int, num_pages: int = 0) -> Request:
+        made = _request(num_tokens, max_length)
+        made.sequence = cache.open()
+        assert cache.reserve(made.sequence, 16 * num_pages)
+        return made
+
+    assert estimate.slots([request(8, 16)]) == 0
+    assert estimate.slots([request(8, 17)]) == 16
+    assert estimate.slots([request(8, 32), request(16, 33)]) == 16 + 32
+    assert estimate.slots([request(8, 40, num_pages=2)]) == 16
+    assert estimate.slots([request(8, 20, num_pages=2)]) == 0
+
+
 def test_it_decays_to_its_floor_and_no_further() -> None:
     estimate = LengthEstimate(start=0.5, floor=0.25, decay=0.1)
     ratios = []
