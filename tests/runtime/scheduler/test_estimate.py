@@ -94,6 +94,23 @@ def test_calls_of_one_program_are_told_apart_by_what_follows_and_what_they_may_w
     assert [estimate.slots([request]) for request in requests] == [5, 60, 3]
 
 
+def test_calls_with_a_name_are_told_apart_by_it_wherever_they_stand() -> None:
+    def named(name: str, num_output: int = 0, following: int = 3) -> Request:
+        request = _request(1 + num_output, 101)
+        request.run, request.hint = ProgramRun("p"), Hint(name=name, remaining_calls=following)
+        return request
+
+    estimate = LengthEstimate(start=0.5)
+    for following in range(4):
+        estimate.learn(named("answer", 7, following))
+        estimate.learn(named("thought", 40, following))
+        estimate.learn(named("", 90, following))
+    fresh = [named("answer", following=9), named("thought", following=9), named("", following=9)]
+    for request in fresh:
+        estimate.expect(request)
+    assert [estimate.slots([request]) for request in fresh] == [7, 40, 50]
+
+
 def test_a_request_beyond_what_was_expected_falls_back_to_the_ratio_and_none_gets_more_than_it_may_write() -> None:
     estimate = LengthEstimate(start=0.5)
     for _ in range(4):
