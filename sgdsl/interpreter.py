@@ -300,5 +300,8 @@ _EXECUTE: dict[type, Callable[[Stream, Step], None]] = {
 
 
 def _label(stream: Stream, session: BackendSession, name: str | None) -> None:
-    if stream.run.backend.capabilities.labels:
+    able = stream.run.backend.capabilities
+    if able.labels:
         cast("LabelledSession", session).label(name)
+    if able.hints:
+        cast("HintedSession", session).hint(Hint(name=name or ""))

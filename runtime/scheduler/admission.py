@@ -130,12 +130,12 @@ class Admission:
         own = self._estimate.slots([request])
         limit = Limit.PLACES if self._places.are_taken else Limit.MEMORY
         if limit is Limit.PLACES or not self._places.start(request, offer.promised + own):
-            victims = self._make_way(request, offer.promised + own, offer)
+            victims = self._make_way(request, own, offer)
             if not victims:
                 return limit
             offer.promised -= self._estimate.slots(victims)
             offer.fillers = [filler for filler in offer.fillers if filler.phase is Phase.RUNNING]
-            if not self._places.start(request, offer.promised + own):
+            if not self._places.start(request, 0):  # that it may was decided before they had to go
                 return Limit.MEMORY
         offer.promised += own
         offer.fillers.append(request)
@@ -145,10 +145,10 @@ class Admission:
         offer.budget -= count
         return None
 
-    def _make_way(self, request: Request, promised: int, offer: _Offer) -> tuple[Request, ...]:
+    def _make_way(self, request: Request, own: int, offer: _Offer) -> tuple[Request, ...]:
         if not self._preempts:
             return ()
-        victims = self.preemption.make_way(request, promised, offer.plan, offer.started)
+        victims = self.preemption.make_way(request, own, offer.promised, offer.plan, offer.started)
         if not victims:
             self._cache.hand_over(request.sequence, Owner.SESSION)
         return victims

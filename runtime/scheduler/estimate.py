@@ -45,10 +45,12 @@ class LengthEstimate:
     Args:
         start, floor: the ratio after a reset, and the least it decays to.
         decay: taken off at every step.
+        page_size: slots a page; what is left of a request's last page needs not be kept free besides.
     """
 
-    def __init__(self, start: float = 0.5, floor: float = 0.1, decay: float = 0.002) -> None:
+    def __init__(self, start: float = 0.5, floor: float = 0.1, decay: float = 0.002, *, page_size: int = 1) -> None:
         self._start, self._floor, self._decay = start, floor, decay
+        self._page_size = page_size
         self._sites: OrderedDict[Site, _Lengths] = OrderedDict()
         self.ratio = start
 
@@ -94,5 +96,11 @@ class LengthEstimate:
         return remaining * self.ratio
 
     def slots(self, requests: Iterable[Request]) -> int:
-        """Slots to keep free for what these requests may still generate."""
-        return int(sum(map(self.tokens, requests)))
+        """Slots to keep free for what these requests may still generate, in whole pages."""
+        size = self._page_size
+        pages = 0
+        for request in requests:
+            length = len(request.tokens)
+            end = length + int(self.tokens(request))
+            pages += max(0, -(-end // size) - max(-(-length // size), len(request.sequence.pages)))
+        return pages * size

@@ -36,12 +36,12 @@ class Preemption:
         self._estimate = estimate
 
     def make_way(
-        self, request: Request, promised: int, plan: StepPlan, started: Collection[Request]
+        self, request: Request, own: int, promised: int, plan: StepPlan, started: Collection[Request]
     ) -> tuple[Request, ...]:
         """Takes as many places as a waiting request needs to have one: of the lowest priority, least progressed first.
 
         Args:
-            promised: slots for what those who run, and this one, may still generate.
+            own: slots for what it may still generate. promised: for what those who run may still generate.
             plan: what the victims were to do in this step is taken out of it.
             started: who was given a place in this very step.
 
@@ -52,7 +52,7 @@ class Preemption:
             (r for r in self._places.running if r.priority < request.priority and not r.is_kept and r not in started),
             key=lambda r: (r.priority, r.num_output, -r.num_remaining),
         )
-        victims = tuple(self._enough(request, promised, candidates)) if candidates else ()
+        victims = tuple(self._enough(request, own, promised, candidates)) if candidates else ()
         for victim in victims:
             keep(victim)
             victim.num_preemptions += 1
@@ -60,17 +60,21 @@ class Preemption:
             self._places.vacate(victim, plan)
         return victims
 
-    def _enough(self, request: Request, promised: int, candidates: list[Request]) -> list[Request]:
-        """The first of the candidates, as few of them as make room; none where all of them do not."""
+    def _enough(self, request: Request, own: int, promised: int, candidates: list[Request]) -> list[Request]:
+        """The first of the candidates, as few of them as make room; none where all of them do not.
+
+        What the pool lacks for those who run is not this one's to make up for: they have less than promised anyway.
+        """
         self._places.look_up(request)
+        promised = min(promised, self._cache.num_available)
         locks: Counter[int] = Counter()
         freed, least = 0, 1 if self._places.are_taken else 0
         for count, victim in enumerate(candidates):
-            if count >= least and self._places.make_fit(request, promised, freed, count):
+            if count >= least and self._places.make_fit(request, own + promised, freed, count):
                 return candidates[:count]
             freed += self._freed(victim, locks)
-            promised -= self._estimate.slots([victim])
-        return candidates if self._places.make_fit(request, promised, freed, len(candidates)) else []
+            promised = max(0, promised - self._estimate.slots([victim]))
+        return candidates if self._places.make_fit(request, own + promised, freed, len(candidates)) else []
 
     def _freed(self, victim: Request, locks: Counter[int]) -> int:
         """Slots that become available when a victim leaves, after others: its own, and what no one else has locked."""

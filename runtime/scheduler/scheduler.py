@@ -61,7 +61,7 @@ class Scheduler:
         self.config = config
         self.restore = restore
         self.num_retractions = 0
-        self.estimate = LengthEstimate()
+        self.estimate = LengthEstimate(page_size=cache.page_size)
         self.deadlines = Deadlines(clock)
         self.waiting = WaitingQueue()
         self._places = Places(cache, self.waiting, config.max_running_requests, reclaim, restore, tiers)

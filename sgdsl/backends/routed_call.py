@@ -17,7 +17,7 @@ _IN_LANGUAGE = {
     "min_new_tokens": "min_tokens",
     "constraint_after": "separate_reasoning",
 }
-_NO_OPTIONS = ("constraint", "priority", "jump_forward", "n")
+_NO_OPTIONS = ("constraint", "priority", "timeout", "jump_forward", "n")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from runtime.errors import InvalidParameter, RequestCancelled
 from runtime.handle import Chunk, Generation, Handle, Scores
+from runtime.hint import Hint
 from sgdsl.backends.base import Backend, BackendSession, Choose
 from sgdsl.backends.routed_call import RoutedCall, options_of
 from sgdsl.backends.routed_history import FAR, Mark, Piece, Step, pipe, shifted
@@ -19,7 +20,6 @@ from sgdsl.backends.told_session import ToldSession
 from sgdsl.errors import BackendCapabilityError
 
 if TYPE_CHECKING:
-    from runtime.hint import Hint
     from runtime.sampling.params import SamplingParams
     from sgdsl.backends.router import Router
 
@@ -192,7 +192,9 @@ class RouterSession(ToldSession):
         """Something that no answer depends on: told where it is of use, and again after a move."""
 
         def run() -> None:
-            self._wishes[what] = (value, capability)
+            earlier = self._wishes.get(what)
+            together = value.over(earlier[0]) if isinstance(value, Hint) and earlier is not None else value
+            self._wishes[what] = (together, capability)
             if self._telling is not None:
                 self._tell_wish(self._telling, what)
 

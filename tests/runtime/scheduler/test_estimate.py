@@ -22,6 +22,23 @@ def test_slots_is_the_ratio_of_what_remains() -> None:
     assert estimate.slots([]) == 0
 
 
+def test_slots_are_in_pages_beyond_those_that_the_tokens_take_anyway() -> None:
+    estimate = LengthEstimate(start=1.0, page_size=16)
+    cache = PrefixCache(8, 16)
+
+    def request(num_tokens: int, max_length: int, num_pages: int = 0) -> Request:
+        made = _request(num_tokens, max_length)
+        made.sequence = cache.open()
+        assert cache.reserve(made.sequence, 16 * num_pages)
+        return made
+
+    assert estimate.slots([request(8, 16)]) == 0
+    assert estimate.slots([request(8, 17)]) == 16
+    assert estimate.slots([request(8, 32), request(16, 33)]) == 16 + 32
+    assert estimate.slots([request(8, 40, num_pages=2)]) == 16
+    assert estimate.slots([request(8, 20, num_pages=2)]) == 0
+
+
 def test_it_decays_to_its_floor_and_no_further() -> None:
     estimate = LengthEstimate(start=0.5, floor=0.25, decay=0.1)
     ratios = []
@@ -75,6 +92,23 @@ def test_calls_of_one_program_are_told_apart_by_what_follows_and_what_they_may_w
     for request in requests:
         estimate.expect(request)
     assert [estimate.slots([request]) for request in requests] == [5, 60, 3]
+
+
+def test_calls_with_a_name_are_told_apart_by_it_wherever_they_stand() -> None:
+    def named(name: str, num_output: int = 0, following: int = 3) -> Request:
+        request = _request(1 + num_output, 101)
+        request.run, request.hint = ProgramRun("p"), Hint(name=name, remaining_calls=following)
+        return request
+
+    estimate = LengthEstimate(start=0.5)
+    for following in range(4):
+        estimate.learn(named("answer", 7, following))
+        estimate.learn(named("thought", 40, following))
+        estimate.learn(named("", 90, following))
+    fresh = [named("answer", following=9), named("thought", following=9), named("", following=9)]
+    for request in fresh:
+        estimate.expect(request)
+    assert [estimate.slots([request]) for request in fresh] == [7, 40, 50]
 
 
 def test_a_request_beyond_what_was_expected_falls_back_to_the_ratio_and_none_gets_more_than_it_may_write() -> None:

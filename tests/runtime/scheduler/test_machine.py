@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from typing import Any, ClassVar
 
@@ -39,12 +40,20 @@ class Decisions(RuleBasedStateMachine):
         length=st.integers(1, 24),
         max_new=st.integers(0, 12),
         rest=st.one_of(st.none(), st.integers(0, 100)),
-        priority=st.sampled_from([0, 0, 0, 1]),
+        priority=st.sampled_from([0, 0, 0, 1, 2]),
         namespace=st.sampled_from(["", "", "tenant"]),
+        timeout=st.sampled_from([math.inf, math.inf, 3.0, 10.0]),
     )
-    def arrive(self, prefix: int, length: int, max_new: int, rest: int | None, priority: int, namespace: str) -> None:
+    def arrive(
+        self, prefix: int, length: int, max_new: int, rest: int | None, priority: int, namespace: str, timeout: float
+    ) -> None:
         session = self.loop.open([prefix] * length + [len(self.asked) % 5], None, namespace)
-        self.asked.append(self.loop.ask(session, max_new, Hint(remaining_tokens=rest), priority))
+        deadline = self.loop.now + timeout
+        self.asked.append(self.loop.ask(session, max_new, Hint(remaining_tokens=rest), priority, deadline))
+
+    @rule(seconds=st.sampled_from([-50.0, 1.0, 4.0]))
+    def time_passes(self, seconds: float) -> None:
+        self.loop.now += seconds
 
     @precondition(lambda self: self.asked)
     @rule(place=st.integers(0, 1000), number=st.integers(1, 4))
@@ -68,10 +77,11 @@ class Decisions(RuleBasedStateMachine):
     def step(self, count: int) -> None:
         for _ in range(count):
             decoding = {r for r in self.loop.scheduler.running if r.is_decoding}
+            late = len(self.loop.late)
             plan = self.loop.step() if self.loop.sessions else None
             if plan is None:
                 return
-            assert plan, "there is work but nothing is planned"
+            assert plan or len(self.loop.late) > late, "there is work but nothing is planned"
             assert sum(work.num_tokens for work in plan.extends) <= self.loop.chunk
             still = {r for r in decoding if r.phase is Phase.RUNNING}
             assert still <= self.loop.plans[-1].keys(), "a decode was held back"
@@ -93,7 +103,8 @@ class Decisions(RuleBasedStateMachine):
         if not hasattr(self, "loop") or sys.exc_info()[0] is not None:
             return
         self.loop.run()
-        assert set(self.loop.ended) == set(self.asked) - self.cancelled
+        assert set(self.loop.ended) == set(self.asked) - self.cancelled - set(self.loop.late)
+        assert len(self.loop.ended) + len(self.loop.late) + len(self.cancelled) == len(self.asked)
         self.loop.assert_clean()
 
 

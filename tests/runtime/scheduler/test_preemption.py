@@ -75,11 +75,11 @@ def test_the_lowest_priority_gives_way_and_of_equals_the_least_progressed(make_l
 
 
 def test_memory_is_taken_from_as_many_as_it_needs_and_no_more(make_loop: Loops) -> None:
-    loop = make_loop("fcfs", num_pages=14, max_running=8, chunk=64)
-    lows = [loop.ask(loop.open([n] * 9), max_new=3) for n in range(4)]  # three pages each
+    loop = make_loop("fcfs", num_pages=12, max_running=8, chunk=64)
+    lows = [loop.ask(loop.open([n] * 9), max_new=3) for n in range(4)]  # three pages each: all there are
     loop.step()
     assert len(loop.scheduler.running) == 4
-    high = loop.ask(loop.open(range(100, 120)), max_new=1, priority=1)  # six pages
+    high = loop.ask(loop.open(range(100, 120)), max_new=1, priority=1)  # five pages
     loop.step()
     assert high in loop.plans[-1]
     assert sum(low.phase is Phase.WAITING for low in lows) == 2

@@ -238,9 +238,9 @@ def test_the_engine_hears_of_gangs_and_priorities(engine: Any, monkeypatch: pyte
     post, request = Session.hint, EngineCore.request
     monkeypatch.setattr(Session, "hint", lambda session, hint: (hints.append(hint), post(session, hint)))
 
-    def requested(core: Any, session: Any, most: Any, first: Any, priority: int = 0) -> Any:
+    def requested(core: Any, session: Any, most: Any, first: Any, priority: int = 0, *more: Any) -> Any:
         priorities.append(priority)
-        return request(core, session, most, first, priority)
+        return request(core, session, most, first, priority, *more)
 
     monkeypatch.setattr(EngineCore, "request", requested)
 
@@ -258,7 +258,8 @@ def test_the_engine_hears_of_gangs_and_priorities(engine: Any, monkeypatch: pyte
     assert {priorities.count(p) > 0 for p in (5, -3, 2)} == {True}
     assert priorities[0] == 5
     assert priorities.count(-3) == 3 + sum(len(row) > 1 for row in state.get_meta_info("b")["token_ids"])
-    assert [hint.gang for hint in hints] == [1, 1]
+    assert [hint.gang for hint in hints if hint.gang is not None] == [1, 1]
+    assert [hint.name for hint in hints if hint.name is not None] == ["a", "b", "c", "c", "d"]
 
 
 @pytest.mark.parametrize("compiled", [False, True])

@@ -26,7 +26,7 @@ PARAMS = SamplingParams(
     max_new_tokens=None, min_new_tokens=3, temperature=0.5, top_k=5, top_p=0.5, min_p=0.25, frequency_penalty=-1.5,
     presence_penalty=2.0, repetition_penalty=1.25, logit_bias={3: -1e30, 4: 0.5}, stop=("\n", "é"), stop_token_ids=(1,),
     stop_regex="[0-9]+", ignore_eos=True, n=2, seed=2**63, constraint=Regex("a+"), constraint_after="</think>",
-    token_healing=True, jump_forward=False, priority=7,
+    token_healing=True, jump_forward=False, priority=7, timeout=2.5,
 )  # fmt: skip
 LOGPROBS = (TokenLogprob(-0.5, 3, ((-0.5, 3), (float("-inf"), 4))),)
 CHUNK = Chunk("aé", (3,), LOGPROBS)
@@ -39,7 +39,7 @@ SCORES = Scores(
     index=1, logprobs=((-1.0, float("-inf")), (-2.0,)), token_ids=((3, 4), (5,)), prompt_tokens=9, cached_tokens=8,
     unconditional_logprobs=((-0.25, -0.5), (-1.0,)), total_seconds=2.5,
 )  # fmt: skip
-HINT = Hint(gang=3, remaining_calls=4, remaining_tokens=5, extends_again=False)
+HINT = Hint(name="answer", gang=3, remaining_calls=4, remaining_tokens=5, extends_again=False)
 WITHOUT = {"gen_options", "checkpoints", "images", "roles", "prefill", "speculation"}
 """What the server need not say: an engine honours every option and can go back, and has neither pictures nor roles."""
 
