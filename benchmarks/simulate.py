@@ -27,7 +27,9 @@ CHOICES = (BASE, "lru+lpm", "lru+dfs-weight", "lru+fcfs@sessions", "program@requ
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python benchmarks/simulate.py", description=__doc__)
     parser.add_argument(
-        "--trace", default="programs", help="programs, multi-turn, documents, or a file of JSON lines from a real server"
+        "--trace",
+        default="programs",
+        help="programs, multi-turn, documents, or a file of JSON lines of a real server",
     )
     parser.add_argument("--requests", type=_positive, default=10_000, help="gens to simulate, at least")
     parser.add_argument(

@@ -23,7 +23,7 @@ TRACES: Mapping[str, tuple[float, float, float, float]] = MappingProxyType(
 """What share of the programs are agents, trees, chats and documents."""
 
 NUM_DOCUMENTS = 100
-"""The documents of the trace `documents`: the n-th is asked about 1 / n as often as the first. Elsewhere each is new."""
+"""Documents of the trace `documents`: the n-th is asked about 1 / n as often as the first. Elsewhere each is new."""
 
 
 def generate(num_requests: int, seed: int, name: str = "programs") -> Iterator[Program]:

@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import itertools
 
+from benchmarks.simulation.optimum import optimum
 from benchmarks.simulation.programs import generate
-from benchmarks.simulation.trace import Forks, Piece, Program, Turn, optimum
+from benchmarks.simulation.trace import Forks, Piece, Program, Turn
 
 
 def _turn(number: int, *prompt: Piece, output: int = 10) -> Turn:
@@ -11,7 +12,7 @@ def _turn(number: int, *prompt: Piece, output: int = 10) -> Turn:
 
 
 def test_the_optimum_of_two_programs_with_one_beginning() -> None:
-    shared = Piece(1, 100)
+    shared = Piece(1, 100, is_shared=True)
     first = Program("p", 0.0, (_turn(2, shared, Piece(3, 5)), _turn(4, Piece(5, 7))))
     second = Program("p", 1.0, (_turn(6, shared, Piece(7, 5)),))
     found = optimum([first, second])
@@ -29,7 +30,7 @@ def test_of_forks_the_common_part_is_computed_once_and_the_last_token_always() -
 
 
 def test_the_programs_trace_has_the_mix_it_says() -> None:
-    programs = generate(20_000, 0)
+    programs = list(generate(20_000, 0))
     kinds = [program.kind for program in programs]
     shares = {kind: kinds.count(kind) / len(kinds) for kind in sorted(set(kinds))}
     assert {kind: round(share, 1) for kind, share in shares.items()} == {
@@ -48,5 +49,6 @@ def test_the_programs_trace_has_the_mix_it_says() -> None:
 
 
 def test_the_same_seed_gives_the_same_trace() -> None:
-    assert generate(500, 7) == generate(500, 7)
-    assert generate(500, 7) != generate(500, 8)
+    first, again, other = (list(generate(500, seed)) for seed in (7, 7, 8))
+    assert first == again
+    assert first != other
