@@ -30,10 +30,12 @@ class Ledger:
     Args:
         num_pages: pages of the pool, the padding page 0 counted.
         page_size: slots a page.
+        rank: whose pool it is, for error messages, where there are several.
     """
 
-    def __init__(self, num_pages: int, page_size: int) -> None:
+    def __init__(self, num_pages: int, page_size: int, rank: str = "") -> None:
         self.page_size = page_size
+        self.rank = rank
         self._owners = bytearray(num_pages)
         self._owners[0] = Owner.PADDING
         self._counts = [0] * len(Owner)
@@ -65,9 +67,7 @@ class Ledger:
             for page in pages:
                 if owners[page] != source:
                     held = Owner(owners[page]).name
-                    raise LedgerError(
-                        f"page {page}: {source.name} → {target.name}, but {held} owns it\n{self._drawn()}"
-                    )
+                    raise self.error(f"page {page}: {source.name} → {target.name}, but {held} owns it")
                 owners[page] = target
                 moved += 1
         finally:
@@ -91,19 +91,21 @@ class Ledger:
         for owner in Owner:
             counted = self._owners.count(owner)
             if counted != self._counts[owner]:
-                raise LedgerError(f"{owner.name}: {counted} pages, booked {self._counts[owner]}\n{self._drawn()}")
+                raise self.error(f"{owner.name}: {counted} pages, booked {self._counts[owner]}")
         for owner, pages in (claims or {}).items():
             self._check_claim(owner, list(pages))
 
     def _check_claim(self, owner: Owner, pages: list[int]) -> None:
         if len(set(pages)) != len(pages):
-            raise LedgerError(f"{owner.name} claims a page twice\n{self._drawn()}")
+            raise self.error(f"{owner.name} claims a page twice")
         for page in pages:
             if self._owners[page] != owner:
                 held = Owner(self._owners[page]).name
-                raise LedgerError(f"{owner.name} claims page {page}, which {held} owns\n{self._drawn()}")
+                raise self.error(f"{owner.name} claims page {page}, which {held} owns")
         if len(pages) != self._counts[owner]:
-            raise LedgerError(f"{owner.name} claims {len(pages)} pages, booked {self._counts[owner]}\n{self._drawn()}")
+            raise self.error(f"{owner.name} claims {len(pages)} pages, booked {self._counts[owner]}")
 
-    def _drawn(self) -> str:
-        return "\n".join(f"  {name:<12}{slots:>12}" for name, slots in self.table().items())
+    def error(self, what: str) -> LedgerError:
+        """The error that says what is off, with the rank and the table of owners."""
+        rows = [f"  {name:<12}{slots:>12}" for name, slots in self.table().items()]
+        return LedgerError("\n".join([f"rank {self.rank}: {what}" if self.rank else what, *rows]))

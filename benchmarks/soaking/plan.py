@@ -103,7 +103,7 @@ class _Draft:
     def steps(self, room: int, depth: int) -> tuple[tuple[Step, ...], int]:
         """Random steps of at most `room` tokens, and how many tokens they may come to."""
         dice, found, used, names = self.dice, [], 0, []
-        for _ in range(dice.randint(1, 5 - depth)):
+        for _ in range(dice.randint(1, max(1, 5 - depth))):
             step, size = self.step(room - used, depth)
             if step is None:
                 break
@@ -117,7 +117,7 @@ class _Draft:
 
     def step(self, room: int, depth: int) -> tuple[Step | None, int]:
         """One step, and how many tokens it may come to; None where there is no room."""
-        kind = self.dice.choices(("say", "ask", "pick", "redo", "split"), (4, 5, 2, 1, 3 if depth < 2 else 0))[0]
+        kind = self.dice.choices(("say", "ask", "pick", "redo", "split"), (4, 5, 2, depth < 2, 3 * (depth < 2)))[0]
         if room < 30:
             return None, 0
         if kind == "say":
@@ -149,7 +149,7 @@ class _Draft:
         if "choices" in options:
             options = {"choices": options["choices"]}
         else:
-            options["max_tokens"] = dice.randint(1, min(24, room))
+            options["max_tokens"] = dice.randint(1, min(dice.choice((8, 24, 64)), room))
             options["token_healing"] = dice.random() < 0.2
         if dice.random() < 0.3:
             options["priority"] = dice.randint(-1, 2)

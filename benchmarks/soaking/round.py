@@ -9,7 +9,7 @@ import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from benchmarks.soaking.performance import Performance, perform, perform_async
@@ -20,8 +20,9 @@ from runtime.handle import Handle
 
 __all__ = ["Round"]
 
-THREADS = 10
-TASKS = 10
+THREADS = 12
+TASKS = 12
+VISITORS = 2
 SETTLE_SECONDS = 20.0
 
 
@@ -36,13 +37,16 @@ class Round:
     Attributes:
         violations: what was wrong, in words.
         ended: number → plan and how it went, for what ended by itself.
+        answers: prompts that visitors had generated for, and the tokens that came of each.
         counts: programs, cancelled, forks.
     """
 
     def __init__(self, engine: Engine, seed: str, hang_seconds: float) -> None:
         self.violations: list[str] = []
         self.ended: dict[int, tuple[Plan, Performance]] = {}
+        self.answers: list[tuple[list[str], list[list[int]]]] = []
         self.counts: Counter[str] = Counter()
+        self._visitors: list[Visitor] = []
         self._engine = engine
         self._seed = seed
         self._hang_seconds = hang_seconds
@@ -53,9 +57,11 @@ class Round:
     def run(self, seconds: float) -> None:
         """Does all of it; afterwards the engine is shut down."""
         self._until = time.monotonic() + seconds
-        workers = [threading.Thread(target=self._work, name=f"soak-{i}", daemon=True) for i in range(THREADS)]
-        workers += [threading.Thread(target=lambda: asyncio.run(self._loop()), name="soak-loop", daemon=True)]
-        workers += [threading.Thread(target=self._visit, name="soak-visitor", daemon=True)]
+        tasks = [self._work] * THREADS + [self._run_loop] + [self._visit] * VISITORS
+        workers = [
+            threading.Thread(target=self._guard, args=(task,), name=f"soak{task.__name__}-{i}", daemon=True)
+            for i, task in enumerate(tasks)
+        ]
         for worker in workers:
             worker.start()
         for worker in workers:
@@ -80,12 +86,22 @@ class Round:
         number = next(self._numbers)
         return number, draw(random.Random(f"{self._seed}/{number}"))
 
+    def _guard(self, task: Callable[[], None]) -> None:
+        try:
+            task()
+        except Exception as error:
+            if not self._is_dead():
+                self._note(f"{task.__name__}: {type(error).__name__}: {error}")
+
     def _work(self) -> None:
         while self._goes_on:
             number, plan = self._draw()
             self._book(number, plan, perform(plan, self._engine, self._hang_seconds))
 
-    async def _loop(self) -> None:
+    def _run_loop(self) -> None:
+        asyncio.run(self._gather())
+
+    async def _gather(self) -> None:
         await asyncio.gather(*(self._task() for _ in range(TASKS)))
 
     async def _task(self) -> None:
@@ -94,17 +110,16 @@ class Round:
             self._book(number, plan, await perform_async(plan, self._engine, self._hang_seconds))
 
     def _visit(self) -> None:
-        visitor = Visitor(self._engine, random.Random(f"{self._seed}/visitor"), self._hang_seconds)
-        try:
-            while self._goes_on:
-                visitor.visit()
-                time.sleep(0.01)
-            if not self._is_dead():
-                visitor.leave()
-        except Exception as error:
-            if not self._is_dead():
-                self._note(f"visitor: {type(error).__name__}: {error}")
-        self.counts["cancelled"] += visitor.num_cancelled
+        with self._lock:
+            visitor = Visitor(self._engine, random.Random(f"{self._seed}/{len(self._visitors)}"), self._hang_seconds)
+            self._visitors.append(visitor)
+        while self._goes_on:
+            visitor.visit()
+        if not self._is_dead():
+            visitor.leave()
+        with self._lock:
+            self.counts["cancelled"] += visitor.num_cancelled
+            self.answers += visitor.answers
 
     def _book(self, number: int, plan: Plan, done: Performance) -> None:
         with self._lock:
@@ -168,6 +183,6 @@ class Round:
     def _close(self) -> None:
         closing = threading.Thread(target=self._engine.shutdown, daemon=True)
         closing.start()
-        closing.join(SETTLE_SECONDS)
+        closing.join(self._hang_seconds)
         if closing.is_alive():
             self._note("shutdown hangs")

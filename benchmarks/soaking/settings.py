@@ -1,4 +1,4 @@
-"""Settings of the soak's engines: every policy, eviction, page size and tier comes its turn, in an order of the seed's."""
+"""Settings of the soak: every policy, eviction, page size and tier comes its turn, in an order of the seed's."""
 
 from __future__ import annotations
 

@@ -9,11 +9,12 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from benchmarks.soaking.performance import Performance, perform
+from benchmarks.soaking.performance import perform
 from benchmarks.soaking.plan import Plan
 from benchmarks.soaking.round import Round
 from benchmarks.soaking.settings import rounds
 from benchmarks.soaking.tiny import CONTEXT_LENGTH, TinyModel
+from benchmarks.soaking.visitor import LONG
 
 __all__ = ["Soak"]
 
@@ -56,10 +57,10 @@ class Soak:
         stats = one.stats()
         self.counts.update(one.counts)
         self.counts.update({name: stats[name] for name in SUMMED})
-        found = one.violations or [*self._compared(one.ended), *self._left(before)]
+        found = one.violations or [*self._compared(one, settings["jump_forward"]), *self._left(before)]
         self.counts["rounds"] += 1
         self.violations += [f"seed {self.seed}, round {number}, {_drawn(settings)}: {what}" for what in found]
-        self._told = (
+        self._told = "\n".join(self.violations) or (
             f"round {number}: {one.counts['programs']} programs, {stats['steps']} steps, "
             f"{stats['retractions']} retractions, {stats['evicted_tokens']} tokens evicted; {_drawn(settings)}"
         )
@@ -82,12 +83,21 @@ class Soak:
             "found": self.violations,
         }
 
-    def _compared(self, ended: dict[int, tuple[Plan, Performance]]) -> list[str]:
-        """Whatever came to something else than alone, without a cache, on an engine that has room."""
+    def _compared(self, one: Round, jumps: bool) -> list[str]:
+        """Whatever came to something else than alone, without a cache, on an engine that has room.
+
+        Args:
+            jumps: whether forced text is appended without the model, which may spell it in other tokens.
+        """
         found: list[str] = []
-        engine = self._model.engine({"max_total_tokens": 8 * CONTEXT_LENGTH, "policy": "fcfs"})
+        engine = self._model.engine({"max_total_tokens": 8 * CONTEXT_LENGTH, "policy": "fcfs", "jump_forward": jumps})
         with engine:
-            for number, (plan, done) in ended.items():
+            for prompts, answers in one.answers:
+                for prompt, answer in zip(prompts, answers, strict=True):
+                    alone_ids = engine.generate(prompt, LONG)["output_ids"]
+                    if alone_ids != answer:
+                        found.append(f"prompt {prompt!r} came to {answer}, alone to {alone_ids}")
+            for number, (plan, done) in one.ended.items():
                 alone = perform(Plan(plan.steps, plan.num_forks, "ends", 0.0), engine, self._hang_seconds)
                 engine.flush_cache()
                 self.counts["compared"] += 1

@@ -10,10 +10,12 @@ from runtime.engine import Engine
 from runtime.errors import InvalidParameter, RequestCancelled
 from runtime.sampling.params import SamplingParams
 
-__all__ = ["Visitor"]
+__all__ = ["LONG", "Visitor"]
 
 NAMESPACES = ("", "", "one", "other")
-MOST_TOKENS = 150
+MOST_PROMPTS = 12
+LONG = {"temperature": 0, "max_new_tokens": 90, "ignore_eos": True}
+"""So many of them need several times the pool."""
 
 
 class Visitor:
@@ -23,6 +25,9 @@ class Visitor:
         engine: whose.
         dice: decides what.
         seconds: a result that takes longer hangs.
+
+    Attributes:
+        answers: prompts that were generated for together, and the tokens that came of each.
     """
 
     def __init__(self, engine: Engine, dice: random.Random, seconds: float) -> None:
@@ -31,6 +36,7 @@ class Visitor:
         self._seconds = seconds
         self._pins: list[str] = []
         self.num_cancelled = 0
+        self.answers: list[tuple[list[str], list[list[int]]]] = []
 
     def visit(self) -> None:
         """Opens a session, does something with it and its forks, and leaves.
@@ -41,8 +47,12 @@ class Visitor:
         """
         dice = self._dice
         action = dice.random()
-        if action < 0.1:
+        if action < 0.05:
             self._engine.flush_cache()
+        elif action < 0.15:
+            prompts = [dice.choice(WORDS)[dice.randrange(9) : dice.randrange(10, 60)] for _ in range(MOST_PROMPTS)]
+            answers = self._engine.generate(prompts, LONG)
+            self.answers.append((prompts, [answer["output_ids"] for answer in answers]))
         elif action < 0.35:
             self._pin()
         else:

@@ -19,12 +19,13 @@ class PagePool:
     Args:
         num_pages: usable pages; the padding page 0 comes on top.
         page_size: slots a page.
+        rank: whose pool it is, where there are several.
     """
 
-    def __init__(self, num_pages: int, page_size: int) -> None:
+    def __init__(self, num_pages: int, page_size: int, rank: str = "") -> None:
         self.page_size = page_size
         self.num_pages = num_pages
-        self.ledger = Ledger(num_pages + 1, page_size)
+        self.ledger = Ledger(num_pages + 1, page_size, rank)
         self._free = list(range(num_pages, 0, -1))
 
     @property
