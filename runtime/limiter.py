@@ -49,7 +49,7 @@ class Limiter:
 
     def watch(self, limit: Limit | None, num_running: int, num_waiting: int) -> None:
         """Called with what the plan says, and with who runs and waits after it."""
-        found = limit if num_waiting else None
+        found = self._cause(limit) if num_waiting else None
         self._times = self._times + 1 if found == self._seen else 1
         self._seen = found
         if found is None:
@@ -58,6 +58,12 @@ class Limiter:
             name = self.limited_by = found.value
             self.steps[name] = self.steps.get(name, 0) + 1
             self._say(found, num_running, num_waiting)
+
+    def _cause(self, limit: Limit | None) -> Limit | None:
+        """Where the pool has but a page for each place, more memory would be more places."""
+        budget = self._budget
+        is_short = limit is Limit.PLACES and budget.max_running_requests >= budget.num_pages
+        return Limit.MEMORY if is_short else limit
 
     def _say(self, found: Limit, num_running: int, num_waiting: int) -> None:
         """Once per cause while requests wait, and not more often than every few seconds."""

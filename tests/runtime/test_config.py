@@ -38,6 +38,7 @@ def test_flat_names_find_their_group() -> None:
         ({"max_running_requests": 0}, "max_running_requests=0"),
         ({"chunked_prefill_size": -1}, "chunked_prefill_size=-1"),
         ({"jump_forward": 1}, "jump_forward=1 .* True or False"),
+        ({"preemption": "no"}, "preemption='no' .* True or False"),
         ({"grammar_engine": "none"}, "grammar_engine='none' .* sgdsl, outlines"),
         ({"grammar_compile_seconds": 0}, "grammar_compile_seconds=0 .* above 0"),
         ({"grammar_compile_seconds": float("inf")}, "grammar_compile_seconds=inf"),

@@ -47,6 +47,12 @@ def test_what_limits_is_known_when_it_has_done_so_for_some_steps(limit: Limit) -
     assert watched.watch(limit, 4, 0, times=1) is None
 
 
+def test_places_that_the_pool_has_no_pages_for_are_a_limit_of_memory() -> None:
+    watched = Watched(max_total_tokens=128, page_size=16)
+    assert watched.watch(Limit.PLACES, 8, 3) == "max_total_tokens"
+    assert Watched(max_total_tokens=144, page_size=16).watch(Limit.PLACES, 8, 3) == "max_running_requests"
+
+
 @pytest.mark.parametrize(
     ("limit", "what"),
     [
