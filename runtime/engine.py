@@ -17,7 +17,7 @@ from runtime.config import EngineConfig
 from runtime.errors import ConfigError, EngineClosed, InvalidParameter
 from runtime.handle import Handle
 from runtime.session import Session
-from runtime.session_state import SessionState
+from runtime.session_state import SessionState, check_namespace
 from runtime.startup import Assembled, start
 from runtime.tokenizer import Tokenizer
 
@@ -111,7 +111,7 @@ class Engine:
             InvalidParameter: `namespace` is no text, or holds half of a surrogate pair.
             EngineClosed: after `shutdown`.
         """
-        _check_namespace(namespace)
+        check_namespace(namespace)
         self._check_open()
         state = SessionState(namespace, program)
         self._core.post(partial(self._core.sessions.take_up, state))
@@ -308,14 +308,6 @@ class Engine:
 
     def __exit__(self, *_: object) -> None:
         self.shutdown()
-
-
-def _check_namespace(namespace: str) -> None:
-    """What would fail in the engine's thread, where it is hashed, harms nobody here."""
-    try:
-        namespace.encode()
-    except (AttributeError, UnicodeEncodeError):
-        raise InvalidParameter("namespace", namespace, "text that can be encoded as UTF-8") from None
 
 
 def _shut_down(engine: weakref.ref[Engine]) -> None:

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from runtime.errors import RequestCancelled, anew
+from runtime.errors import InvalidParameter, RequestCancelled, anew
 from runtime.program_run import ProgramRun
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from runtime.memory.sequence import SequenceKV
     from runtime.script import Op
 
-__all__ = ["ORIGINS", "SessionState"]
+__all__ = ["ORIGINS", "SessionState", "check_namespace"]
 
 ORIGINS = ("prompt", "generated", "forced")
 _FORCED = ORIGINS.index("forced")
@@ -137,3 +137,15 @@ class SessionState:
     def cancelled(self) -> RequestCancelled:
         """The error a cancelled operation ends with."""
         return RequestCancelled(f"cancelled{f' in {self.program}' if self.program else ''}")
+
+
+def check_namespace(namespace: str) -> None:
+    """What would fail in the engine's thread, where it is hashed, harms nobody here.
+
+    Raises:
+        InvalidParameter: it is no text, or holds half of a surrogate pair.
+    """
+    try:
+        namespace.encode()
+    except (AttributeError, UnicodeEncodeError):
+        raise InvalidParameter("namespace", namespace, "text that can be encoded as UTF-8") from None

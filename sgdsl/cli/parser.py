@@ -133,6 +133,10 @@ def _add_serve(commands: argparse._SubParsersAction[_Parser]) -> None:
         "--drain-seconds", metavar="X", type=float, default=30,
         help="that running requests may go on after the order to stop (default: 30)",
     )  # fmt: skip
+    serve.add_argument(
+        "--in-process", action="store_true",
+        help="have the engine in the server's own process, in place of one that is restarted when it ends or hangs",
+    )  # fmt: skip
     _add_engine(serve)
     _add_noise(serve)
     serve.set_defaults(command=_serve)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 from sgdsl.cli import logs
 from sgdsl.cli.errors import CommandError, UsageError
@@ -13,6 +15,7 @@ from sgdsl.cli.settings import engine_settings
 
 if TYPE_CHECKING:
     from runtime.server.config import ServerConfig
+    from runtime.server.served_engine import ServedEngine
 
 __all__ = ["serve"]
 
@@ -27,22 +30,35 @@ def serve(options: argparse.Namespace) -> int:
     if options.name is not None and options.model is not None:
         raise UsageError(f"MODEL {options.name} and --model {options.model} are given together: one is allowed")
     settings = engine_settings(options.name or options.model, options.settings, options.config)
-    from runtime.engine import Engine
-    from runtime.errors import ConfigError, ModelLoadError
+    from runtime.errors import ConfigError, EngineError
     from runtime.server.lifecycle import serve as serve_engine
-    from runtime.server.local_engine import LocalEngine
 
     config = _config(options)
     try:
-        with Engine(**settings) as engine:
-            local = LocalEngine(engine)
-            _say(options, *engine.budget_lines())
-            serve_engine(local, config, lambda url: _say(options, f"sgdsl: {local.model_name} at {url}"))
+        with _served(options.in_process, settings) as (engine, lines):
+            _say(options, *lines)
+            serve_engine(engine, config, lambda url: _say(options, f"sgdsl: {engine.model_name} at {url}"))
     except ConfigError as error:
         raise UsageError(str(error)) from error
-    except ModelLoadError as error:
+    except EngineError as error:
         raise CommandError(str(error)) from error
     return 0
+
+
+@contextmanager
+def _served(in_process: bool, settings: Mapping[str, Any]) -> Iterator[tuple[ServedEngine, list[str]]]:
+    """The engine, in this process or in one of its own, and what became of its settings."""
+    if in_process:
+        from runtime.engine import Engine
+        from runtime.server.local_engine import LocalEngine
+
+        with Engine(**settings) as engine:
+            yield LocalEngine(engine), engine.budget_lines()
+    else:
+        from runtime.server.remote.remote_engine import RemoteEngine
+
+        with RemoteEngine(**settings) as remote:
+            yield remote, remote.budget_lines()
 
 
 def _config(options: argparse.Namespace) -> ServerConfig:

@@ -21,6 +21,9 @@ log = logging.getLogger("sgdsl.server")
 MOST_MESSAGES = 4096
 """In one frame: a longer one would hold up what the other side could read already."""
 
+POLL_MILLISECONDS = 50
+"""Between two looks at whether a channel without another side was closed."""
+
 
 class Channel:
     """What is said at about the same time goes into one frame. Safe to use from any thread, the collector's included.
@@ -92,8 +95,18 @@ class Channel:
                 for message in messages:
                     self._put([message])
             return
-        if messages:
-            self._push.send_multipart((self._token, frame))
+        while messages and not self._sent(frame):
+            if self._closed:  # nobody is there, and nobody is waited for
+                return
+
+    def _sent(self, frame: bytes) -> bool:
+        """False where nobody is connected: yet, or any more."""
+        try:
+            self._push.send_multipart((self._token, frame), zmq.DONTWAIT)
+        except zmq.Again:
+            self._push.poll(POLL_MILLISECONDS, zmq.POLLOUT)
+            return False
+        return True
 
     def _receive(self) -> None:
         try:

@@ -79,6 +79,10 @@ class Child:
         """Sends a message soon."""
         self._channel.say(message)
 
+    def hide(self) -> None:
+        """Once both sockets are connected: nobody can find them any more, and nothing is left if this process dies."""
+        shutil.rmtree(self._folder, ignore_errors=True)
+
     def stop(self) -> None:
         """Asks the engine to shut down."""
         self._channel.say(Stop())
@@ -110,7 +114,7 @@ class Child:
             with suppress(BrokenPipeError):
                 self._process.stdin.close()
         self._waiter.join()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self.hide()
 
 
 def _start(settings: Settings) -> subprocess.Popen[bytes]:

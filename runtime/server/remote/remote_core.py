@@ -81,7 +81,8 @@ class RemoteCore:
     def open(self, session: SessionState) -> None:
         """Begins a session, empty."""
         number = self._numbers[session] = next(self._count)
-        self._say(link.Script(number, (wire.Open(session.namespace, session.program),)))
+        program = session.program.encode(errors="backslashreplace").decode()  # is there for messages only
+        self._say(link.Script(number, (wire.Open(session.namespace, program),)))
 
     def enqueue(self, session: SessionState, ops: list[Op]) -> None:
         """Sends more of a session's script."""

@@ -19,7 +19,7 @@ from runtime.model.hub import resolve
 from runtime.server.remote import messages as link
 from runtime.server.remote.supervisor import Patience, Supervisor
 from runtime.session import Session
-from runtime.session_state import SessionState
+from runtime.session_state import SessionState, check_namespace
 from runtime.tokenizer import Tokenizer
 from runtime.wire import messages as wire
 from runtime.wire.params import write_spec
@@ -95,7 +95,9 @@ class RemoteEngine:
 
         Raises:
             EngineClosed: the engine serves nobody now.
+            InvalidParameter: `namespace` is no text, or holds half of a surrogate pair.
         """
+        check_namespace(namespace)
         core = self._supervisor.core
         state = SessionState(namespace, program)
         core.open(state)

@@ -178,7 +178,7 @@ class Supervisor:
 
     def _told(self, message: FromEngine | None, watch: _Watch) -> None:
         if isinstance(message, Started):
-            watch.has_started = True
+            watch.begin_pinging()
             self._served_since = time.monotonic()
             self.failure = None
             self.started.finish(message)
@@ -188,6 +188,7 @@ class Supervisor:
                 self._broken.remedy = dict(message.remedy or {})
         elif isinstance(message, Pong):
             watch.pinged = None
+            watch.child.hide()
 
     def _how_it_ended(self, child: Child, watch: _Watch) -> str:
         if self._broken is not None:
@@ -211,12 +212,17 @@ class _Watch:
 
     def __init__(self, patience: Patience, child: Child) -> None:
         self._patience = patience
-        self._child = child
+        self.child = child
         self._began = time.monotonic()
         self._stopped: float | None = None
         self._number = 0
         self.has_started = False
         self.pinged: float | None = None
+
+    def begin_pinging(self) -> None:
+        """It serves. The first sign of life shows that it hears us too."""
+        self.has_started = True
+        self._ping(time.monotonic())
 
     def look(self, stopping: bool) -> str | None:
         """Asks for signs of life; kills a process whose time is over and says why."""
@@ -229,23 +235,26 @@ class _Watch:
         elif self.pinged is not None:
             if now - self.pinged > self._patience.hang:
                 return self._kill(f"the engine's step loop gave no sign of life for {self._patience.hang:g} s")
-        elif self._child.core.is_waited_for:
-            self.pinged = now
-            self._number += 1
-            self._child.say(Ping(self._number))
+        elif self.child.core.is_waited_for:
+            self._ping(now)
         return None
+
+    def _ping(self, now: float) -> None:
+        self.pinged = now
+        self._number += 1
+        self.child.say(Ping(self._number))
 
     def _see_off(self, now: float) -> str | None:
         if self._stopped is None:
             self._stopped = now
             if not self.has_started:
                 return self._kill("the engine was shut down")
-            self._child.stop()
+            self.child.stop()
         elif now - self._stopped > self._patience.stop:
             return self._kill(f"the engine did not shut down within {self._patience.stop:g} s")
         return None
 
     def _kill(self, why: str) -> str:
-        log.error("%s: process %d is killed", why, self._child.pid)
-        self._child.kill()
+        log.error("%s: process %d is killed", why, self.child.pid)
+        self.child.kill()
         return why

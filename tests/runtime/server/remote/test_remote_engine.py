@@ -221,7 +221,9 @@ def test_cancelling_ends_what_runs_and_what_waits(remote: RemoteEngine) -> None:
 
 
 def test_what_cannot_be_sent_harms_only_its_session(remote: RemoteEngine) -> None:
-    with remote.open() as session, remote.open() as other:
+    with pytest.raises(InvalidParameter, match="namespace"):
+        remote.open(namespace="\ud800")
+    with remote.open(program="\ud800") as session, remote.open() as other:
         session.append("x")
         for params in (SamplingParams(stop=("\ud800",)), SamplingParams(priority=2**70)):
             with pytest.raises((InvalidParameter, RequestCancelled)):
