@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,25 +17,25 @@ Walk = Generator[tuple[Any, str | None], Any, None]
 """Asks whoever drives it for the value of a state's name, or for the state's tokens."""
 
 
-def _steps(state: Any, steps: Iterable[Step]) -> Walk:
+def _steps(state: Any, steps: Iterable[Step], more: Mapping[str, Any]) -> Walk:
     for step in steps:
         match step:
             case Say(text):
                 state += text
             case Ask(name, options):
-                state += sg.gen(name, **options)
+                state += sg.gen(name, **options, **more)
             case Pick(name, choices, method):
                 state += sg.select(name, list(choices), choices_method=getattr(sg, method))
             case Look(name):
                 yield state, name
             case Redo(inner):
                 mark = state.checkpoint()
-                yield from _steps(state, inner)
+                yield from _steps(state, inner, more)
                 state.rollback(mark)
             case Split(branches, join):
                 group = state.fork(len(branches))
                 for fork, branch in zip(group, branches, strict=True):
-                    yield from _steps(fork, branch)
+                    yield from _steps(fork, branch, more)
                 group.join(join)
 
 
@@ -53,7 +53,7 @@ def _names(steps: Iterable[Step]) -> list[str]:
 @sg.function
 def plain(s: Any, plan: Plan) -> dict[str, Any]:
     """A plan as a plain program; returns its values and tokens."""
-    walk, answer = _steps(s, plan.steps), None
+    walk, answer = _steps(s, plan.steps, _limits(plan)), None
     while True:
         try:
             state, name = walk.send(answer)
@@ -67,7 +67,7 @@ def plain(s: Any, plan: Plan) -> dict[str, Any]:
 @sg.function
 async def awaited(s: Any, plan: Plan) -> dict[str, Any]:
     """A plan as an `async def` program."""
-    walk, answer = _steps(s, plan.steps), None
+    walk, answer = _steps(s, plan.steps, _limits(plan)), None
     while True:
         try:
             state, name = walk.send(answer)
@@ -141,6 +141,10 @@ async def perform_async(plan: Plan, backend: Any, seconds: float) -> Performance
     except Exception as error:
         done.error = error
     return done
+
+
+def _limits(plan: Plan) -> dict[str, Any]:
+    return {"timeout": max(plan.seconds, 1e-3)} if plan.fate == "late" else {}
 
 
 def _timeout(plan: Plan) -> float | None:

@@ -82,7 +82,7 @@ class Plan:
     Attributes:
         steps: what it does.
         num_forks: how many forks it makes.
-        fate: "ends", or how it is ended before: "cancelled", "dropped", "timeout".
+        fate: "ends", or how it is ended before: "cancelled", "dropped", by a "timeout" of the run, or of its gens: "late".
         seconds: after how many seconds that happens.
     """
 
@@ -184,5 +184,5 @@ def draw(dice: random.Random) -> Plan:
     draft = _Draft(dice)
     opening = Say(dice.choice(WORDS)[: dice.choice((5, 40, 40, 70))])
     steps, _ = draft.steps(MOST_TOKENS - len(opening.text.encode()) // 2, 0)
-    fate = dice.choices(("ends", "cancelled", "dropped", "timeout"), (7, 2, 1, 1))[0]
+    fate = dice.choices(("ends", "cancelled", "dropped", "timeout", "late"), (7, 2, 1, 1, 1))[0]
     return Plan((opening, *steps), draft.num_forks, fate, dice.expovariate(20))

@@ -125,7 +125,7 @@ class Round:
         with self._lock:
             self.counts["programs"] += 1
             self.counts["forks"] += plan.num_forks
-            if done.value is not None:
+            if done.value is not None and plan.fate != "late":  # a gen that is out of time has what there is
                 self.ended[number] = plan, done
             elif plan.fate != "ends" and (done.error is None or done.is_ended):
                 self.counts["cancelled"] += 1

@@ -42,6 +42,7 @@ def rounds(seed: int, folder: Path) -> Iterator[dict[str, Any]]:
             "max_total_tokens": dice.choice((192, 256, 384)),
             "max_running_requests": dice.choice((6, 16, 64)),
             "chunked_prefill_size": dice.choice((16, 64, 512)),
+            "preemption": dice.random() < 0.8,
             "jump_forward": dice.random() < 0.7,
             "audit": "step",
             **below,

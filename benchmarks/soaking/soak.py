@@ -18,7 +18,15 @@ from benchmarks.soaking.visitor import LONG
 
 __all__ = ["Soak"]
 
-SUMMED = ("steps", "retractions", "evicted_tokens", "generated_tokens", "concatenated_tokens", "pins_given_up")
+SUMMED = (
+    "steps",
+    "retractions",
+    "preemptions",
+    "evicted_tokens",
+    "generated_tokens",
+    "concatenated_tokens",
+    "pins_given_up",
+)
 OURS = ("sgdsl-engine", "sgdsl-grammar", "sgdsl-tier", "soak-", "ThreadPool")
 WARM_ROUNDS = 6
 MOST_GROWTH = 1.25

@@ -68,7 +68,7 @@ class Engines(RuleBasedStateMachine):
         )  # fmt: skip
         self.runner: Any = self.core.runner
         self.seconds = 0.0
-        self.core.pins._clock = lambda: self.seconds
+        self.core.pins._clock = self.core.scheduler.deadlines.clock = lambda: self.seconds
         self.sessions: list[Session] = []
         self.forks: dict[int, list[Session]] = {}
         self.handles: list[Handle[Any]] = []
@@ -89,16 +89,21 @@ class Engines(RuleBasedStateMachine):
         session.append(tokens)
         self._generate(session, count, 0)
 
-    def _generate(self, session: Session, count: int, priority: int) -> None:
-        params = SamplingParams(temperature=0, max_new_tokens=count, ignore_eos=True, priority=priority)
+    def _generate(self, session: Session, count: int, priority: int, timeout: float | None = None) -> None:
+        params = SamplingParams(
+            temperature=0, max_new_tokens=count, ignore_eos=True, priority=priority, timeout=timeout
+        )  # fmt: skip
         self.handles.append(session.generate(params))
         session.flush()
 
-    @rule(place=PLACE, tokens=PROMPT, count=st.integers(0, 20), priority=st.sampled_from([0, 0, -1, 2]))
-    def go_on(self, place: int, tokens: list[int], count: int, priority: int) -> None:
+    @rule(
+        place=PLACE, tokens=PROMPT, count=st.integers(0, 20), priority=st.sampled_from([0, 0, -1, 2]),
+        timeout=st.sampled_from([None, None, 1.0, 4.0]),
+    )  # fmt: skip
+    def go_on(self, place: int, tokens: list[int], count: int, priority: int, timeout: float | None) -> None:
         if self.sessions and len((session := self._pick(place))._state.tokens) < POOL_TOKENS - 30:
             session.append(tokens)
-            self._generate(session, count, priority)
+            self._generate(session, count, priority, timeout)
 
     @rule(place=PLACE)
     def score(self, place: int) -> None:
@@ -232,6 +237,8 @@ class Engines(RuleBasedStateMachine):
         core.sessions.audit()
         scheduler = core.scheduler
         assert {*scheduler.running, *scheduler.waiting} == set(core._stepper._jobs)
+        assert all(request.sequence.holder is Owner.SESSION for request in scheduler.waiting)
+        assert all(request.sequence.holder is Owner.REQUEST for request in scheduler.running)
         held = [state.sequence.node for state in core.sessions if state.sequence is not None]
         held += [pin.node for pin in core.pins._pins.values()]
         locks = Counter(id(step) for node in held for step in node.path())
