@@ -82,7 +82,7 @@ class Plan:
     Attributes:
         steps: what it does.
         num_forks: how many forks it makes.
-        fate: "ends", or how it is ended before: "cancelled", "dropped", by a "timeout" of the run, or of its gens: "late".
+        fate: "ends", or how it is ended: "cancelled", "dropped", by a "timeout" of the run, or of its gens: "late".
         seconds: after how many seconds that happens.
     """
 
