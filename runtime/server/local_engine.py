@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -74,8 +75,8 @@ class LocalEngine:
         return self._later(self._engine.stats)
 
     def server_info(self) -> Handle[dict[str, Any]]:
-        """What runs, and why, as `Engine.server_info`."""
-        return self._later(self._engine.server_info)
+        """What runs, and why, as `Engine.server_info`; `engine_pid` too."""
+        return self._later(lambda: {**self._engine.server_info(), "engine_pid": os.getpid()})
 
     def flush_cache(self) -> Handle[int]:
         """Forgets every prefix that nothing running needs; the tokens forgotten."""

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Any
 
-import msgspec
 import zmq
 
 from runtime.server.remote.messages import encode
@@ -117,8 +116,8 @@ class Channel:
                     continue
                 try:
                     self._take(parts[1])
-                except (msgspec.MsgspecError, ValueError):  # a bug of ours; the others shall not suffer
-                    log.exception("a frame could not be read")
+                except Exception:  # a bug of ours; the others shall not suffer
+                    log.exception("a frame could not be taken")
         except zmq.ContextTerminated:
             pass
         finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import weakref
 from collections.abc import Callable, Mapping, Sequence
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Desk"]
 
+log = logging.getLogger("sgdsl.engine")
+
 Say = Callable[[Any], None]
 Answer = Callable[[int, Any], Any]
 
@@ -59,7 +62,10 @@ class Desk:
     def take(self, frame: bytes) -> None:
         """Does what the messages of a frame say."""
         for message in link.read_from_server(frame):
-            _TAKE[type(message)](self, message)
+            try:
+                _TAKE[type(message)](self, message)
+            except Exception:  # a bug of ours; what comes behind it shall not suffer
+                log.exception("%s could not be done", type(message).__name__)
 
     # messages
 
@@ -77,9 +83,13 @@ class Desk:
         self._core.post(lambda: self._core.enqueue(state, ops))
 
     def _miss(self, ops: Sequence[link.Op]) -> None:
+        """The session has ended: whoever waits for something of it is told."""
         for op in ops:
-            if not isinstance(op, link.Part):  # whose call is its concatenation's
-                self._failed(getattr(op, "call", None), RequestCancelled("the session has ended"))
+            error = RequestCancelled("cancelled")
+            if not isinstance(op, link.Part):
+                self._failed(getattr(op, "call", None), error)
+            elif (concat := self._concats.get(op.call)) is not None:
+                self._core.post(partial(concat.abandon, error))
 
     def _open(self, number: int, op: wire.Open) -> Held:
         held = self._hold(number, SessionState(op.namespace, op.program))

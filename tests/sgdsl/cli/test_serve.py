@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from runtime.errors import EngineError
+
 
 @pytest.fixture
 def port() -> int:
@@ -31,7 +33,7 @@ def served(monkeypatch: pytest.MonkeyPatch, tiny_engine: Any, sgdsl: Any) -> Any
         yield tiny_engine
 
     monkeypatch.setattr("runtime.engine.Engine", engine)
-    return lambda *words: sgdsl("serve", *words)
+    return lambda *words: sgdsl("serve", "--in-process", *words)
 
 
 def _ask(port: int, found: list[Any], headers: dict[str, str]) -> None:
@@ -89,3 +91,16 @@ def test_a_port_that_is_taken(served: Any) -> None:
         code, _, err = served("--port", taken.getsockname()[1])
     assert code == 2
     assert "ort=" in err
+
+
+def test_the_engine_has_a_process_of_its_own_unless_told_otherwise(monkeypatch: pytest.MonkeyPatch, sgdsl: Any) -> None:
+    asked: list[dict[str, Any]] = []
+
+    def engine(**settings: Any) -> None:
+        asked.append(settings)
+        raise EngineError("its process ended with exit code 3 before it served")
+
+    monkeypatch.setattr("runtime.server.remote.remote_engine.RemoteEngine", engine)
+    code, _, err = sgdsl("serve", "some-model", "--set", "page_size=1")
+    assert (code, asked) == (1, [{"model": "some-model", "page_size": 1}])
+    assert "exit code 3 before it served" in err

@@ -173,6 +173,21 @@ def wrong_choice(engine: Any) -> Any:
         session.score(["a", "b"], lambda rows: 2).result(30)
 
 
+def joins_what_has_ended(engine: Any) -> Any:
+    with engine.open() as session:
+        session.append("x")
+        branches = session.fork(2)
+        for branch in branches:
+            branch.append("y")
+        branches[0].mark().result(30)
+        branches[0].close()
+        branches[1].mark().result(30)
+        try:
+            session.concat(branches).result(30)
+        finally:
+            branches[1].close()
+
+
 @pytest.mark.parametrize(
     ("fault", "kind", "status"),
     [
@@ -181,6 +196,7 @@ def wrong_choice(engine: Any) -> Any:
         (no_regex, InvalidSpec, 400),
         (back_too_far, InvalidParameter, 400),
         (wrong_choice, InvalidParameter, 400),
+        (joins_what_has_ended, RequestCancelled, 499),
     ],
 )
 def test_errors_keep_class_message_and_status(
