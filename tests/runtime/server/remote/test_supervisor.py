@@ -258,6 +258,7 @@ def test_the_process_does_not_outlive_its_parent(begin: Begin, tmp_path: Path) -
         "import sys, time; from runtime.server.remote import child; child.MODULE = 'stand_in_engine'\n"
         "from runtime.server.remote.supervisor import Patience, Supervisor\n"
         "supervisor = Supervisor({}, None, Patience()); supervisor.started.result(30)\n"
+        "while supervisor._child._folder.exists(): time.sleep(0.01)\n"  # from here on nothing of it is left on disk
         "print(supervisor.pid, flush=True); time.sleep(60)"
     )
     paths = os.pathsep.join(path for path in sys.path if path)
