@@ -15,6 +15,7 @@ from runtime.server.openai.responses.store import RESPONSES, ResponseStore
 from runtime.server.openai.routes import routes as openai_routes
 from runtime.server.running import Running
 from runtime.server.served_engine import ServedEngine
+from runtime.server.sessions import routes as sessions
 
 __all__ = ["make_app"]
 
@@ -34,6 +35,7 @@ def make_app(engine: ServedEngine, config: ServerConfig | None = None) -> web.Ap
     app[FIELD_NOTES] = FieldNotes()
     app[RESPONSES] = ResponseStore()
     app[STARTED] = time.time()
-    for room in (health.routes(), openai_routes()):
+    sessions.prepare(app)
+    for room in (health.routes(), openai_routes(), sessions.routes()):
         app.add_routes(room)
     return app

@@ -1,0 +1,13 @@
+"""Keys: how handlers reach what the room of sessions keeps."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from runtime.server.sessions.greeting import Greeting
+from runtime.server.sessions.peer import Peer
+
+__all__ = ["GREETING", "PEERS"]
+
+GREETING: web.AppKey[Greeting] = web.AppKey("greeting", Greeting)
+PEERS: web.AppKey[set[Peer]] = web.AppKey("peers", set)
