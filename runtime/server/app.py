@@ -12,6 +12,7 @@ from runtime.server.field_notes import FieldNotes
 from runtime.server.guard import check_key, tell_errors
 from runtime.server.keys import CONFIG, ENGINE, FIELD_NOTES, RUNNING, STARTED
 from runtime.server.openai.responses.store import RESPONSES, ResponseStore
+from runtime.server.native import routes as native
 from runtime.server.openai.routes import routes as openai_routes
 from runtime.server.running import Running
 from runtime.server.served_engine import ServedEngine
@@ -36,6 +37,7 @@ def make_app(engine: ServedEngine, config: ServerConfig | None = None) -> web.Ap
     app[RESPONSES] = ResponseStore()
     app[STARTED] = time.time()
     sessions.prepare(app)
-    for room in (health.routes(), openai_routes(), sessions.routes()):
+    native.prepare(app)
+    for room in (health.routes(), openai_routes(), sessions.routes(), native.routes()):
         app.add_routes(room)
     return app
