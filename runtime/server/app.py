@@ -11,8 +11,8 @@ from runtime.server.config import ServerConfig
 from runtime.server.field_notes import FieldNotes
 from runtime.server.guard import check_key, tell_errors
 from runtime.server.keys import CONFIG, ENGINE, FIELD_NOTES, RUNNING, STARTED
-from runtime.server.openai.responses.store import RESPONSES, ResponseStore
 from runtime.server.native import routes as native
+from runtime.server.openai.responses.store import RESPONSES, ResponseStore
 from runtime.server.openai.routes import routes as openai_routes
 from runtime.server.running import Running
 from runtime.server.served_engine import ServedEngine

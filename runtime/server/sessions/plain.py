@@ -99,7 +99,10 @@ async def score(request: web.Request) -> web.Response:
     body = await read_model(request, ScoreBody)
     choosing = Choosing(body.method, float(body.temperature), body.seed)
     with _used(request) as held:
-        handle = held.session.score(body.choices, choosing, unconditional=body.unconditional, priority=body.priority)
+        # In a thread: every choice is tokenized together with the text before it, however long that is.
+        handle = await asyncio.to_thread(
+            held.session.score, body.choices, choosing, unconditional=body.unconditional, priority=body.priority
+        )
         scores: Scores = await _waited(request, held, handle)
     return answer(
         {

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -52,7 +53,7 @@ async def test_a_stream_holds_the_text_so_far(client: Any, tiny_engine: Engine) 
     found = events(await response.text())
     texts = [event["text"] for event in found]
     assert len(texts) > 1
-    assert all(later.startswith(earlier) for earlier, later in zip(texts, texts[1:], strict=False))
+    assert all(later.startswith(earlier) for earlier, later in pairwise(texts))
     assert texts[-1] == tiny_engine.generate("the theatre", LONG)["text"]
     assert [event["meta_info"]["finish_reason"] for event in found[:-1]] == [None] * (len(found) - 1)
     assert {event["meta_info"]["prompt_tokens"] for event in found} == {found[-1]["meta_info"]["prompt_tokens"]}
