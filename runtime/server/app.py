@@ -14,6 +14,8 @@ from runtime.server.keys import CONFIG, ENGINE, FIELD_NOTES, RUNNING, STARTED
 from runtime.server.native import routes as native
 from runtime.server.openai.responses.store import RESPONSES, ResponseStore
 from runtime.server.openai.routes import routes as openai_routes
+from runtime.server.programs import routes as program_routes
+from runtime.server.programs.runner import ProgramRunner
 from runtime.server.running import Running
 from runtime.server.served_engine import ServedEngine
 from runtime.server.sessions import routes as sessions
@@ -21,12 +23,15 @@ from runtime.server.sessions import routes as sessions
 __all__ = ["make_app"]
 
 
-def make_app(engine: ServedEngine, config: ServerConfig | None = None) -> web.Application:
+def make_app(
+    engine: ServedEngine, config: ServerConfig | None = None, programs: ProgramRunner | None = None
+) -> web.Application:
     """The server as an aiohttp application. Whoever runs it must ask for `handler_cancellation=True`.
 
     Args:
         engine: serves all requests; stays its owner's.
         config: settings.
+        programs: runs graphs; without one, there is no `/programs`.
     """
     config = config or ServerConfig()
     app = web.Application(middlewares=[tell_errors, check_key], client_max_size=config.max_body_bytes)
@@ -38,6 +43,7 @@ def make_app(engine: ServedEngine, config: ServerConfig | None = None) -> web.Ap
     app[STARTED] = time.time()
     sessions.prepare(app)
     native.prepare(app)
-    for room in (health.routes(), openai_routes(), sessions.routes(), native.routes()):
+    program_routes.prepare(app, programs)
+    for room in (health.routes(), openai_routes(), sessions.routes(), native.routes(), program_routes.routes()):
         app.add_routes(room)
     return app
