@@ -9,8 +9,8 @@ from typing import Any
 import sgdsl
 
 NEUTRAL: dict[str, Any] = {
-    "attention_reduce_in_fp32": False, "dist_init_addr": None, "dtype": "auto", "nnodes": 1, "node_rank": 0, "nccl_port": 0,
-    "quantization": None, "reasoning_content": False, "tokenizer_mode": "auto", "tp_size": 1, "trust_remote_code": False,
+    "attention_reduce_in_fp32": False, "dist_init_addr": None, "dtype": "auto", "nnodes": 1, "node_rank": 0,
+    "nccl_port": 0, "quantization": None, "reasoning_content": False, "tokenizer_mode": "auto", "tp_size": 1,
 }  # fmt: skip
 
 

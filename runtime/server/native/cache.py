@@ -7,7 +7,7 @@ from typing import Any
 from aiohttp import web
 
 from runtime.server.bodies import answer
-from runtime.server.errors import ApiError, Problem, bad_request
+from runtime.server.errors import bad_request
 from runtime.server.keys import ENGINE
 
 __all__ = ["cache"]
@@ -24,10 +24,7 @@ async def cache(request: web.Request) -> web.Response:
     limit = _number(request, "limit", 100, MOST_NODES)
     characters = _number(request, "characters", 80, MOST_CHARACTERS)
     engine = request.app[ENGINE]
-    look = getattr(engine, "cache", None)
-    if look is None:
-        raise ApiError(Problem(501, "this engine does not tell what is in its cache", code="not_implemented"))
-    found: dict[str, Any] = await look(limit, request.query.get("namespace"))
+    found: dict[str, Any] = await engine.cache(limit, request.query.get("namespace"))
     tokenizer = engine.tokenizer
     for node in found["nodes"]:
         ids = node.pop("token_ids")
