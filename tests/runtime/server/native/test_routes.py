@@ -82,6 +82,7 @@ async def test_the_cache_tells_prefixes_and_holders(client: Any, tiny_engine: En
     )
     assert any(node["pinned"] and node["locks"] for node in found["nodes"])
     assert [one["name"] for one in found["pins"]] == [pin]
+    assert tiny_engine.unpin(pin)
     (holder,) = [one for one in found["holders"] if one["program"] == "mine"]
     assert holder["owner"] == "session"
     assert holder["shared_pages"] > 0
@@ -109,9 +110,9 @@ async def test_readiness_makes_one_token_however_many_ask(client: Any, tiny_engi
     assert tiny_engine.stats()["generated_tokens"] == before + 1
 
 
-async def test_readiness_is_red_when_the_engine_is_gone(make_client: Any, tiny_engine: Engine) -> None:
-    client = await make_client(LocalEngine(tiny_engine))
-    tiny_engine.shutdown()
+async def test_readiness_is_red_when_the_engine_is_gone(make_client: Any, engine: Engine) -> None:
+    client = await make_client(LocalEngine(engine))
+    engine.shutdown()
     response = await client.get("/health_generate")
     assert response.status == 503
     assert response.headers["Retry-After"]

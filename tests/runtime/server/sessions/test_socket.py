@@ -13,6 +13,7 @@ from aiohttp import WSMsgType
 from runtime.engine import Engine
 from runtime.sampling.params import SamplingParams
 from runtime.server.keys import RUNNING
+from runtime.server.local_engine import LocalEngine
 from runtime.server.sessions.keys import PEERS
 from runtime.server.sessions.limits import SessionLimits
 from runtime.wire import messages as wire
@@ -159,7 +160,8 @@ async def test_everything_can_be_ended(client: Any, tiny_engine: Engine) -> None
     await socket.close()
 
 
-async def test_a_dead_engine_is_told_by_http(client: Any, tiny_engine: Engine) -> None:
-    tiny_engine.shutdown()
+async def test_a_dead_engine_is_told_by_http(make_client: Any, engine: Engine) -> None:
+    client = await make_client(LocalEngine(engine))
+    engine.shutdown()
     response = await client.get(wire.PATH, headers={"Connection": "Upgrade", "Upgrade": "websocket"})
     assert response.status == 503
