@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 from uuid import uuid4
@@ -12,7 +12,17 @@ from runtime.handle import Chunk, Generation, TokenLogprob
 from runtime.sampling.params import SamplingParams
 from runtime.session import Session
 
-__all__ = ["Answer", "Ask", "Call", "Params", "parse_params", "parse_prompts", "sample_params"]
+__all__ = [
+    "Answer",
+    "Ask",
+    "Call",
+    "Params",
+    "Partial",
+    "parse_params",
+    "parse_prompts",
+    "sample_params",
+    "shaped",
+]
 
 Answer: TypeAlias = dict[str, Any]
 Params: TypeAlias = SamplingParams | Mapping[str, Any] | None
@@ -21,16 +31,27 @@ Content: TypeAlias = str | Sequence[int]
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """What else is wanted of a generation: log probabilities, from where on, with how many alternatives."""
+    """What else is wanted of a generation: log probabilities, from where on, with how many alternatives.
+
+    Attributes:
+        token_text: the text of a token, where log probabilities shall come with it.
+    """
 
     return_logprob: bool = False
     logprob_start_len: int | None = None
     top_logprobs_num: int = 0
+    token_text: Callable[[int], str] | None = None
 
     @property
     def top(self) -> int | None:
         """Alternatives per token, or None for no log probabilities at all."""
         return self.top_logprobs_num if self.return_logprob else None
+
+    @property
+    def start(self) -> int | None:
+        """The first token of the prompt whose log probability is wanted; -1 stands for none, as in SGLang."""
+        start = self.logprob_start_len
+        return start if self.return_logprob and start != -1 else None
 
 
 class Call:
@@ -45,41 +66,40 @@ class Call:
     def __init__(self, session: Session, params: SamplingParams, ask: Ask) -> None:
         self._ask = ask
         self._id = uuid4().hex
-        start = ask.logprob_start_len if ask.return_logprob else None
-        self._handle = session.generate(params, top_logprobs=ask.top, logprob_start=start)
+        self._handle = session.generate(params, top_logprobs=ask.top, logprob_start=ask.start)
         self._session = session
         session.close()
 
     def answer(self) -> Answer:
         """Waits for the result; whoever stops waiting cancels it."""
         try:
-            return self._shape(self._handle.result())
+            return shaped(self._handle.result(), self._id, self._ask)
         finally:
             self.drop()
 
     async def async_answer(self) -> Answer:
         """Waits for the result without blocking."""
         try:
-            return self._shape(await self._handle)
+            return shaped(await self._handle, self._id, self._ask)
         finally:
             self.drop()
 
     def stream(self) -> Iterator[Answer]:
         """Answers with the text so far; the last one is complete. Leaving early cancels the generation."""
-        partial = _Partial()
+        partial = Partial(self._id, self._ask)
         try:
             for chunk in self._handle:
-                yield partial.grown(chunk, self._id)
+                yield partial.grown(chunk)
             yield self.answer()
         finally:
             self.drop()
 
     async def async_stream(self) -> AsyncIterator[Answer]:
         """As `stream`, asynchronously."""
-        partial = _Partial()
+        partial = Partial(self._id, self._ask)
         try:
             async for chunk in self._handle:
-                yield partial.grown(chunk, self._id)
+                yield partial.grown(chunk)
             yield self.answer()
         finally:
             self.drop()
@@ -89,46 +109,65 @@ class Call:
         if not self._handle.done():
             self._session.cancel()
 
-    def _shape(self, result: Generation) -> Answer:
-        finish: dict[str, Any] = {"type": result.finish_reason}
-        if result.matched_stop is not None:
-            finish["matched"] = result.matched_stop
-        meta: dict[str, Any] = {
-            "id": self._id,
-            "finish_reason": finish,
-            "prompt_tokens": result.prompt_tokens,
-            "completion_tokens": result.num_generated,
-            "forced_tokens": result.num_forced,
-            "cached_tokens": result.cached_tokens,
-            "queue_time": result.queue_seconds,
-            "time_to_first_token": result.first_token_seconds,
-            "e2e_latency": result.total_seconds,
-        }
-        if self._ask.return_logprob:
-            meta |= _logprobs("output", result.logprobs or ())
-            if result.prompt_logprobs is not None:
-                meta |= _logprobs("input", result.prompt_logprobs)
-        return {"text": result.text, "output_ids": list(result.token_ids), "meta_info": meta}
 
+class Partial:
+    """The text and tokens streamed so far.
 
-class _Partial:
-    """The text and tokens streamed so far."""
+    Args:
+        call_id: the call's name.
+        ask: what the answers shall contain.
+    """
 
-    def __init__(self) -> None:
-        self._text = ""
+    def __init__(self, call_id: str, ask: Ask) -> None:
+        self._id = call_id
+        self._ask = ask
+        self._texts: list[str] = []
         self._ids: list[int] = []
+        self._logprobs: list[TokenLogprob] = []
 
-    def grown(self, chunk: Chunk, call_id: str) -> Answer:
-        self._text += chunk.text
-        self._ids.extend(chunk.token_ids)
-        meta = {"id": call_id, "finish_reason": None, "completion_tokens": len(self._ids)}
-        return {"text": self._text, "output_ids": list(self._ids), "meta_info": meta}
+    def grown(self, *chunks: Chunk) -> Answer:
+        """The answer with some chunks more."""
+        for chunk in chunks:
+            self._texts.append(chunk.text)
+            self._ids.extend(chunk.token_ids)
+            self._logprobs.extend(chunk.logprobs)
+        self._texts = ["".join(self._texts)]
+        meta: dict[str, Any] = {"id": self._id, "finish_reason": None, "completion_tokens": len(self._ids)}
+        if self._ask.return_logprob:
+            meta |= _logprobs("output", self._logprobs, self._ask)
+        return {"text": self._texts[0], "output_ids": list(self._ids), "meta_info": meta}
 
 
-def _logprobs(side: str, entries: Sequence[TokenLogprob]) -> Answer:
+def shaped(result: Generation, call_id: str, ask: Ask) -> Answer:
+    """A finished generation, in SGLang's shape."""
+    finish: dict[str, Any] = {"type": result.finish_reason}
+    if result.matched_stop is not None:
+        finish["matched"] = result.matched_stop
+    meta: dict[str, Any] = {
+        "id": call_id,
+        "finish_reason": finish,
+        "prompt_tokens": result.prompt_tokens,
+        "completion_tokens": result.num_generated,
+        "forced_tokens": result.num_forced,
+        "cached_tokens": result.cached_tokens,
+        "queue_time": result.queue_seconds,
+        "time_to_first_token": result.first_token_seconds,
+        "e2e_latency": result.total_seconds,
+    }
+    if ask.return_logprob:
+        meta |= _logprobs("output", result.logprobs or (), ask)
+        if result.prompt_logprobs is not None:
+            meta |= _logprobs("input", result.prompt_logprobs, ask)
+    return {"text": result.text, "output_ids": list(result.token_ids), "meta_info": meta}
+
+
+def _logprobs(side: str, entries: Sequence[TokenLogprob], ask: Ask) -> Answer:
+    def text(token: int) -> str | None:
+        return None if ask.token_text is None else ask.token_text(token)
+
     return {
-        f"{side}_token_logprobs": [(entry.logprob, entry.token, None) for entry in entries],
-        f"{side}_top_logprobs": [[(lp, token, None) for lp, token in entry.top] for entry in entries],
+        f"{side}_token_logprobs": [(entry.logprob, entry.token, text(entry.token)) for entry in entries],
+        f"{side}_top_logprobs": [[(lp, token, text(token)) for lp, token in entry.top] for entry in entries],
     }
 
 

@@ -37,6 +37,7 @@ from runtime.session_state import SessionState
 from runtime.session_table import SessionTable
 from runtime.stats import Stats
 from runtime.stepper import Stepper
+from runtime.turns import Turns
 from runtime.unconditional import UnconditionalLogprobs
 
 if TYPE_CHECKING:
@@ -100,6 +101,7 @@ class EngineCore:
         )
         self._compilation = Compilation(compiler, self.post, self.stats, config.grammar.grammar_compile_seconds)
         self._random = random.Random()
+        self._turns = Turns(self._advance)
 
     # ---- from any thread
 
@@ -223,6 +225,9 @@ class EngineCore:
 
     def advance(self, session: SessionState) -> None:
         """Begins operations until one has to wait."""
+        self._turns.give(session)
+
+    def _advance(self, session: SessionState) -> None:
         while session.script and session.error is None and not session.is_busy:
             op = session.script.popleft()
             try:

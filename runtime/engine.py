@@ -16,6 +16,7 @@ from runtime.chat_template import ChatTemplate
 from runtime.config import EngineConfig
 from runtime.errors import ConfigError, EngineClosed, InvalidParameter
 from runtime.handle import Handle
+from runtime.inventory import inventory
 from runtime.session import Session
 from runtime.session_state import SessionState, check_namespace
 from runtime.startup import Assembled, start
@@ -23,6 +24,7 @@ from runtime.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
     from grammars import Spec
+    from runtime.core import EngineCore
 
 __all__ = ["Engine"]
 
@@ -253,6 +255,18 @@ class Engine:
         runs = {"model": self._assembled.model_name, **self._assembled.runner.describe()}
         return {**runs, **self._core.budget.info(), "stats": self.stats()}
 
+    def cache(self, limit: int = 100, *, namespace: str | None = None) -> dict[str, Any]:
+        """What is in the prefix cache, the last used first, and who holds what, as plain data.
+
+        Args:
+            limit: nodes of the tree that are told of.
+            namespace: only that one's.
+        """
+        self._check_open()
+        done: Handle[dict[str, Any]] = Handle()
+        self._core.post(lambda: _told(done, self._core, limit, namespace))
+        return done.result(timeout=60)
+
     def pin(self, prompt: str | Sequence[int], ttl_seconds: float, *, namespace: str = "") -> str:
         """Keeps a prefix in the cache, whole pages of it; what of it is not cached yet is computed.
 
@@ -314,3 +328,10 @@ def _shut_down(engine: weakref.ref[Engine]) -> None:
     alive = engine()
     if alive is not None:
         alive.shutdown()
+
+
+def _told(done: Handle[dict[str, Any]], core: EngineCore, limit: int, namespace: str | None) -> None:
+    try:
+        done.finish(inventory(core, limit, namespace))
+    except Exception as error:  # looking must not end the loop
+        done.fail(error)

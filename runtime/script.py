@@ -46,6 +46,11 @@ class Op(ABC):
     def abandon(self, error: BaseException) -> None:  # noqa: B027 — nobody waits for an append
         """It will not be begun: whoever waits for it gets `error`."""
 
+    def orphans(self, error: BaseException) -> Sequence[SessionState]:
+        """As `abandon`, but for the sessions that fail with it, which are left to the caller."""
+        self.abandon(error)
+        return ()
+
 
 @dataclass(eq=False, slots=True)
 class Append(Op):
@@ -153,10 +158,15 @@ class Fork(Op):
 
     @override
     def abandon(self, error: BaseException) -> None:
+        for child in self.orphans(error):
+            child.fail(error)
+
+    @override
+    def orphans(self, error: BaseException) -> Sequence[SessionState]:
         self.parent = None
         for child in self.children:
             child.is_suspended = False
-            child.fail(error)
+        return self.children
 
 
 @dataclass(eq=False, slots=True)

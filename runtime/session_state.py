@@ -124,15 +124,26 @@ class SessionState:
             cache.truncate(self.sequence, len(self.tokens))
 
     def fail(self, error: BaseException) -> None:
-        """Ends everything still in the script with `error`; later operations fail with it as well."""
+        """Ends everything still in the script with `error`; later operations fail with it as well.
+
+        So do forks that have not begun, and theirs: in rounds, as they can be deeper than Python's stack.
+        """
+        failing = [self]
+        while failing:
+            failing += failing.pop()._give_up(error)
+
+    def _give_up(self, error: BaseException) -> list[SessionState]:
+        """Ends this session's script; returns the forks that will never begin."""
         self.error = self.error or anew(error)
         if self.awaiting is not None:
             self.awaiting.abandon(self.error)
             self.awaiting = None
+        forks: list[SessionState] = []
         while self.script:
             op = self.script.popleft()
             self.is_ending = self.is_ending or op.ends_session
-            op.abandon(self.error)
+            forks += op.orphans(self.error)
+        return forks
 
     def cancelled(self) -> RequestCancelled:
         """The error a cancelled operation ends with."""

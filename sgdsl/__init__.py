@@ -36,7 +36,7 @@ from sgdsl.choices import (  # noqa: E402
     token_length_normalized,
     unconditional_likelihood_normalized,
 )
-from sgdsl.compatibility import Runtime, flush_cache, get_server_info, video  # noqa: E402
+from sgdsl.compatibility import flush_cache, get_server_info, video  # noqa: E402
 from sgdsl.errors import (  # noqa: E402
     BackendCapabilityError,
     BatchInterrupted,
@@ -83,6 +83,7 @@ if TYPE_CHECKING:
     from sgdsl.backends.openai import OpenAI
     from sgdsl.backends.router import Router
     from sgdsl.compiled import CompiledProgram
+    from sgdsl.server_process import Runtime
 
 _LAZY: Mapping[str, str] = MappingProxyType(
     {
@@ -93,6 +94,7 @@ _LAZY: Mapping[str, str] = MappingProxyType(
         "LiteLLM": "sgdsl.backends.litellm",
         "OpenAI": "sgdsl.backends.openai",
         "Router": "sgdsl.backends.router",
+        "Runtime": "sgdsl.server_process",
         "RuntimeEndpoint": "sgdsl.backends.endpoint",
     }
 )

@@ -2,30 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 from sgdsl.errors import NotSupported
 from sgdsl.process import as_backend, present_backend
 
-if TYPE_CHECKING:
-    from runtime.engine import Engine
-
-__all__ = ["Runtime", "flush_cache", "get_server_info", "video"]
-
-
-def Runtime(model_path: str = "smollm2", **settings: Any) -> Engine:
-    """An `Engine`: what SGLang starts a server for runs in this process.
-
-    Args:
-        model_path: a built-in name, a folder, a GGUF file or a hub id.
-        settings: the engine's own.
-
-    Raises:
-        ConfigError, ModelLoadError: as the engine.
-    """
-    from runtime.engine import Engine
-
-    return Engine(model_path, **settings)
+__all__ = ["flush_cache", "get_server_info", "video"]
 
 
 def flush_cache(backend: Any = None) -> bool:

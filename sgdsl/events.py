@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TypeAlias
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from types import MappingProxyType
+from typing import Any, TypeAlias
 
-__all__ = ["Constant", "Event", "Generated", "GeneratedEnd", "RoleClosed", "RoleOpened", "RolledBack"]
+__all__ = ["Constant", "Event", "Generated", "GeneratedEnd", "RoleClosed", "RoleOpened", "RolledBack", "written"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,3 +56,19 @@ class RolledBack:
 
 
 Event: TypeAlias = RoleOpened | RoleClosed | Constant | Generated | GeneratedEnd | RolledBack
+
+_NAMES: Mapping[type, str] = MappingProxyType(
+    {
+        RoleOpened: "role_begin",
+        RoleClosed: "role_end",
+        Constant: "text",
+        Generated: "generated",
+        GeneratedEnd: "generated_end",
+        RolledBack: "rolled_back",
+    }
+)
+
+
+def written(event: Event) -> dict[str, Any]:
+    """An event for JSON: its name as `event`, and what belongs to it."""
+    return {"event": _NAMES[type(event)]} | {field.name: getattr(event, field.name) for field in fields(event)}

@@ -42,7 +42,7 @@ def set_default_backend(backend: Any) -> None:
 
 
 def as_backend(backend: Any) -> Backend:
-    """A backend as it is, an engine wrapped as one.
+    """A backend as it is; an engine, or a server that was started, as one.
 
     Raises:
         InvalidArgument: it is neither.
@@ -53,7 +53,9 @@ def as_backend(backend: Any) -> Backend:
         from sgdsl.backends.engine import EngineBackend
 
         return EngineBackend.of(backend)
-    raise InvalidArgument(f"backend={backend!r} is not allowed: a backend or an Engine")
+    if hasattr(backend, "generate_url"):
+        return cast(Backend, backend.endpoint)
+    raise InvalidArgument(f"backend={backend!r} is not allowed: a backend, an Engine or a Runtime")
 
 
 def default_backend() -> Backend:

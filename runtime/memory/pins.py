@@ -46,6 +46,24 @@ class Pins:
         now = max(self._latest, self._clock())
         return tuple(pin.num_tokens for pin in tuple(self._pins.values()) if pin.expires > now)
 
+    @property
+    def nodes(self) -> tuple[Node, ...]:
+        """Where the pinned prefixes end."""
+        return tuple(pin.node for pin in self._pins.values())
+
+    def described(self) -> list[dict[str, str | int | float]]:
+        """Every pin: its name, tokens, namespace, and the seconds it has left."""
+        now = max(self._latest, self._clock())
+        return [
+            {
+                "name": name,
+                "num_tokens": pin.num_tokens,
+                "namespace": pin.node.namespace,
+                "seconds_left": min(1e9, max(0.0, pin.expires - now)),
+            }
+            for name, pin in self._pins.items()
+        ]
+
     def add(self, tokens: Sequence[int], ttl_seconds: float, namespace: str = "") -> str:
         """Pins what is cached of `tokens`, in whole pages, and returns the pin's name.
 

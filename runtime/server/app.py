@@ -11,20 +11,27 @@ from runtime.server.config import ServerConfig
 from runtime.server.field_notes import FieldNotes
 from runtime.server.guard import check_key, tell_errors
 from runtime.server.keys import CONFIG, ENGINE, FIELD_NOTES, RUNNING, STARTED
+from runtime.server.native import routes as native
 from runtime.server.openai.responses.store import RESPONSES, ResponseStore
 from runtime.server.openai.routes import routes as openai_routes
+from runtime.server.programs import routes as program_routes
+from runtime.server.programs.runner import ProgramRunner
 from runtime.server.running import Running
 from runtime.server.served_engine import ServedEngine
+from runtime.server.sessions import routes as sessions
 
 __all__ = ["make_app"]
 
 
-def make_app(engine: ServedEngine, config: ServerConfig | None = None) -> web.Application:
+def make_app(
+    engine: ServedEngine, config: ServerConfig | None = None, programs: ProgramRunner | None = None
+) -> web.Application:
     """The server as an aiohttp application. Whoever runs it must ask for `handler_cancellation=True`.
 
     Args:
         engine: serves all requests; stays its owner's.
         config: settings.
+        programs: runs graphs; without one, there is no `/programs`.
     """
     config = config or ServerConfig()
     app = web.Application(middlewares=[tell_errors, check_key], client_max_size=config.max_body_bytes)
@@ -34,6 +41,9 @@ def make_app(engine: ServedEngine, config: ServerConfig | None = None) -> web.Ap
     app[FIELD_NOTES] = FieldNotes()
     app[RESPONSES] = ResponseStore()
     app[STARTED] = time.time()
-    for room in (health.routes(), openai_routes()):
+    sessions.prepare(app)
+    native.prepare(app)
+    program_routes.prepare(app, programs)
+    for room in (health.routes(), openai_routes(), sessions.routes(), native.routes(), program_routes.routes()):
         app.add_routes(room)
     return app

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from runtime.errors import ConfigError
+from runtime.server.sessions.limits import SessionLimits
 
 __all__ = ["ServerConfig"]
 
@@ -23,6 +24,7 @@ class ServerConfig:
         drain_seconds: for how long running requests may go on after the order to stop.
         keep_alive_seconds: after so long without a word, a stream says that it is still alive.
         metrics_prefix: of the names of metrics.
+        sessions: how much of them one client may have.
 
     Raises:
         ConfigError: naming the setting, its value and what is allowed.
@@ -38,6 +40,7 @@ class ServerConfig:
     drain_seconds: float = 30.0
     keep_alive_seconds: float = 10.0
     metrics_prefix: str = "sgdsl"
+    sessions: SessionLimits = field(default_factory=SessionLimits)
 
     def __post_init__(self) -> None:
         if not 0 <= self.port <= 65535:

@@ -13,6 +13,7 @@ from runtime.errors import ConfigError
 from runtime.server.app import make_app
 from runtime.server.config import ServerConfig
 from runtime.server.keys import RUNNING
+from runtime.server.programs.runner import ProgramRunner
 from runtime.server.served_engine import ServedEngine
 
 __all__ = ["serve", "serve_until"]
@@ -23,26 +24,31 @@ CLOSE_SECONDS = 2.0
 BACKLOG = 1024
 
 
-def serve(engine: ServedEngine, config: ServerConfig, ready: Callable[[str], None]) -> None:
+def serve(
+    engine: ServedEngine, config: ServerConfig, ready: Callable[[str], None], programs: ProgramRunner | None = None
+) -> None:
     """Serves until SIGTERM or SIGINT, then drains; a second signal ends it at once. Blocks.
 
     Args:
         ready: told the URL when requests are taken.
+        programs: as `make_app`.
 
     Raises:
         ConfigError: host and port cannot be had.
     """
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(_serve(engine, config, ready))
+        runner.run(_serve(engine, config, ready, programs))
 
 
-async def _serve(engine: ServedEngine, config: ServerConfig, ready: Callable[[str], None]) -> None:
+async def _serve(
+    engine: ServedEngine, config: ServerConfig, ready: Callable[[str], None], programs: ProgramRunner | None
+) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, _on_signal, stop, number)
     try:
-        await serve_until(stop, engine, config, ready)
+        await serve_until(stop, engine, config, ready, programs)
     finally:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.remove_signal_handler(number)
@@ -56,14 +62,18 @@ def _on_signal(stop: asyncio.Event, number: int) -> None:
 
 
 async def serve_until(
-    stop: asyncio.Event, engine: ServedEngine, config: ServerConfig, ready: Callable[[str], None]
+    stop: asyncio.Event,
+    engine: ServedEngine,
+    config: ServerConfig,
+    ready: Callable[[str], None],
+    programs: ProgramRunner | None = None,
 ) -> None:
     """Serves until `stop` is set, then takes no new requests, and lets running ones go on for `drain_seconds`.
 
     Raises:
         ConfigError: host and port cannot be had.
     """
-    app = make_app(engine, config)
+    app = make_app(engine, config, programs)
     runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=CLOSE_SECONDS, access_log=None)
     await runner.setup()
     try:

@@ -82,6 +82,10 @@ class LocalEngine:
         """Forgets every prefix that nothing running needs; the tokens forgotten."""
         return self._later(self._engine.flush_cache)
 
+    def cache(self, limit: int, namespace: str | None = None) -> Handle[dict[str, Any]]:
+        """What is in the prefix cache, and who holds what, as `Engine.cache`."""
+        return self._later(lambda: self._engine.cache(limit, namespace=namespace))
+
     def unpin(self, pin: str) -> Handle[bool]:
         """Ends a pin; False where there is no such one."""
         return self._later(lambda: self._engine.unpin(pin))

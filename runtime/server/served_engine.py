@@ -118,5 +118,8 @@ class ServedEngine(Protocol):
     def flush_cache(self) -> Handle[int]:
         """Forgets every prefix that nothing running needs; the tokens forgotten."""
 
+    def cache(self, limit: int, namespace: str | None = None) -> Handle[dict[str, Any]]:
+        """What is in the prefix cache, and who holds what, as `runtime.engine.Engine.cache`."""
+
     def unpin(self, pin: str) -> Handle[bool]:
         """Ends a pin; False where there is no such one."""

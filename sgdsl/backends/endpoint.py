@@ -19,6 +19,7 @@ from sgdsl.backends.base import BackendSession, Capabilities
 from sgdsl.backends.endpoint_connection import Address, Call, EndpointConnection
 from sgdsl.backends.endpoint_op import size_of
 from sgdsl.backends.endpoint_session import EndpointSession
+from sgdsl.backends.server_question import ask_server
 from sgdsl.errors import EndpointError, InvalidArgument
 from sgdsl.process import network
 
@@ -194,6 +195,25 @@ class RuntimeEndpoint:
         except TimeoutError:
             connection.forget(call)
             raise EndpointError(f"{self.url}: no answer within {self._address.connect_timeout:g} s") from None
+
+    def flush_cache(self) -> None:
+        """Empties the server's prefix cache, what is in use aside.
+
+        Raises:
+            EndpointError: the server cannot be reached, or refuses.
+        """
+        address = self._address
+        ask_server(self.url, "/flush_cache", address.api_key, seconds=address.connect_timeout, method="POST")
+
+    def get_server_info(self) -> dict[str, Any]:
+        """What the server runs, and what it has done since it began.
+
+        Raises:
+            EndpointError: the server cannot be reached, or refuses.
+        """
+        address = self._address
+        found: dict[str, Any] = ask_server(self.url, "/server_info", address.api_key, seconds=address.connect_timeout)
+        return {**found, **found.get("stats", {})}
 
     def close(self) -> None:
         """Ends the connection; what is unfinished on it fails. Safe to call twice."""

@@ -9,13 +9,21 @@ import platform
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from sgdsl.cli.errors import UsageError
+
 __all__ = ["info"]
 
 PACKAGES = ("sgdsl", "torch", "transformers", "tokenizers", "numba", "outlines-core", "triton")
 
 
 def info(options: argparse.Namespace) -> int:
-    """Prints versions, machine and models."""
+    """Prints versions, machine and models; with `options.ledger`, what a server holds in memory."""
+    if options.ledger:
+        from sgdsl.cli.ledger import ledger
+
+        return ledger(options)
+    if options.url is not None:
+        raise UsageError("--url goes with --ledger")
     facts = collect()
     if options.json:
         print(json.dumps(facts, indent=2))

@@ -79,7 +79,7 @@ def _add_run(commands: argparse._SubParsersAction[_Parser]) -> None:
         "--num-programs", metavar="N", type=int, help="run it N times at once, and print throughput and latencies"
     )
     run.add_argument("--record", metavar="FILE", help="write what happens to FILE, as JSON lines; see sgdsl trace")
-    _add_backend(run)
+    _add_backend(run, takes_url=True)
     shape = run.add_mutually_exclusive_group()
     shape.add_argument("--json", action="store_true", help="print one JSON object when the program has ended")
     shape.add_argument("--events", action="store_true", help="print one JSON object a line for everything that happens")
@@ -172,12 +172,22 @@ def _add_engine(parser: _Parser) -> None:
     )  # fmt: skip
 
 
-def _add_backend(parser: _Parser) -> None:
+def _add_backend(parser: _Parser, *, takes_url: bool = False) -> None:
     _add_engine(parser)
-    parser.add_argument(
-        "--backend", choices=("engine", "mock"), default="engine",
-        help="mock is a dry run without a model: gens get the shortest text that is allowed (default: engine)",
-    )  # fmt: skip
+    mock = "mock is a dry run without a model: gens get the shortest text that is allowed (default: engine)"
+    if takes_url:
+        server = "a server's URL: of the OpenAI API if it ends in /v1, else of sgdsl's own"
+        parser.add_argument(
+            "--backend", metavar="{engine,mock,URL}", type=_backend, default="engine", help=f"{server}; {mock}"
+        )
+    else:
+        parser.add_argument("--backend", choices=("engine", "mock"), default="engine", help=mock)
+
+
+def _backend(word: str) -> str:
+    if word in ("engine", "mock") or word.startswith(("http://", "https://")):
+        return word
+    raise argparse.ArgumentTypeError(f"{word!r} is not allowed: engine, mock, or a URL")
 
 
 def _add_noise(parser: _Parser) -> None:
@@ -229,6 +239,8 @@ def _add_info(commands: argparse._SubParsersAction[_Parser]) -> None:
     info = commands.add_parser(
         "info", help="print versions, machine and models", description="Prints versions, machine and models."
     )
+    info.add_argument("--ledger", action="store_true", help="instead, who holds what of a server's KV memory")
+    info.add_argument("--url", metavar="URL", help="of that server (default: http://127.0.0.1:30000)")
     info.add_argument("--json", action="store_true", help="as one JSON object")
     info.set_defaults(command=_info)
 

@@ -6,17 +6,13 @@ import json
 import os
 from typing import Protocol, TextIO
 
-from sgdsl.events import Constant, Event, Generated, GeneratedEnd, RoleClosed, RoleOpened, RolledBack
+from sgdsl.events import Constant, Event, Generated, GeneratedEnd, RoleClosed, RoleOpened, RolledBack, written
 from sgdsl.reading import added
 
 __all__ = ["EventPrinter", "Printer", "TextPrinter", "Transcript", "wants_colour"]
 
 GREEN, DIM, BOLD, RESET = "\x1b[32m", "\x1b[2m", "\x1b[1m", "\x1b[0m"
 ROLES = {"system": "\x1b[35m", "user": "\x1b[36m", "assistant": "\x1b[33m"}
-EVENTS = {
-    RoleOpened: "role_begin", RoleClosed: "role_end", Constant: "text", Generated: "generated",
-    GeneratedEnd: "generated_end", RolledBack: "rolled_back",
-}  # fmt: skip
 UNPRINTABLE = {
     code: "\N{REPLACEMENT CHARACTER}" for code in [*range(32), 127, *range(128, 160)] if chr(code) not in "\n\t"
 }
@@ -65,7 +61,7 @@ class EventPrinter:
 
     def show(self, event: Event) -> None:
         """One event, flushed."""
-        self._write({"event": EVENTS[type(event)]} | {name: getattr(event, name) for name in event.__slots__})
+        self._write(written(event))
 
     def end(self, value: object) -> None:
         """The closing event."""

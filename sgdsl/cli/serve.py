@@ -32,12 +32,15 @@ def serve(options: argparse.Namespace) -> int:
     settings = engine_settings(options.name or options.model, options.settings, options.config)
     from runtime.errors import ConfigError, EngineError
     from runtime.server.lifecycle import serve as serve_engine
+    from sgdsl.served.runner import GraphRunner
 
     config = _config(options)
     try:
         with _served(options.in_process, settings) as (engine, lines):
             _say(options, *lines)
-            serve_engine(engine, config, lambda url: _say(options, f"sgdsl: {engine.model_name} at {url}"))
+            serve_engine(
+                engine, config, lambda url: _say(options, f"sgdsl: {engine.model_name} at {url}"), GraphRunner(engine)
+            )
     except ConfigError as error:
         raise UsageError(str(error)) from error
     except EngineError as error:

@@ -16,6 +16,7 @@ from runtime.concat import Concat
 from runtime.errors import RequestCancelled
 from runtime.handle import Chunk, Handle
 from runtime.hint import Hint
+from runtime.inventory import inventory
 from runtime.pinning import Pin
 from runtime.scoring import Score
 from runtime.script import Append, Foretell, Fork, Generate, Mark, Op, Tokens, Truncate
@@ -118,6 +119,10 @@ class Desk:
 
     def _ask(self, message: link.Ask) -> None:
         self._core.post(partial(self._answer, message.call, partial(_ANSWERS[message.question], self)))
+
+    def _cache(self, message: link.Cache) -> None:
+        look = partial(inventory, self._core, message.limit, message.namespace)
+        self._core.post(partial(self._answer, message.call, look))
 
     def _unpin(self, message: link.Unpin) -> None:
         self._core.post(partial(self._answer, message.call, partial(self._core.pins.remove, message.pin)))
@@ -253,6 +258,7 @@ _TAKE: Mapping[type, Callable[[Desk, Any], None]] = MappingProxyType(
         wire.Chosen: Desk._chosen,
         wire.CompileAhead: Desk._compile_ahead,
         link.Ask: Desk._ask,
+        link.Cache: Desk._cache,
         link.Unpin: Desk._unpin,
         link.Ping: Desk._ping,
         link.Stop: Desk._halt,

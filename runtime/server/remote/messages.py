@@ -19,6 +19,7 @@ from runtime.wire.errors import Problem
 __all__ = [
     "Ask",
     "Broken",
+    "Cache",
     "FromEngine",
     "FromServer",
     "Gather",
@@ -124,6 +125,14 @@ class Ask(Sendable, frozen=True):
     question: Literal["stats", "server_info", "flush_cache"]
 
 
+class Cache(Sendable, frozen=True):
+    """Asks what is in the prefix cache, as `Engine.cache`; answered by `Value`."""
+
+    call: int
+    limit: int
+    namespace: str | None = None
+
+
 class Unpin(Sendable, frozen=True):
     """Ends a pin; answered by `Value`."""
 
@@ -141,7 +150,9 @@ class Stop(Sendable, frozen=True):
     """The engine shuts down, and its process ends."""
 
 
-FromServer: TypeAlias = Script | wire.Cancel | Leave | wire.Chosen | wire.CompileAhead | Ask | Unpin | Ping | Stop
+FromServer: TypeAlias = (
+    Script | wire.Cancel | Leave | wire.Chosen | wire.CompileAhead | Ask | Cache | Unpin | Ping | Stop
+)
 
 
 # engine → server

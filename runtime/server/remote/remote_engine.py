@@ -130,6 +130,10 @@ class RemoteEngine:
         """Forgets every prefix that nothing running needs; the tokens forgotten."""
         return self._ask(lambda call: link.Ask(call, "flush_cache"))
 
+    def cache(self, limit: int, namespace: str | None = None) -> Handle[dict[str, Any]]:
+        """What is in the prefix cache, and who holds what, as `Engine.cache`."""
+        return self._ask(lambda call: link.Cache(call, limit, namespace))
+
     def unpin(self, pin: str) -> Handle[bool]:
         """Ends a pin; False where there is no such one."""
         return self._ask(lambda call: link.Unpin(call, pin))

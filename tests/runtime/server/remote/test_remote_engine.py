@@ -129,6 +129,9 @@ def test_questions_about_the_engine(remote: RemoteEngine) -> None:
     info = remote.server_info().result(30)
     assert (info["engine_pid"], info["engine_restarts"]) == (remote.engine_pid, 0)
     assert info["stats"]["pins"] == 1
+    cache = remote.cache(50).result(30)
+    assert [one["name"] for one in cache["pins"]] == [pin]
+    assert any(node["pinned"] for node in cache["nodes"])
     assert remote.unpin(pin).result(30) is True
     assert remote.unpin(pin).result(30) is False
     assert remote.flush_cache().result(30) > 0

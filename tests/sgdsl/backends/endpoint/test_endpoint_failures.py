@@ -103,7 +103,7 @@ def test_no_message_shows_the_key(tiny_engine: Engine, serve: Serve, connect: Co
         connect(serve(tiny_engine, "another"), KEY)
     assert KEY not in shown(refused.value)
     problem = wire.Refused(Problem("ProtocolError", f"{KEY} has no right to this"))
-    endpoint = connect(serve(sg.Mock(), answer_all=wire.write_frame([problem])), KEY)
+    endpoint = connect(serve(answer_all=wire.write_frame([problem])), KEY)
     session = endpoint.open()
     with pytest.raises(sg.EndpointError, match="… has no right to this") as ended:
         session.generate(GREEDY).result(5)
@@ -152,7 +152,7 @@ def test_a_server_that_never_says_hello() -> None:
 
 
 def test_a_server_that_gives_no_sign_of_life_is_dead(serve: Serve, connect: Connect, gate: Any) -> None:
-    endpoint = connect(serve(sg.Mock(gate), deaf=True), heartbeat=0.2)
+    endpoint = connect(serve(deaf=True), heartbeat=0.2)
     session = endpoint.open()
     session.append("x")
     started = time.monotonic()
@@ -163,7 +163,7 @@ def test_a_server_that_gives_no_sign_of_life_is_dead(serve: Serve, connect: Conn
 
 
 def test_a_slow_server_is_waited_for(serve: Serve, connect: Connect) -> None:
-    endpoint = connect(serve(sg.Mock(["late"]), delay=1.0), heartbeat=0.6)
+    endpoint = connect(serve(sg.Mock(latency=1.0)), heartbeat=0.6)
     session = endpoint.open()
     with pytest.raises(TimeoutError):
         session.generate(GREEDY).result(0.05)
@@ -183,7 +183,7 @@ def test_a_slow_server_is_waited_for(serve: Serve, connect: Connect) -> None:
 )
 def test_a_greeting_that_is_none(serve: Serve, connect: Connect, greeting: str, message: str) -> None:
     with pytest.raises(sg.EndpointError, match=message):
-        connect(serve(sg.Mock(), greeting=greeting))
+        connect(serve(greeting=greeting))
 
 
 @pytest.mark.parametrize(
@@ -200,7 +200,7 @@ def test_a_greeting_that_is_none(serve: Serve, connect: Connect, greeting: str, 
     ],
 )
 def test_an_answer_that_is_none_ends_the_connection(serve: Serve, connect: Connect, answer: str) -> None:
-    endpoint = connect(serve(sg.Mock(), answer_all=answer))
+    endpoint = connect(serve(answer_all=answer))
     session = endpoint.open()
     handles = [session.generate(GREEDY), session.generate(GREEDY)]
     for handle in handles:
@@ -271,7 +271,7 @@ def test_questions_that_the_server_could_not_read_are_refused_too(
 
 
 def test_a_question_that_is_not_answered_in_time_is_forgotten(serve: Serve, connect: Connect) -> None:
-    endpoint = connect(serve(sg.Mock(), delay=1.0), connect_timeout=0.3)
+    endpoint = connect(serve(deaf=False), connect_timeout=0.3)
     with pytest.raises(sg.EndpointError, match=r"no answer within 0\.3 s"):
         endpoint.tokenize("x")
     assert endpoint._connection._calls == {}

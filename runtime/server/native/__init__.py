@@ -1,0 +1,1 @@
+"""Native: the endpoints that are our own or SGLang's."""

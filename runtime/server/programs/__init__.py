@@ -1,0 +1,1 @@
+"""Programs: compiled graphs that run on the server."""

@@ -1,0 +1,1 @@
+"""Sessions: growing token sequences that clients hold, by websocket or by plain HTTP."""

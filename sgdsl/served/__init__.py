@@ -1,0 +1,1 @@
+"""Served: what the server takes from the language: programs that it runs itself."""
