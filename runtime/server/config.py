@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 
 from runtime.errors import ConfigError
 from runtime.server.sessions.limits import SessionLimits
 
 __all__ = ["ServerConfig"]
+
+_ORIGIN = re.compile(r"\*|[a-z][a-z0-9+.-]*://[^/\s]+")
+_PREFIX = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +27,13 @@ class ServerConfig:
         max_samples: prompts times `n` of one request.
         drain_seconds: for how long running requests may go on after the order to stop.
         keep_alive_seconds: after so long without a word, a stream says that it is still alive.
+        admin_api_keys: who sends one of them may do what concerns everybody, and the others may not.
+        api_key_file: more keys, as hashes, each with its limits (see `runtime.server.access.key_file`).
+        cors_origins: sites whose pages may use the server from a browser, such as `https://example.org`; `*` for all.
         metrics_prefix: of the names of metrics.
+        open_metrics: `/metrics` needs no key.
+        log_json: a line of JSON is logged for every request.
+        otel: a span is made for every request; needs the extra `otel`.
         sessions: how much of them one client may have.
 
     Raises:
@@ -33,6 +43,9 @@ class ServerConfig:
     host: str = "127.0.0.1"
     port: int = 30000
     api_keys: tuple[str, ...] = ()
+    admin_api_keys: tuple[str, ...] = ()
+    api_key_file: str | None = None
+    cors_origins: tuple[str, ...] = ()
     served_model_name: str | None = None
     max_body_bytes: int = 32 << 20
     max_requests: int = 4096
@@ -40,6 +53,9 @@ class ServerConfig:
     drain_seconds: float = 30.0
     keep_alive_seconds: float = 10.0
     metrics_prefix: str = "sgdsl"
+    open_metrics: bool = False
+    log_json: bool = False
+    otel: bool = False
     sessions: SessionLimits = field(default_factory=SessionLimits)
 
     def __post_init__(self) -> None:
@@ -52,5 +68,15 @@ class ServerConfig:
             raise ConfigError(f"drain_seconds={self.drain_seconds} is not allowed: a number of at least 0")
         if not self.keep_alive_seconds > 0:
             raise ConfigError(f"keep_alive_seconds={self.keep_alive_seconds} is not allowed: a number above 0")
-        if not all(self.api_keys):
-            raise ConfigError("api_keys: an empty key is not allowed")
+        self._check_access()
+
+    def _check_access(self) -> None:
+        for name in ("api_keys", "admin_api_keys"):
+            if not all(getattr(self, name)):
+                raise ConfigError(f"{name}: an empty key is not allowed")
+        for origin in self.cors_origins:
+            if not _ORIGIN.fullmatch(origin):
+                raise ConfigError(f"cors_origins={origin!r} is not allowed: a scheme and a host, or *")
+        if not _PREFIX.fullmatch(self.metrics_prefix):
+            allowed = "letters, digits and _, beginning with a letter"
+            raise ConfigError(f"metrics_prefix={self.metrics_prefix!r} is not allowed: {allowed}")
