@@ -31,7 +31,9 @@ class Door:
     def __init__(self, config: ServerConfig) -> None:
         entries = [] if config.api_key_file is None else read_keys(Path(config.api_key_file))
         has_admins = bool(config.admin_api_keys) or config.api_key_file is not None
-        admin, plain = Tenant(name="admin", is_admin=True), Tenant(name="api-key", is_admin=not has_admins)
+        shared = None if config.api_key_file is None else ""
+        admin = Tenant(name="admin", namespace=shared, is_admin=True)
+        plain = Tenant(name="api-key", namespace=shared, is_admin=not has_admins)
         self._tenants = [
             *((hash_of(key), admin) for key in config.admin_api_keys),
             *((hash_of(key), plain) for key in config.api_keys),

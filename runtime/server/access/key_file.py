@@ -14,7 +14,7 @@ import msgspec
 from runtime.errors import ConfigError
 from runtime.server.access.tenant import Tenant
 
-__all__ = ["KeyEntry", "add_key", "hash_of", "read_keys"]
+__all__ = ["KeyEntry", "add_key", "hash_of", "read_keys", "remove_key"]
 
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _HASH = re.compile(r"sha256:[0-9a-f]{64}")
@@ -122,6 +122,19 @@ def add_key(
     _check(entry)
     _write(path, [*entries, entry])
     return key
+
+
+def remove_key(path: Path, name: str) -> None:
+    """Takes a key out of a file. A server that has read it lets the key in until it is started anew.
+
+    Raises:
+        ConfigError: there is no such key, or the file cannot be read or written.
+    """
+    entries = read_keys(path)
+    kept = [entry for entry in entries if entry.name != name]
+    if len(kept) == len(entries):
+        raise ConfigError(f"name={name!r} is not in {str(path)!r}")
+    _write(path, kept)
 
 
 def _write(path: Path, entries: list[KeyEntry]) -> None:

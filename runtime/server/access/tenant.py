@@ -15,13 +15,14 @@ class Tenant:
 
     Attributes:
         name: for logs and messages.
-        namespace: whose cache is used; empty for the one that is shared by all who may share.
+        namespace: whose cache is used; empty for the one that is shared by all who may share; None where the server
+            has no tenants to keep apart.
         max_concurrent: requests at once; None for as many as the server takes.
         is_admin: may do what concerns others too.
     """
 
     name: str = ""
-    namespace: str = ""
+    namespace: str | None = None
     max_concurrent: int | None = None
     is_admin: bool = False
 
@@ -31,6 +32,8 @@ class Tenant:
         A tenant's own begins with its namespace and a slash, which no namespace holds; the shared ones begin with the
         slash.
         """
+        if self.namespace is None:
+            return salt
         if self.namespace:
             return f"{self.namespace}/{salt}"
         return f"/{salt}" if salt else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from datetime import UTC, datetime
 
 import msgspec
 
@@ -20,6 +21,7 @@ def write_line(account: Account, method: str, path: str, status: int, seconds: f
         path: the route's, in which no names of the client's stand.
     """
     line = {
+        "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
         "id": account.id,
         "key": account.key or None,
         "method": method,

@@ -44,6 +44,12 @@ def test_no_two_tenants_have_a_namespace_in_common() -> None:
     assert len(set(found)) == len(found)
 
 
+def test_where_nobody_is_kept_apart_salts_are_namespaces() -> None:
+    tenant = Door(ServerConfig()).tenant_of("")
+    assert tenant is not None
+    assert tenant.cache_namespace("mine") == "mine"
+
+
 def test_as_many_as_a_key_may() -> None:
     door = Door(ServerConfig())
     small, other = Tenant(name="a", max_concurrent=1), Tenant(name="b", max_concurrent=1)

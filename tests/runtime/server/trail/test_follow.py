@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import logging
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -37,6 +38,7 @@ async def test_a_line_for_every_request(make_client: Any, caplog: pytest.LogCapt
     assert "somebody" not in caplog.text
     first, second, third = lines
     assert first.pop("ms") > 0
+    assert datetime.now(UTC) - datetime.fromisoformat(first.pop("time")) < timedelta(minutes=5)
     assert first == {
         "id": "one",
         "key": "api-key",
