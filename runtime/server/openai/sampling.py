@@ -19,10 +19,8 @@ _SAME = (
     "priority", "timeout",
 )  # fmt: skip
 _THEIR_NAMES: Mapping[str, str] = MappingProxyType({"max_new_tokens": "max_tokens", "min_new_tokens": "min_tokens"})
-MOST_STOPS = 256
+MOST_STOP_TOKENS = 256
 MOST_BIASES = 4096
-MOST_STOP_CHARACTERS = 512
-"""Of one stop string: all its beginnings are kept, which takes memory by the square of its length."""
 SEEDS = 1 << 63
 
 
@@ -34,9 +32,6 @@ def sampling_params(
     Raises:
         ApiError: a field has a value that is not allowed; `param` names it.
     """
-    if request.stop_regex is not None:
-        # It would be searched with backtracking in the step loop, which everybody shares.
-        raise bad_request("stop_regex", "stop_regex: not taken from clients; stop and regex are")
     given: dict[str, Any] = {name: getattr(request, name) for name in _SAME}
     given |= {
         "max_new_tokens": _length(request),
@@ -44,7 +39,8 @@ def sampling_params(
         "top_k": -1 if request.top_k == 0 else request.top_k,
         "seed": None if request.seed is None else request.seed % SEEDS,
         "stop": _stops(request.stop),
-        "stop_token_ids": _limited("stop_token_ids", tuple(request.stop_token_ids or ()), MOST_STOPS),
+        "stop_token_ids": _limited("stop_token_ids", tuple(request.stop_token_ids or ()), MOST_STOP_TOKENS),
+        "stop_regex": request.stop_regex,
         "logit_bias": _biases(request.logit_bias),
         "constraint": constraint,
         "constraint_after": constraint_after,
@@ -65,10 +61,6 @@ def _length(request: GenerationRequest) -> int | None:
 
 def _stops(given: str | list[str] | None) -> tuple[str, ...]:
     stops = (given,) if isinstance(given, str) else tuple(given or ())
-    for stop in _limited("stop", stops, MOST_STOPS):
-        if len(stop) > MOST_STOP_CHARACTERS:
-            message = f"stop: {len(stop)} characters are given; at most {MOST_STOP_CHARACTERS} are allowed"
-            raise bad_request("stop", message)
     return tuple(stop for stop in stops if stop)  # some clients send an empty string for none
 
 
