@@ -15,7 +15,7 @@ from sgdsl.execution import ended_task, in_thread, perform, perform_async, perfo
 from sgdsl.primitives import check_timeout
 from sgdsl.process import as_backend, default_backend, loop
 from sgdsl.record.recording import Recording
-from sgdsl.record.sink import Recorder, Sink, sink_of
+from sgdsl.record.sink import Sink, sink_of
 from sgdsl.run import Run, current_run
 from sgdsl.running import RunningState
 from sgdsl.sampling import Sampling
@@ -120,7 +120,7 @@ class Program:
         backend: Any = None,
         stream: bool = False,
         timeout: float | None = None,
-        record: str | os.PathLike[str] | Recorder | None = None,
+        record: str | os.PathLike[str] | Sink | None = None,
         **kwargs: Any,
     ) -> ProgramState:
         """Runs the program and returns its state; with `stream`, returns at once and runs beside the caller.
@@ -148,7 +148,7 @@ class Program:
         backend: Any = None,
         stream: bool = False,
         timeout: float | None = None,
-        record: str | os.PathLike[str] | Recorder | None = None,
+        record: str | os.PathLike[str] | Sink | None = None,
         **kwargs: Any,
     ) -> ProgramState:
         """As `run`, awaited. An `async def` program runs on the caller's loop, a plain one in a thread."""
@@ -275,7 +275,7 @@ class Program:
         generator_style: bool = False,
         return_exceptions: bool = False,
         timeout: float | None = None,
-        record: str | os.PathLike[str] | Recorder | None = None,
+        record: str | os.PathLike[str] | Sink | None = None,
         **sampling: Any,
     ) -> list[Any] | Iterator[Any]:
         """Runs the program once per item and returns the states in the items' order.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Awaitable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
@@ -106,13 +106,18 @@ class Run:
         """While the program's function executes."""
         token = _current.set(self)
         try:
-            yield
+            with self._around():
+                yield
         finally:
             _current.reset(token)
 
+    def _around(self) -> AbstractContextManager[None]:
+        return nullcontext() if self.recording is None else self.recording.around()
+
     def open_session(self) -> BackendSession:
         """The main stream's session."""
-        session = self.backend.open(program=self.name)
+        with self._around():
+            session = self.backend.open(program=self.name)
         if self.num_api_spec_tokens is not None and self.backend.capabilities.speculation:
             cast("SpeculativeSession", session).speculate(self.num_api_spec_tokens)
         return session

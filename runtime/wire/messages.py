@@ -85,10 +85,14 @@ MAX_FRAME_BYTES = 64 << 20
 
 
 class Open(Sendable, frozen=True):
-    """The session begins, empty. First in its script, unless it is a fork."""
+    """The session begins, empty. First in its script, unless it is a fork.
+
+    `traceparent` is W3C's name of the span it belongs to, where the client traces.
+    """
 
     namespace: str = ""
     program: str = ""
+    traceparent: str = ""
 
 
 class Append(Sendable, frozen=True):

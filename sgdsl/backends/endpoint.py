@@ -22,6 +22,7 @@ from sgdsl.backends.endpoint_session import EndpointSession
 from sgdsl.backends.server_question import ask_server
 from sgdsl.errors import EndpointError, InvalidArgument
 from sgdsl.process import network
+from sgdsl.tracing import trace_headers
 
 if TYPE_CHECKING:
     from grammars.spec import Spec
@@ -101,7 +102,9 @@ class RuntimeEndpoint:
         Raises:
             EndpointError: the endpoint was closed.
         """
-        return EndpointSession(self, self._connected(), wire.Open(namespace, program))
+        return EndpointSession(
+            self, self._connected(), wire.Open(namespace, program, trace_headers().get("traceparent", ""))
+        )
 
     def _connected(self) -> EndpointConnection:
         with self._lock:

@@ -13,6 +13,7 @@ from sgdsl.backends.text.transcript import Message, Transcript, check_begun, mes
 from sgdsl.backends.text.wrapped_choice import unwrapped
 from sgdsl.errors import NotSupported
 from sgdsl.ir import Image
+from sgdsl.tracing import trace_headers
 
 __all__ = ["ChatModel", "as_messages"]
 
@@ -62,6 +63,8 @@ class ChatModel:
         if body:
             fields["extra_body"] = body
         more = {name: value for name, value in self._more.items() if name != "extra_body"}
+        if headers := trace_headers():
+            more["extra_headers"] = headers
         stream = await self._create(
             messages=as_messages(messages), stream=True, stream_options={"include_usage": True}, **fields, **more
         )

@@ -12,6 +12,7 @@ from sgdsl.backends.openai_chunks import completion_piece, pieces, usage_of
 from sgdsl.backends.openai_fields import Dialect, completion_fields
 from sgdsl.backends.text.model import ChoiceScores, Piece, PieceLogprob, TextCall, TextUsage
 from sgdsl.backends.text.transcript import Transcript, text_of
+from sgdsl.tracing import trace_headers
 
 __all__ = ["CompletionModel"]
 
@@ -39,6 +40,8 @@ class CompletionModel:
         more = {name: value for name, value in self._more.items() if name != "extra_body"}
         if body:
             fields["extra_body"] = body
+        if headers := trace_headers():
+            more["extra_headers"] = headers
         stream = await self._client.completions.create(
             prompt=text_of(call.transcript), stream=True, stream_options={"include_usage": True}, **fields, **more
         )

@@ -82,6 +82,7 @@ def _add_run(commands: argparse._SubParsersAction[_Parser]) -> None:
         "--num-programs", metavar="N", type=int, help="run it N times at once, and print throughput and latencies"
     )
     run.add_argument("--record", metavar="FILE", help="write what happens to FILE, as JSON lines; see sgdsl trace")
+    run.add_argument("--otel", action="store_true", help="trace it with OpenTelemetry: a span for it and for each call")
     _add_backend(run, takes_url=True)
     shape = run.add_mutually_exclusive_group()
     shape.add_argument("--json", action="store_true", help="print one JSON object when the program has ended")

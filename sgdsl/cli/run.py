@@ -28,7 +28,7 @@ from sgdsl.errors import InvalidArgument, ProgramError
 from sgdsl.execution import perform
 from sgdsl.process import set_default_backend
 from sgdsl.program import Program
-from sgdsl.record.sink import sink_of
+from sgdsl.record.sink import Sink, sink_of
 from sgdsl.run import Run
 from sgdsl.running import RunningState
 from sgdsl.sampling import Sampling
@@ -93,6 +93,8 @@ def _run_script(file: ProgramFile, settings: dict[str, Any], options: argparse.N
         )
     if options.record is not None:
         raise UsageError(f"{file.path} is run as a script: --record needs a @function")
+    if options.otel:
+        raise UsageError(f"{file.path} is run as a script: --otel needs a @function")
     with started(options.backend, settings) as (backend, line):
         _say(options, line)
         set_default_backend(backend)
@@ -103,6 +105,20 @@ def _run_script(file: ProgramFile, settings: dict[str, Any], options: argparse.N
             sys.stdout.flush()
             _say(options, closing_line(backend.usage(), time.monotonic() - begun))
     return 0
+
+
+def _sink(options: argparse.Namespace) -> Sink | None:
+    """Where what happens is recorded."""
+    if options.otel and options.record is not None:
+        raise UsageError("--record and --otel are given together: one is allowed")
+    try:
+        if not options.otel:
+            return sink_of(options.record)
+        from sgdsl.tracing import Spans
+
+        return Spans()
+    except InvalidArgument as error:
+        raise CommandError(f"{'--otel' if options.otel else '--record'}: {error}") from error
 
 
 class _Execution:
@@ -116,10 +132,7 @@ class _Execution:
         self._out = sys.stdout
         self._printer = _printer(options)
         self._trouble: Exception | None = None
-        try:
-            self._sink = sink_of(options.record)
-        except InvalidArgument as error:
-            raise CommandError(f"--record: {error}") from error
+        self._sink = _sink(options)
 
     def run(self, args: list[Any], kwargs: dict[str, Any]) -> int:
         """Runs it, prints what is left to print, and returns the exit code."""

@@ -11,7 +11,7 @@ import logging
 import reprlib
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeAlias
 
@@ -96,6 +96,10 @@ class Recording:
         return Recording(self._sink, run, self)
 
     # the run
+
+    def around(self) -> AbstractContextManager[None]:
+        """What the sink wants to hold while the program executes, or opens sessions."""
+        return self._sink.around(self.number)
 
     @_harmless
     def begin(self, program: Program, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:

@@ -8,6 +8,7 @@ import os
 import threading
 import time
 from abc import ABC, abstractmethod
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TextIO
@@ -39,6 +40,10 @@ class Sink(ABC):
     @abstractmethod
     def write(self, entry: Entry) -> None:
         """One more entry. Never raises: a record that cannot be kept is no reason to fail a program."""
+
+    def around(self, run: int) -> AbstractContextManager[None]:
+        """What holds while a run's program executes, or opens sessions."""
+        return nullcontext()
 
     @abstractmethod
     def acquire(self) -> None:

@@ -9,6 +9,7 @@ from runtime.errors import InvalidParameter
 from runtime.server.served_engine import ServedEngine
 from runtime.server.sessions.limits import SessionLimits
 from runtime.server.sessions.served import Served, bytes_of
+from runtime.server.trail.spans import Spans
 from runtime.wire import messages as wire
 from runtime.wire.errors import ProtocolError, problem_of
 from runtime.wire.params import read_spec
@@ -27,6 +28,7 @@ class Peer:
         say: sends a message, soon; it is called from any thread and must not block.
         limits: what the client may have.
         namespace: the engine's, of the one that the client names.
+        spans: begins one for each session, where the server traces.
 
     Attributes:
         sessions: by the client's numbers. undecided: call → the session that waits for the client's choice.
@@ -38,11 +40,13 @@ class Peer:
         say: Callable[[wire.FromServer], None],
         limits: SessionLimits | None = None,
         namespace: Callable[[str], str] = str,
+        spans: Spans | None = None,
     ) -> None:
         self.engine = engine
         self.say = say
         self.limits = limits or SessionLimits()
         self.namespace = namespace
+        self.spans = spans
         self.sessions: dict[int, Served] = {}
         self.undecided: dict[int, Served] = {}
         self._ready: deque[Served] = deque()

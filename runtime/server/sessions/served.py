@@ -18,6 +18,7 @@ from runtime.wire.params import read_params
 if TYPE_CHECKING:
     from runtime.server.served_engine import ServedSession
     from runtime.server.sessions.peer import Peer
+    from runtime.server.trail.spans import SessionSpan
 
 __all__ = ["Served", "bytes_of"]
 
@@ -51,6 +52,7 @@ class Served:
         self.has_begun = False
         self.will_close = False
         self._never_begins = False
+        self._span: SessionSpan | None = None
 
     def step(self) -> None:
         """Does what can be done now."""
@@ -104,10 +106,16 @@ class Served:
     def give_up(self) -> None:
         """The client has gone."""
         self._settle()
+        self._end_span()
         session, self.session = self.session, None
         if session is not None:
             session.cancel()
             session.close()
+
+    def _end_span(self) -> None:
+        span, self._span = self._span, None
+        if span is not None:
+            span.end()
 
     def _settle(self) -> wire.Score | None:
         """No choice is awaited any more; which one was."""
@@ -142,6 +150,8 @@ class Served:
     # operations
 
     def _open(self, op: wire.Open) -> None:
+        if self.peer.spans is not None:
+            self._span = self.peer.spans.session(op.traceparent, op.program)
         self.session = self.peer.engine.open(namespace=self.peer.namespace(op.namespace), program=op.program)
 
     def _append(self, op: wire.Append) -> None:
@@ -212,6 +222,7 @@ class Served:
     def _close(self, op: wire.Close) -> None:
         session, self.session = self.session, None
         self.peer.forget(self)
+        self._end_span()
         if session is not None:
             session.close()
 

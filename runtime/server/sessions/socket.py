@@ -15,6 +15,7 @@ from runtime.server.keys import CONFIG, ENGINE, RUNNING
 from runtime.server.sessions.keys import GREETING, PEERS
 from runtime.server.sessions.outbox import Outbox, OutboxFull
 from runtime.server.sessions.peer import Peer, is_heavy
+from runtime.server.trail.spans import SPANS
 from runtime.wire import messages as wire
 from runtime.wire.errors import ProtocolError, problem_of
 from runtime.wire.packing import frames
@@ -37,7 +38,7 @@ async def connect(request: web.Request) -> web.StreamResponse:
     )
     await socket.prepare(request)
     outbox = Outbox(asyncio.get_running_loop(), limits.max_outbox_bytes)
-    peer = Peer(request.app[ENGINE], outbox.put, limits, request[TENANT].cache_namespace)
+    peer = Peer(request.app[ENGINE], outbox.put, limits, request[TENANT].cache_namespace, request.app.get(SPANS))
     request.app[PEERS].add(peer)
     try:
         outbox.put(hello)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from aiohttp import web
 
@@ -13,7 +13,7 @@ from runtime.errors import ConfigError
 if TYPE_CHECKING:
     from runtime.server.trail.account import Account
 
-__all__ = ["SPANS", "RequestSpan", "Spans"]
+__all__ = ["SPANS", "RequestSpan", "SessionSpan", "Spans"]
 
 _OPERATIONS = {
     "/v1/chat/completions": "chat",
@@ -53,6 +53,13 @@ class RequestSpan:
             self._span.set_status(StatusCode.ERROR)
 
 
+class SessionSpan(Protocol):
+    """The span of a session that goes on."""
+
+    def end(self) -> None:
+        """The session is over."""
+
+
 class Spans:
     """Begins them. Where they go is the tracer provider's business, which whoever runs the server sets up.
 
@@ -89,6 +96,13 @@ class Spans:
         parent = self._propagator.extract({key.lower(): value for key, value in request.headers.items()})
         with self._tracer.start_as_current_span(name, parent, kind=self._kind, attributes=attributes) as span:
             yield RequestSpan(span, operation is not None)
+
+    def session(self, traceparent: str, program: str) -> SessionSpan:
+        """A span for a session of the native protocol; whoever begins it ends it."""
+        parent = self._propagator.extract({"traceparent": traceparent})
+        attributes = {"gen_ai.request.model": self._model_name, "sgdsl.program": program}
+        name = f"session {program}" if program else "session"
+        return self._tracer.start_span(name, parent, kind=self._kind, attributes=attributes)
 
 
 SPANS: web.AppKey[Spans] = web.AppKey("spans", Spans)

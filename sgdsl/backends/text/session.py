@@ -8,6 +8,7 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
+from contextvars import copy_context
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -53,6 +54,7 @@ class TextSession:
         self._task: asyncio.Task[None] | None = None
         self._error: BaseException | None = None
         self._lock = threading.RLock()
+        self._context = copy_context()  # calls happen in that of whoever opened it, for tracers that follow them
 
     # what the language calls
 
@@ -176,7 +178,7 @@ class TextSession:
 
     def _go_on(self) -> None:
         if self._started and self._task is None and self._ready and self._error is None:
-            self._task = asyncio.get_running_loop().create_task(self._work())
+            self._task = asyncio.get_running_loop().create_task(self._work(), context=self._context)
             self._task.add_done_callback(self._rest)
 
     def _rest(self, task: asyncio.Task[None]) -> None:

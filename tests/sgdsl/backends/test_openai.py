@@ -9,6 +9,7 @@ import pytest
 
 import sgdsl as sg
 from sgdsl.backends.cached import Cached
+from sgdsl.tracing import Spans
 
 Make = Callable[..., sg.OpenAI]
 
@@ -313,3 +314,14 @@ def test_which_models_are_asked_with_messages() -> None:
             assert json.dumps(sorted(backend.capabilities.constraints)) == (
                 '["Choice", "JsonObject", "JsonSchema"]' if is_chat else "[]"
             )
+
+
+@pytest.mark.parametrize("is_chat", [True, False])
+def test_the_server_is_told_which_program_calls(server: Any, openai: Make, exporter: Any, is_chat: bool) -> None:
+    program = ask if is_chat else complete
+    program.run(sg.gen("x"), backend=openai(is_chat_model=is_chat))
+    program.run(sg.gen("x"), backend=openai(is_chat_model=is_chat), record=Spans())
+    assert "traceparent" not in server.headers[0]
+    run = next(span for span in exporter.get_finished_spans() if span.name.startswith("program"))
+    context = run.get_span_context()
+    assert server.headers[1]["traceparent"].startswith(f"00-{context.trace_id:032x}-{context.span_id:016x}-")

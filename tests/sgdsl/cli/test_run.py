@@ -343,3 +343,18 @@ def test_version_and_info(sgdsl: Any) -> None:
     code, out, _ = sgdsl("info")
     assert code == 0
     assert {line.split()[0] for line in out.splitlines()} == set(facts)
+
+
+def test_spans_are_made_where_they_are_asked_for(write: Any, sgdsl: Any, exporter: Any) -> None:
+    path = write("""
+        @sg.function
+        def main(s):
+            s += "a" + sg.gen("answer", max_tokens=2)
+    """)
+    assert sgdsl("run", path)[0] == 0
+    assert exporter.get_finished_spans() == ()
+    assert sgdsl("run", "--otel", path)[0] == 0
+    assert {span.name for span in exporter.get_finished_spans()} == {"program main", "gen answer"}
+    code, _, err = sgdsl("run", "--otel", "--record", "record.jsonl", path)
+    assert code == 2
+    assert "--record and --otel are given together" in err
