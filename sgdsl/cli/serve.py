@@ -66,10 +66,11 @@ def _served(in_process: bool, settings: Mapping[str, Any]) -> Iterator[tuple[Ser
 
 def _config(options: argparse.Namespace) -> ServerConfig:
     from runtime.errors import ConfigError
+    from runtime.server.access.door import Door
     from runtime.server.config import ServerConfig
 
     try:
-        return ServerConfig(
+        config = ServerConfig(
             host=options.host,
             port=options.port,
             served_model_name=options.served_model_name,
@@ -78,8 +79,10 @@ def _config(options: argparse.Namespace) -> ServerConfig:
             drain_seconds=options.drain_seconds,
             **config_fields(options),
         )
+        Door(config)  # a file of keys that is none is told before a model is loaded
     except ConfigError as error:
         raise UsageError(f"--{error}") from error
+    return config
 
 
 def _say(options: argparse.Namespace, *lines: str) -> None:

@@ -33,10 +33,10 @@ async def let_in(request: web.Request, handler: Handler) -> web.StreamResponse:
         raise ApiError(Problem(401, message, code="invalid_api_key", headers={"WWW-Authenticate": "Bearer"}))
     if tenant is None or is_public:
         return await handler(request)
-    if path in ADMIN_PATHS and not tenant.is_admin:
-        raise ApiError(Problem(403, f"{path} needs an admin's key", code="admin_key_needed"))
     request[TENANT] = tenant
     request[ACCOUNT].key = tenant.name
+    if path in ADMIN_PATHS and not tenant.is_admin:
+        raise ApiError(Problem(403, f"{path} needs an admin's key", code="admin_key_needed"))
     if request.method == "GET" and "Upgrade" not in request.headers:
         return await handler(request)
     with door.counted(tenant):

@@ -76,6 +76,9 @@ def test_it_serves_until_sigterm(served: Any, port: int) -> None:
         (["--port", "99999"], "port=99999 is not allowed"),
         (["--drain-seconds", "-1"], "drain_seconds=-1.0 is not allowed"),
         (["--set", "page_size=none?"], "page_size"),
+        (["--api-keys", "/nowhere/keys.json"], "api_key_file='/nowhere/keys.json'"),
+        (["--cors-origin", "example.org"], "cors_origins='example.org' is not allowed"),
+        (["--metrics-prefix", "a:b"], "metrics_prefix='a:b' is not allowed"),
     ],
 )
 def test_what_is_asked_wrongly(served: Any, words: list[str], said: str) -> None:
