@@ -22,13 +22,15 @@ class HeldSession:
 
     Attributes:
         id: cannot be guessed. origin: the id of the session it is a fork of.
+        owner: the tenant that opened it.
         num_users: requests that use it now. last_used: on the loop's clock.
     """
 
-    def __init__(self, name: str, session: ServedSession, origin: str | None, now: float) -> None:
+    def __init__(self, name: str, session: ServedSession, origin: str | None, now: float, owner: str = "") -> None:
         self.id = name
         self.session = session
         self.origin = origin
+        self.owner = owner
         self.num_users = 0
         self.last_used = now
 
@@ -50,14 +52,14 @@ class HeldSessions:
     def __len__(self) -> int:
         return len(self._held)
 
-    def open(self, namespace: str, program: str) -> HeldSession:
+    def open(self, namespace: str, program: str, owner: str = "") -> HeldSession:
         """A new session.
 
         Raises:
             ApiError: too many are held (429).
         """
         self._check_room(1)
-        return self._hold(self._engine.open(namespace=namespace, program=program), None)
+        return self._hold(self._engine.open(namespace=namespace, program=program), None, owner)
 
     def fork(self, held: HeldSession, n: int) -> list[HeldSession]:
         """New sessions that begin where one stands.
@@ -68,28 +70,28 @@ class HeldSessions:
         self._check_room(n)
         forks: Sequence[ServedSession] = held.session.fork(n)
         held.session.flush()
-        return [self._hold(fork, held.id) for fork in forks]
+        return [self._hold(fork, held.id, held.owner) for fork in forks]
 
-    def find(self, name: str) -> HeldSession:
-        """The session of that name.
+    def find(self, name: str, owner: str = "") -> HeldSession:
+        """The owner's session of that name.
 
         Raises:
             ApiError: there is none, or no more (404).
         """
         held = self._held.get(name)
-        if held is None:
+        if held is None or held.owner != owner:
             message = f"there is no session {name[:64]!r}, or no more: one that nobody uses ends after a while"
             raise ApiError(Problem(404, message, "id", "session_not_found"))
         return held
 
     @contextmanager
-    def used(self, name: str) -> Iterator[HeldSession]:
-        """The session of that name, in use while the block runs.
+    def used(self, name: str, owner: str = "") -> Iterator[HeldSession]:
+        """The owner's session of that name, in use while the block runs.
 
         Raises:
             ApiError: there is none (404).
         """
-        held = self.find(name)
+        held = self.find(name, owner)
         held.num_users += 1
         try:
             yield held
@@ -129,7 +131,7 @@ class HeldSessions:
             message = f"max_http_sessions={most} sessions are held; close some, or try again later"
             raise ApiError(Problem(429, message, code="too_many_sessions", headers={"Retry-After": "1"}))
 
-    def _hold(self, session: ServedSession, origin: str | None) -> HeldSession:
-        held = HeldSession(f"session-{secrets.token_urlsafe(18)}", session, origin, self._clock())
+    def _hold(self, session: ServedSession, origin: str | None, owner: str) -> HeldSession:
+        held = HeldSession(f"session-{secrets.token_urlsafe(18)}", session, origin, self._clock(), owner)
         self._held[held.id] = held
         return held

@@ -12,7 +12,7 @@ from aiohttp import web
 
 from runtime.choosing import Choosing
 from runtime.handle import Scores
-from runtime.server.access.tenant import namespace_of
+from runtime.server.access.tenant import TENANT, namespace_of
 from runtime.server.bodies import answer, read_model
 from runtime.server.errors import bad_request
 from runtime.server.keys import ENGINE, RUNNING
@@ -42,7 +42,7 @@ async def open_session(request: web.Request) -> web.Response:
     """`POST /sessions`: a new session; `id` is its name."""
     body = await read_model(request, OpenBody)
     content = _content(body)
-    held = request.app[HELD].open(namespace_of(request, body.namespace), body.program)
+    held = request.app[HELD].open(namespace_of(request, body.namespace), body.program, request[TENANT].name)
     try:
         if content is not None:
             await append(held.session, content)
@@ -131,7 +131,7 @@ async def concat(request: web.Request) -> web.Response:
     """`POST /sessions/{id}/concat`: appends what forks of the session hold beyond the fork, with its KV."""
     body = await read_model(request, ConcatBody)
     with _used(request) as held:
-        parts = [request.app[HELD].find(name).session for name in body.sessions]
+        parts = [request.app[HELD].find(name, request[TENANT].name).session for name in body.sessions]
         count = await _waited(request, held, held.session.concat(parts))
     return answer({"num_tokens": count})
 
@@ -147,13 +147,13 @@ async def truncate(request: web.Request) -> web.Response:
 
 async def cancel(request: web.Request) -> web.Response:
     """`POST /sessions/{id}/cancel`: everything unfinished ends at once, and the session with it."""
-    request.app[HELD].drop(request.app[HELD].find(request.match_info["id"]))
+    request.app[HELD].drop(_found(request))
     return answer({"success": True})
 
 
 async def close(request: web.Request) -> web.Response:
     """`DELETE /sessions/{id}`: the session ends when what it was asked for is done."""
-    request.app[HELD].drop(request.app[HELD].find(request.match_info["id"]), cancels=False)
+    request.app[HELD].drop(_found(request), cancels=False)
     return answer({"success": True})
 
 
@@ -164,12 +164,16 @@ def _content(body: AppendBody) -> str | list[int] | None:
 
 
 def _used(request: web.Request) -> Any:
-    return request.app[HELD].used(request.match_info["id"])
+    return request.app[HELD].used(request.match_info["id"], request[TENANT].name)
+
+
+def _found(request: web.Request) -> HeldSession:
+    return request.app[HELD].find(request.match_info["id"], request[TENANT].name)
 
 
 async def _waited(request: web.Request, held: HeldSession, handle: Awaitable[T]) -> T:
     """A result of the session, as work in progress. Whoever stops waiting ends the session."""
-    with _ending(request, held), request.app[RUNNING].entered(held.id, held.session.cancel):
+    with _ending(request, held), request.app[RUNNING].entered(held.id, held.session.cancel, held.owner):
         return await handle
 
 

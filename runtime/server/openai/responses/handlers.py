@@ -13,6 +13,7 @@ from uuid import uuid4
 from aiohttp import web
 
 from runtime.handle import Generation
+from runtime.server.access.tenant import TENANT
 from runtime.server.bodies import answer, read_model
 from runtime.server.errors import ApiError, Problem, bad_request, problem_of
 from runtime.server.generations import Generations
@@ -50,6 +51,7 @@ class _Work:
     messages: tuple[Message, ...]
     id: str
     created: int
+    owner: str
 
     def body(self, status: str, output: list[dict[str, Any]], **more: Any) -> dict[str, Any]:
         """The response as JSON."""
@@ -97,7 +99,7 @@ class _Work:
         )
         if self.given.store is not False:
             messages = (*self.messages, *messages_of(items.output))
-            self.app[RESPONSES].keep(self.id, Kept(body, messages))
+            self.app[RESPONSES].keep(_key(self.owner, self.id), Kept(body, messages))
         return body
 
     def _usage(self, items: Items, result: Generation) -> dict[str, Any]:
@@ -122,32 +124,37 @@ async def create(request: web.Request) -> web.StreamResponse:
         raise bad_request("background", "background: true is not allowed: whoever asks waits for the answer")
     before: tuple[Message, ...] = ()
     if given.previous_response_id is not None:
-        before = _found(request.app, given.previous_response_id, "previous_response_id").messages
+        before = _found(request, given.previous_response_id, "previous_response_id").messages
     messages = (*before, *messages_of(given.input))
     try:
         chat = await chat_work(request, as_chat(given, messages))
     except ApiError as error:
         raise renamed(error) from None
-    work = _Work(request.app, given, chat, messages, f"resp_{uuid4().hex}", int(time.time()))
+    work = _Work(request.app, given, chat, messages, f"resp_{uuid4().hex}", int(time.time()), request[TENANT].name)
     respond = partial(_stream, request, work) if given.stream else partial(_whole, work)
     return await working(request, work.id, chat.ask, respond)
 
 
 async def retrieve(request: web.Request) -> web.Response:
     """`GET /v1/responses/{id}`."""
-    return answer(_found(request.app, request.match_info["name"], "response_id").body)
+    return answer(_found(request, request.match_info["name"], "response_id").body)
 
 
 async def delete(request: web.Request) -> web.Response:
     """`DELETE /v1/responses/{id}`."""
     name = request.match_info["name"]
-    _found(request.app, name, "response_id")
-    request.app[RESPONSES].drop(name)
+    _found(request, name, "response_id")
+    request.app[RESPONSES].drop(_key(request[TENANT].name, name))
     return answer({"id": name, "object": "response", "deleted": True})
 
 
-def _found(app: web.Application, name: str, param: str) -> Kept:
-    kept = app[RESPONSES].find(name)
+def _key(owner: str, name: str) -> str:
+    """What a response is kept under: nobody finds another tenant's, whatever id is asked for."""
+    return f"{owner}/{name}"
+
+
+def _found(request: web.Request, name: str, param: str) -> Kept:
+    kept = request.app[RESPONSES].find(_key(request[TENANT].name, name))
     if kept is None:
         message = f"{param}: there is no response {name!r}, or it was forgotten"
         raise ApiError(Problem(404, message, param, "response_not_found"))

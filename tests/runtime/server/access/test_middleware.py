@@ -140,3 +140,17 @@ async def test_who_has_no_key_is_told_so(make_client: Any) -> None:
             assert response.status == 200
     async with client.get("/health") as response:
         assert response.status == 200
+
+
+async def test_nobody_finds_what_another_has_kept(guarded: Any) -> None:
+    client = guarded.client
+    for path, body in (("/v1/responses", {"input": "hi", "max_output_tokens": 1}), ("/sessions", {"text": "abc"})):
+        async with client.post(path, json=body, headers=guarded.headers("bob")) as response:
+            name = (await response.json())["id"]
+        for who, status in (("alice", 404), ("bob", 200)):
+            async with client.get(f"{path}/{name}", headers=guarded.headers(who)) as response:
+                assert response.status == status
+        async with client.delete(f"{path}/{name}", headers=guarded.headers("alice")) as response:
+            assert response.status == 404
+        async with client.delete(f"{path}/{name}", headers=guarded.headers("bob")) as response:
+            assert response.status == 200
