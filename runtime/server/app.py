@@ -14,6 +14,7 @@ from runtime.server.keys import CONFIG, ENGINE, FIELD_NOTES, RUNNING, STARTED
 from runtime.server.native import routes as native
 from runtime.server.openai.responses.store import RESPONSES, ResponseStore
 from runtime.server.openai.routes import routes as openai_routes
+from runtime.server.openapi.routes import routes as openapi_routes
 from runtime.server.programs import routes as program_routes
 from runtime.server.programs.runner import ProgramRunner
 from runtime.server.running import Running
@@ -44,6 +45,8 @@ def make_app(
     sessions.prepare(app)
     native.prepare(app)
     program_routes.prepare(app, programs)
-    for room in (health.routes(), openai_routes(), sessions.routes(), native.routes(), program_routes.routes()):
-        app.add_routes(room)
+    for room in (health, sessions, native, program_routes):
+        app.add_routes(room.routes())
+    for routes in (openai_routes, openapi_routes):
+        app.add_routes(routes())
     return app

@@ -13,8 +13,8 @@ from runtime.server.keys import CONFIG
 
 __all__ = ["check_key", "tell_errors"]
 
-OPEN_PATHS = frozenset({"/health"})
-"""What load balancers ask without a key."""
+OPEN_PATHS = frozenset({"/health", "/openapi.json"})
+"""What load balancers and people ask without a key; it says nothing of who else is served."""
 
 
 @web.middleware
