@@ -15,6 +15,7 @@ from runtime.server.native import routes as native
 from runtime.server.openai.responses.store import RESPONSES, ResponseStore
 from runtime.server.openai.routes import routes as openai_routes
 from runtime.server.openapi.routes import routes as openapi_routes
+from runtime.server.page.routes import routes as page_routes
 from runtime.server.programs import routes as program_routes
 from runtime.server.programs.runner import ProgramRunner
 from runtime.server.running import Running
@@ -47,6 +48,6 @@ def make_app(
     program_routes.prepare(app, programs)
     for room in (health, sessions, native, program_routes):
         app.add_routes(room.routes())
-    for routes in (openai_routes, openapi_routes):
+    for routes in (openai_routes, openapi_routes, page_routes):
         app.add_routes(routes())
     return app

@@ -10,10 +10,11 @@ from aiohttp.typedefs import Handler
 
 from runtime.server.errors import CLIENT_CLOSED, ApiError, Problem, problem_of, response_of
 from runtime.server.keys import CONFIG
+from runtime.server.page.routes import MOUNT
 
 __all__ = ["check_key", "tell_errors"]
 
-OPEN_PATHS = frozenset({"/health", "/openapi.json"})
+OPEN_PATHS = frozenset({"/", "/health", "/openapi.json"})
 """What load balancers and people ask without a key; it says nothing of who else is served."""
 
 
@@ -35,7 +36,8 @@ async def tell_errors(request: web.Request, handler: Handler) -> web.StreamRespo
 async def check_key(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Who has no key is told so, wherever keys are needed."""
     keys = request.app[CONFIG].api_keys
-    if keys and request.path not in OPEN_PATHS and not _is_known(request.headers.get("Authorization", ""), keys):
+    is_open = request.path in OPEN_PATHS or request.path.startswith(f"{MOUNT}/")
+    if keys and not is_open and not _is_known(request.headers.get("Authorization", ""), keys):
         message = "a key is needed: Authorization: Bearer KEY"
         raise ApiError(Problem(401, message, code="invalid_api_key", headers={"WWW-Authenticate": "Bearer"}))
     return await handler(request)

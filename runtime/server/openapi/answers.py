@@ -265,8 +265,13 @@ class ModelInfo(_Answer):
 
 
 class CacheNode(_Answer):
-    """A run of tokens in the prefix tree: its place in the sequence, who needs it, and how its text begins."""
+    """A run of tokens in the prefix tree: its place in the sequence, who needs it, and how its text begins.
 
+    `id` and `parent` hold for this answer only; a node at the top has no parent.
+    """
+
+    id: int
+    parent: int | None
     namespace: str
     start: int
     num_tokens: int

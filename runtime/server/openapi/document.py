@@ -120,7 +120,7 @@ def _success(one: Operation, references: _References) -> dict[str, Any]:
         schema = {"anyOf": [schema, {"type": "array", "items": schema}]}
     content: dict[str, Any] = {one.media_type: {"schema": schema}}
     if one.streams:
-        content["text/event-stream"] = {"schema": {"type": "string"}}
+        content["text/event-stream"] = {"schema": {"description": "events of JSON, and [DONE] at the end"}}
     return {"description": one.summary, "content": content}
 
 

@@ -11,6 +11,8 @@ from runtime.server.openai.requests import ChatRequest, CompletionRequest
 from runtime.server.openai.responses.requests import ResponsesRequest
 from runtime.server.openapi import answers
 from runtime.server.openapi.operation import Operation, Query, Trouble
+from runtime.server.page.routes import content_type
+from runtime.server.page.routes import routes as page_routes
 from runtime.server.programs.routes import ProgramBody
 from runtime.server.sessions import requests as sessions
 from runtime.wire import messages as wire
@@ -166,3 +168,8 @@ def _sessions() -> Iterator[Operation]:
 
 def _own() -> Iterator[Operation]:
     yield Operation(method="GET", path="/openapi.json", tag="About", summary="This document", is_open=True)
+    for route in page_routes():
+        yield Operation(
+            method="GET", path=route.path, tag="Page", summary="A part of the page", is_open=True,
+            media_type=content_type(route.path),
+        )  # fmt: skip
