@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from aiohttp import web
+
 from runtime.server.native.cache import MOST_CHARACTERS, MOST_NODES
 from runtime.server.native.control import AbortBody
 from runtime.server.native.requests import DetokenizeBody, GenerateBody, TokenizeBody
@@ -13,17 +15,23 @@ from runtime.server.openapi import answers
 from runtime.server.openapi.operation import Operation, Query, Trouble
 from runtime.server.page.routes import content_type
 from runtime.server.page.routes import routes as page_routes
-from runtime.server.programs.routes import ProgramBody
+from runtime.server.programs.routes import PROGRAMS, ProgramBody
 from runtime.server.sessions import requests as sessions
 from runtime.wire import messages as wire
 
-__all__ = ["operations"]
+__all__ = ["operations", "operations_of"]
 
+PROGRAMS_PATH = "/programs"
 _ASKS = (Trouble.BODY, Trouble.ABSENT, Trouble.WORK)
 
 
+def operations_of(app: web.Application) -> list[Operation]:
+    """What an application does."""
+    return [one for one in operations() if one.path != PROGRAMS_PATH or PROGRAMS in app]
+
+
 def operations() -> Iterator[Operation]:
-    """All of them."""
+    """All that there can be."""
     yield from _openai()
     yield from _native()
     yield from _about()
@@ -67,9 +75,9 @@ def _native() -> Iterator[Operation]:
         body=GenerateBody, answer=answers.Generated, is_list=True, streams=True, troubles=(Trouble.BODY, Trouble.WORK),
     )  # fmt: skip
     yield Operation(
-        method="POST", path="/programs", tag="Native", summary="Runs a compiled program",
+        method="POST", path=PROGRAMS_PATH, tag="Native", summary="Runs a compiled program",
         body=ProgramBody, answer=answers.ProgramResult, streams=True,
-        troubles=(Trouble.BODY, Trouble.WORK, Trouble.PROGRAM, Trouble.LACKING),
+        troubles=(Trouble.BODY, Trouble.WORK, Trouble.PROGRAM),
     )  # fmt: skip
     yield Operation(
         method="POST", path="/tokenize", tag="Native", summary="Token ids of texts",

@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+import asyncio
 
 import msgspec
 from aiohttp import web
 
 from runtime.server.keys import CONFIG
 from runtime.server.openapi.document import document
-from runtime.server.openapi.operations import operations
+from runtime.server.openapi.operations import operations_of
 
 __all__ = ["routes"]
 
 
-async def openapi(request: web.Request) -> web.Response:
-    """The document, made when somebody first asks for it."""
-    body = _encoded(needs_key=bool(request.app[CONFIG].api_keys))
-    return web.Response(body=body, content_type="application/json")
+class _Document:
+    """Made when somebody first asks for it."""
+
+    def __init__(self) -> None:
+        self._body: bytes | None = None
+
+    async def send(self, request: web.Request) -> web.Response:
+        if self._body is None:
+            self._body = await asyncio.to_thread(_made, request.app)
+        return web.Response(body=self._body, content_type="application/json")
 
 
-@lru_cache(maxsize=2)
-def _encoded(*, needs_key: bool) -> bytes:
-    return msgspec.json.encode(document(operations(), needs_key=needs_key))
+def _made(app: web.Application) -> bytes:
+    return msgspec.json.encode(document(operations_of(app), needs_key=bool(app[CONFIG].api_keys)))
 
 
 def routes() -> list[web.RouteDef]:
     """This room's."""
-    return [web.get("/openapi.json", openapi)]
+    return [web.get("/openapi.json", _Document().send)]

@@ -43,16 +43,6 @@ function post(path, body, signal) {
   return ask(path, { method: "POST", headers, body: JSON.stringify(body), signal });
 }
 
-// Whether the server runs programs: one without a graph is refused in different ways.
-export async function runsPrograms() {
-  try {
-    await post("/programs", {});
-  } catch (error) {
-    return error.status === 400;
-  }
-  return true;
-}
-
 // The events of a streamed answer, as objects.
 export async function* stream(path, body, signal) {
   const response = await post(path, { ...body, stream: true }, signal);

@@ -38,6 +38,19 @@ function drawMemory(ledger, evictable) {
   byId("kv-share").textContent = `${count(used)} of ${count(ledger.total)} tokens, ${percent(used / ledger.total)}`;
 }
 
+// Which programs hold sessions, those with the most tokens first.
+function drawHolders(cache) {
+  const held = new Map();
+  for (const { program, num_tokens } of cache.holders) {
+    const name = program || "no program";
+    const before = held.get(name) ?? { sessions: 0, tokens: 0 };
+    held.set(name, { sessions: before.sessions + 1, tokens: before.tokens + num_tokens });
+  }
+  const first = [...held].sort(([, one], [, other]) => other.tokens - one.tokens).slice(0, 4);
+  const lines = first.map(([name, { sessions, tokens }]) => `${name}: ${sessions} (${count(tokens)} tokens)`);
+  byId("holders").textContent = `Sessions: ${count(cache.num_sessions)}${lines.length ? ` · ${lines.join(" · ")}` : ""}`;
+}
+
 // Tokens per second, from how far the counter has come between two answers.
 class Rates {
   constructor() {
@@ -94,6 +107,7 @@ export function startLive() {
     try {
       const [info, cache] = await Promise.all([get("/server_info"), get("/cache?limit=80&characters=60")]);
       draw(info, rates);
+      drawHolders(cache);
       drawTree(cache);
       byId("state").classList.remove("bad");
     } catch (error) {

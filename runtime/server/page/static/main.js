@@ -1,6 +1,6 @@
 // The page: tabs, the key, and which parts there are.
 
-import { get, onKeyNeeded, runsPrograms, useKey } from "/page/api.js";
+import { get, onKeyNeeded, useKey } from "/page/api.js";
 import { startChat } from "/page/chat.js";
 import { startLive } from "/page/live.js";
 import { startProgram } from "/page/program.js";
@@ -62,7 +62,8 @@ async function connect() {
     byId("model").textContent = data[0].id;
     state.textContent = `context of ${data[0].max_model_len.toLocaleString("en")} tokens`;
     state.classList.remove("bad");
-    byId("tab-program").hidden = !(await runsPrograms());
+    const { paths } = await get("/openapi.json");
+    byId("tab-program").hidden = !("/programs" in paths);
     live.begin();
   } catch (error) {
     state.textContent = error.status === 401 ? "a key is needed" : error.message;

@@ -7,7 +7,7 @@ let drawn = "";
 
 function facts(node) {
   const found = element("span", "facts", ` ${node.num_tokens} tokens`);
-  if (node.hits) found.append(` · ${node.hits} hits`);
+  if (node.hits) found.append(` · ${node.hits} ${node.hits === 1 ? "hit" : "hits"}`);
   if (node.pinned) found.append(" · ", element("span", "held", "pinned"));
   else if (node.locks) found.append(" · ", element("span", "held", "in use"));
   if (node.namespace) found.append(` · ${node.namespace}`);

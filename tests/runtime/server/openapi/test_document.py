@@ -41,7 +41,9 @@ async def test_every_route_is_described_and_nothing_else(client: Any, tiny_engin
     found = await _document(client)
     described = {(method.upper(), path) for path, methods in found["paths"].items() for method in methods}
     app = make_app(LocalEngine(tiny_engine), ServerConfig())
-    assert described == {(method, path) for method, path in _routes(app) if method != "HEAD"}
+    hidden = {("POST", "/programs")}  # this server is handed nobody who runs them
+    assert described == {(method, path) for method, path in _routes(app) if method != "HEAD"} - hidden
+    assert described | hidden == {(one.method, one.path) for one in operations()}
     names = [one["operationId"] for methods in found["paths"].values() for one in methods.values()]
     assert len(set(names)) == len(names)
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import threading
 import urllib.request
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -15,8 +13,6 @@ from hypothesis import HealthCheck, given, seed, settings
 from runtime.config import EngineConfig
 from runtime.engine import Engine
 from runtime.model.loader import random_model, tiny_config
-from runtime.server.config import ServerConfig
-from runtime.server.lifecycle import serve_until
 from runtime.server.local_engine import LocalEngine
 from runtime.server.openapi.document import document
 from runtime.server.openapi.operations import operations
@@ -50,31 +46,13 @@ def short_engine(tiny_tokenizer: Tokenizer) -> Iterator[Engine]:
 
 
 @pytest.fixture(scope="module")
-def url(short_engine: Engine, assert_nothing_held: Callable[[Engine], None]) -> Iterator[str]:
-    """A server in a thread of its own, which leaves nothing behind, whatever it was asked."""
-    ready = threading.Event()
-    found: list[Any] = []
-
-    async def run() -> None:
-        stop = asyncio.Event()
-        found.extend([asyncio.get_running_loop(), stop])
-
-        def tell(url: str) -> None:
-            found.append(url)
-            ready.set()
-
-        local = LocalEngine(short_engine)
-        config = ServerConfig(port=0, max_samples=4, drain_seconds=0.0, sessions=SessionLimits(idle_seconds=5.0))
-        await serve_until(stop, local, config, tell, GraphRunner(local))
-
-    thread = threading.Thread(target=lambda: asyncio.run(run()), name="server")
-    thread.start()
-    assert ready.wait(60)
-    loop, stop, url = found
-    yield url
-    loop.call_soon_threadsafe(stop.set)
-    thread.join(60)
-    assert not thread.is_alive()
+def url(
+    short_engine: Engine, assert_nothing_held: Callable[[Engine], None], serving: Callable[..., Any]
+) -> Iterator[str]:
+    """A server that leaves nothing behind, whatever it was asked."""
+    local = LocalEngine(short_engine)
+    with serving(local, GraphRunner(local), max_samples=4, sessions=SessionLimits(idle_seconds=5.0)) as url:
+        yield url
     assert_nothing_held(short_engine)
 
 
