@@ -170,7 +170,7 @@ def test_the_engine_is_seen_at_work(open_page: Open, tiny_engine: Engine) -> Non
         session.append("the theatre there, then the thin thing thinks that those other things are there")
         session.generate(SamplingParams(max_new_tokens=1)).result(60)
         page.locator("#holders", has_text="mine: 1").wait_for()
-    tiny_engine.generate("the theatre there, then the thin thing thinks", {"max_new_tokens": 4})
+    tiny_engine.generate("the theatre there, then the thin thing " * 4, {"max_new_tokens": 4})
     page.locator("#tree .run", has_text="the theatre there").first.wait_for()
     tokens = [one.inner_text().replace(",", "") for one in page.locator("#kv-legend b").all()]
     assert sum(map(int, tokens)) == 4096
