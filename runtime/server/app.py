@@ -8,6 +8,7 @@ from aiohttp import web
 
 from runtime.server import health
 from runtime.server.config import ServerConfig
+from runtime.server.connections import CONNECTIONS, Connections
 from runtime.server.field_notes import FieldNotes
 from runtime.server.guard import check_key, tell_errors
 from runtime.server.keys import CONFIG, ENGINE, FIELD_NOTES, RUNNING, STARTED
@@ -42,6 +43,7 @@ def make_app(
     app[RUNNING] = Running(config.max_requests)
     app[FIELD_NOTES] = FieldNotes()
     app[RESPONSES] = ResponseStore()
+    app[CONNECTIONS] = Connections(config.header_seconds, config.idle_seconds)
     app[STARTED] = time.time()
     sessions.prepare(app)
     native.prepare(app)

@@ -23,6 +23,9 @@ class ServerConfig:
         max_samples: prompts times `n` of one request.
         drain_seconds: for how long running requests may go on after the order to stop.
         keep_alive_seconds: after so long without a word, a stream says that it is still alive.
+        header_seconds: a connection whose first request has not come by then, headers and all, is closed.
+        body_seconds: for a request's body to come.
+        idle_seconds: a connection without a request for so long is closed.
         metrics_prefix: of the names of metrics.
         sessions: how much of them one client may have.
 
@@ -39,6 +42,9 @@ class ServerConfig:
     max_samples: int = 128
     drain_seconds: float = 30.0
     keep_alive_seconds: float = 10.0
+    header_seconds: float = 20.0
+    body_seconds: float = 120.0
+    idle_seconds: float = 75.0
     metrics_prefix: str = "sgdsl"
     sessions: SessionLimits = field(default_factory=SessionLimits)
 
@@ -50,7 +56,8 @@ class ServerConfig:
                 raise ConfigError(f"{name}={getattr(self, name)} is not allowed: at least 1")
         if not self.drain_seconds >= 0:
             raise ConfigError(f"drain_seconds={self.drain_seconds} is not allowed: a number of at least 0")
-        if not self.keep_alive_seconds > 0:
-            raise ConfigError(f"keep_alive_seconds={self.keep_alive_seconds} is not allowed: a number above 0")
+        for name in ("keep_alive_seconds", "header_seconds", "body_seconds", "idle_seconds"):
+            if not getattr(self, name) > 0:
+                raise ConfigError(f"{name}={getattr(self, name)} is not allowed: a number above 0")
         if not all(self.api_keys):
             raise ConfigError("api_keys: an empty key is not allowed")

@@ -15,7 +15,7 @@ class Trouble(Enum):
     """What can keep a route from succeeding, as statuses."""
 
     BAD = (400,)
-    BODY = (400, 413)
+    BODY = (400, 408, 413)
     ABSENT = (404,)
     WORK = (408, 429, 499, 503)
     ENGINE = (503,)

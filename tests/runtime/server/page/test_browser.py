@@ -41,7 +41,8 @@ GRAPH = {
 
 STOP_AT_ONCE = """
     new MutationObserver(() => {
-      if (document.querySelector("#messages .assistant .text:not(:empty)")) document.getElementById("chat-stop").click();
+      const begun = document.querySelector("#messages .assistant .text:not(:empty)");
+      if (begun) document.getElementById("chat-stop").click();
     }).observe(document.getElementById("messages"), { childList: true, subtree: true });
 """
 MEANT = ("status of 401", "net::ERR_FAILED")
