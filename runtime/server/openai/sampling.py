@@ -11,6 +11,7 @@ from runtime.errors import InvalidParameter
 from runtime.sampling.params import SamplingParams
 from runtime.server.errors import ApiError, bad_request
 from runtime.server.openai.requests import GenerationRequest
+from runtime.server.param_limits import MOST_BIASES, MOST_STOP_CHARACTERS, MOST_STOPS, NO_STOP_REGEX
 
 __all__ = ["sampling_params"]
 
@@ -19,10 +20,6 @@ _SAME = (
     "priority", "timeout",
 )  # fmt: skip
 _THEIR_NAMES: Mapping[str, str] = MappingProxyType({"max_new_tokens": "max_tokens", "min_new_tokens": "min_tokens"})
-MOST_STOPS = 256
-MOST_BIASES = 4096
-MOST_STOP_CHARACTERS = 512
-"""Of one stop string: all its beginnings are kept, which takes memory by the square of its length."""
 SEEDS = 1 << 63
 
 
@@ -35,8 +32,7 @@ def sampling_params(
         ApiError: a field has a value that is not allowed; `param` names it.
     """
     if request.stop_regex is not None:
-        # It would be searched with backtracking in the step loop, which everybody shares.
-        raise bad_request("stop_regex", "stop_regex: not taken from clients; stop and regex are")
+        raise bad_request("stop_regex", NO_STOP_REGEX)
     given: dict[str, Any] = {name: getattr(request, name) for name in _SAME}
     given |= {
         "max_new_tokens": _length(request),
