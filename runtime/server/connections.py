@@ -29,6 +29,7 @@ class Connections:
         self._idle_seconds = idle_seconds
         self._busy: set[web.RequestHandler] = set()
         self._ends: dict[web.RequestHandler, float] = {}
+        self._is_swept = False
         self._clock: Callable[[], float] = lambda: asyncio.get_running_loop().time()
 
     @contextmanager
@@ -39,23 +40,22 @@ class Connections:
             yield
         finally:
             self._busy.discard(connection)
-            self._ends[connection] = self._clock() + self._idle_seconds
+            if self._is_swept:  # else nobody would ever forget it
+                self._ends[connection] = self._clock() + self._idle_seconds
 
-    def expire(self, connections: Iterable[web.RequestHandler]) -> int:
-        """Closes those of all connections whose time is up; returns how many."""
+    def expire(self, connections: Iterable[web.RequestHandler]) -> None:
+        """Closes those of all connections whose time is up, and forgets those that are gone."""
         now = self._clock()
         known = self._ends
         self._ends = {}
-        count = 0
         for one in connections:
             end = self._ends[one] = known.get(one, now + self._header_seconds)
             if one not in self._busy and end <= now and one.transport is not None:
                 one.transport.abort()
-                count += 1
-        return count
 
     async def sweep(self, server: web.Server) -> None:
         """Expires again and again, until it is cancelled."""
+        self._is_swept = True
         while True:
             await asyncio.sleep(min(self._header_seconds, self._idle_seconds) / SWEEPS)
             self.expire(server.connections)
