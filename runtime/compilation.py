@@ -167,6 +167,7 @@ class Compilation:
     def _settle(self, task: _Task, future: Future[Grammar], seconds: float) -> None:
         self._stats.grammar_compile_seconds += seconds
         self._stats.grammar_compilations += 1
+        self._stats.timings.grammar_compilation.add(seconds)
         error = future.exception()
         self._stats.grammar_failures += error is not None and task.given_up is None and not task.is_dropped
         if isinstance(error, GrammarError):

@@ -211,13 +211,14 @@ class Engine:
 
         `cache_hit_rate_optimal` is what a cache would have reached that never forgets; None where it is not measured.
         `limited_by` names the setting that keeps waiting requests from running now, `limited_steps` counts the steps in
-        which each did.
+        which each did. `timings` holds histograms (see `runtime.timings`).
         """
         core = self._core
         counters = {name: getattr(core.stats, name) for name in core.stats.__slots__}
         return {
             **counters,
             **asdict(core.tier_stats),
+            "timings": core.stats.timings.table(),
             "retractions": core.scheduler.num_retractions,
             "preemptions": core.scheduler.num_preemptions,
             "running": len(core.scheduler.running),

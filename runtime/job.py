@@ -33,6 +33,7 @@ class Job(ABC):
         owner: whose script waits for it; another session than its own where alternatives are scored on forks.
         row: its sampling state, where it samples.
         num_forced: tokens its grammar has appended without the model.
+        submitted, started, sampled: when it was queued, first run, and given its last sampled token; 0 before.
     """
 
     row: SamplingRow | None = None
@@ -44,6 +45,7 @@ class Job(ABC):
         self.request = request
         self.submitted = time.perf_counter()
         self.started = 0.0
+        self.sampled = 0.0
 
     @property
     def is_over(self) -> bool:

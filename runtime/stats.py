@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from runtime.timings import Timings
 
 __all__ = ["Stats"]
 
@@ -20,11 +22,13 @@ class Stats:
         forced_tokens: appended by a grammar without the model.
         steps: forward passes.
         requests, failed_requests: ended, and ended with an error. timed_out_requests: ended by their timeout.
+        cancelled_requests: of the failed ones, those that somebody cancelled.
         concatenated_tokens: taken over from forks with their KV.
         hints: received about programs' futures.
         grammar_compilations: constraints compiled, the failed ones included. grammar_failures: failed, or given up.
         grammar_cache_hits: requests whose constraint was compiled already.
         grammar_compile_seconds, grammar_mask_seconds: spent on compiling, and on filling masks, off the step loop.
+        timings: how long requests took.
     """
 
     prompt_tokens: int = 0
@@ -37,6 +41,7 @@ class Stats:
     requests: int = 0
     failed_requests: int = 0
     timed_out_requests: int = 0
+    cancelled_requests: int = 0
     concatenated_tokens: int = 0
     hints: int = 0
     grammar_compilations: int = 0
@@ -44,3 +49,4 @@ class Stats:
     grammar_failures: int = 0
     grammar_compile_seconds: float = 0.0
     grammar_mask_seconds: float = 0.0
+    timings: Timings = field(default_factory=Timings)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from runtime.batcher import Step, build_step
-from runtime.errors import RequestTimeout, StepFailed
+from runtime.errors import RequestCancelled, RequestTimeout, StepFailed
 from runtime.job import GenerateJob, Job, PrefillJob
 from runtime.limiter import Limiter
 from runtime.memory.cache import PrefixCache
@@ -118,7 +118,9 @@ class Stepper:
         now = time.perf_counter()
         for work in plan.work:
             job = self._jobs[work.request]
-            job.started = job.started or now
+            if not job.started:
+                job.started = now
+                self._stats.timings.queue.add(now - job.submitted)
         jobs = [self._jobs[request] for request in step.sampled]
         rows = [job.row for job in jobs if job.row is not None]
         self._sampler.masks.begin(rows)
@@ -142,11 +144,14 @@ class Stepper:
         done = [self._jobs[w.request] for w in plan.work if w.completes and w.request.num_remaining == 0]
         for work in plan.work:
             self._advance_cursor(work)
+        now, timings = time.perf_counter(), self._stats.timings
         for place, job in enumerate(jobs):
             if place in sampled.errors:
                 self._abort(job, sampled.errors[place])
                 continue
             self._stats.generated_tokens += 1
+            (timings.inter_token if job.sampled else timings.first_token).add(now - (job.sampled or job.submitted))
+            job.sampled = now
             try:
                 if job.take_token(sampled.tokens[place], sampled.logprobs[place]):
                     done.append(job)
@@ -174,6 +179,8 @@ class Stepper:
         session = job.session
         self._scheduler.estimate.learn(job.request)
         self._leave(job)
+        if isinstance(job, GenerateJob):
+            self._stats.timings.end_to_end.add(time.perf_counter() - job.submitted)
         job.cut()
         if session.sequence is not None:  # before anything is put where tokens were cut: their KV has to go first
             session.trim(self._cache)
@@ -225,6 +232,7 @@ class Stepper:
     def _fail(self, job: Job, error: BaseException) -> None:
         self._leave(job)
         self._stats.failed_requests += 1
+        self._stats.cancelled_requests += isinstance(error, RequestCancelled)
         job.fail(error)
         job.owner.fail(error)
 

@@ -13,7 +13,7 @@ from functools import cache
 from grammars.regular.charset import CharSet
 from grammars.regular.syntax import Alternation, Characters, Concatenation, Look, Node, Place, Position
 
-__all__ = ["any_case", "class_chars", "line_chars", "word_edge"]
+__all__ = ["any_case", "class_chars", "line_chars", "unicode_class", "word_edge"]
 
 COMMON_SPACES = CharSet.chars("\t\n\v\f\r \xa0\u1680\u2028\u2029\u202f\u205f\u3000") | CharSet.of([(0x2000, 0x200A)])
 ALL_SPACES = COMMON_SPACES | CharSet.chars("\ufeff\x1c\x1d\x1e\x1f\x85")
@@ -38,7 +38,7 @@ def class_chars(letter: str, either: bool) -> CharSet:
     if letter == "s":
         return ALL_SPACES if either else COMMON_SPACES
     if either:
-        return _unicode_class(letter)
+        return unicode_class(letter)
     return CharSet.DIGITS if letter == "d" else CharSet.WORD
 
 
@@ -48,7 +48,8 @@ def _others(letter: str, either: bool) -> CharSet:
 
 
 @cache
-def _unicode_class(letter: str) -> CharSet:
+def unicode_class(letter: str) -> CharSet:
+    """What `\\d`, `\\w` or `\\s` is to Python's `re` in a pattern of text without `re.ASCII`."""
     text = array("I", range(MEANT)).tobytes().decode("utf-32", "surrogatepass")
     return CharSet.of((run.start(), run.end() - 1) for run in re.finditer(rf"\{letter}+", text))
 

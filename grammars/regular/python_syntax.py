@@ -7,6 +7,8 @@ import re
 from typing import Any
 
 from grammars.errors import GrammarLimit, InvalidSpec, UnsupportedConstraint
+from grammars.regular.agreement import unicode_class
+from grammars.regular.cases import python_cases
 from grammars.regular.charset import CharSet
 from grammars.regular.syntax import (
     MAX_PATTERN_DEPTH,
@@ -39,15 +41,17 @@ PLACES = {
     "AT_BOUNDARY": Place.WORD_EDGE,
     "AT_NON_BOUNDARY": Place.NO_WORD_EDGE,
 }
+EDGES = ("AT_BOUNDARY", "AT_NON_BOUNDARY")
 MULTILINE = {"AT_BEGINNING": Place.LINE_START, "AT_END": Place.LINE_END}
 
 
-def read_python(pattern: str, *, spaces: CharSet = CharSet.SPACES) -> Node:
+def read_python(pattern: str, *, spaces: CharSet = CharSet.SPACES, unicode: bool = False) -> Node:
     """Reads a pattern as `re.compile(pattern, re.ASCII)` would.
 
     Args:
         pattern: Python's syntax.
         spaces: what `\\s` means.
+        unicode: whether it is read as without `re.ASCII` instead, where the pattern does not ask for that itself.
 
     Raises:
         InvalidSpec: the pattern does not parse.
@@ -56,17 +60,17 @@ def read_python(pattern: str, *, spaces: CharSet = CharSet.SPACES) -> Node:
     """
     if len(pattern) > MAX_PATTERN_LENGTH:
         raise GrammarLimit(f"regex: {len(pattern)} characters, at most {MAX_PATTERN_LENGTH} are read")
-    tree = _parsed(pattern)
+    tree = _parsed(pattern, 0 if unicode else re.ASCII)
     if tree.state.flags & re.VERBOSE:
         raise UnsupportedConstraint("(?x)", shown(pattern))
     return _Reader(pattern, spaces).sequence(tree, tree.state.flags)
 
 
-def _parsed(pattern: str) -> Any:
+def _parsed(pattern: str, flags: int) -> Any:
     try:
         # Python's own parser: what it reads is by construction what `re` means. It is not public, but has had this
         # shape since Python 2.
-        return importlib.import_module("re._parser").parse(_without_warnings(pattern), re.ASCII)
+        return importlib.import_module("re._parser").parse(_without_warnings(pattern), flags)
     except (re.error, ValueError, OverflowError) as error:
         raise InvalidSpec(f"regex {shown(pattern)}: {error}") from error
     except RecursionError:
@@ -139,6 +143,8 @@ class _Reader:
             low, high, body = argument
             unbounded = high == importlib.import_module("re._constants").MAXREPEAT
             return Repetition(self.sequence(body, flags), int(low), None if unbounded else int(high))
+        if op == "AT" and str(argument) in EDGES and not flags & re.ASCII:
+            return _word_edge(unicode_class("w"), str(argument) == "AT_BOUNDARY")
         if op == "AT":
             place = MULTILINE.get(str(argument)) if flags & re.MULTILINE else None
             return Position(place or PLACES[str(argument)])
@@ -171,25 +177,43 @@ class _Reader:
             negated = bool(argument) and str(argument[0][0]) == "NEGATE"
             chars = CharSet(())
             for member_op, member in argument[1:] if negated else argument:
-                chars |= self._member(str(member_op), member)
+                chars |= self._member(str(member_op), member, flags)
             chars = self._cased(chars, flags)
             return chars.complement() if negated else chars
         raise self._unsupported(REFUSED.get(op, op.lower()))
 
-    def _member(self, op: str, argument: Any) -> CharSet:
+    def _member(self, op: str, argument: Any, flags: int) -> CharSet:
         if op == "LITERAL":
             return CharSet.of([(argument, argument)])
         if op == "RANGE":
             return CharSet.of([argument])
         name = str(argument).removeprefix("CATEGORY_")
-        classes = {"DIGIT": CharSet.DIGITS, "WORD": CharSet.WORD, "SPACE": self._spaces}
-        chars = classes.get(name.removeprefix("NOT_"))
+        chars = self._class(name.removeprefix("NOT_"), bool(flags & re.ASCII))
         if op != "CATEGORY" or chars is None:
             raise self._unsupported(name.lower())
         return chars.complement() if name.startswith("NOT_") else chars
 
+    def _class(self, name: str, is_ascii: bool) -> CharSet | None:
+        if not is_ascii:
+            letter = {"DIGIT": "d", "WORD": "w", "SPACE": "s"}.get(name)
+            return None if letter is None else unicode_class(letter)
+        return {"DIGIT": CharSet.DIGITS, "WORD": CharSet.WORD, "SPACE": self._spaces}.get(name)
+
     def _cased(self, chars: CharSet, flags: int) -> CharSet:
-        return chars.both_cases() if flags & re.IGNORECASE else chars
+        if not flags & re.IGNORECASE:
+            return chars
+        return chars.both_cases() if flags & re.ASCII else python_cases(chars)
 
     def _unsupported(self, construct: str) -> UnsupportedConstraint:
         return UnsupportedConstraint(construct, shown(self._pattern), "not supported in a regex")
+
+
+def _word_edge(word: CharSet, is_edge: bool) -> Node:
+    """`\\b`, or `\\B`, as looking at the characters on both sides."""
+    ways = ((False, is_edge), (True, not is_edge))
+    return Alternation(
+        tuple(
+            Concatenation((Look(Characters(word), behind=True, negated=before), Look(Characters(word), False, after)))
+            for before, after in ways
+        )
+    )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from types import MappingProxyType
@@ -12,6 +11,8 @@ from typing import Any
 from grammars import Choice, JsonSchema, Regex, Spec
 from grammars.spec import Gbnf, Lark, StructuralTag
 from runtime.errors import InvalidParameter
+from runtime.sampling.stop_pattern import pattern_automaton
+from runtime.sampling.stop_strings import check_stop_strings
 
 __all__ = ["SamplingParams"]
 
@@ -29,9 +30,11 @@ class SamplingParams:
         frequency_penalty, presence_penalty: subtracted per occurrence / once, over generated tokens only.
         repetition_penalty: logits of tokens seen in prompt or output are divided (or multiplied) by it.
         logit_bias: token id → added to its logit.
-        stop: strings that end the text and are not part of it.
+        stop: strings that end the text and are not part of it; at most 1,024, of 16,384 characters in all.
         stop_token_ids: tokens that end the text and are not part of it.
-        stop_regex: a pattern that ends the text; its match is not part of it. It must not match the empty text.
+        stop_regex: a pattern that ends the text; its match is not part of it. It must not match the empty text. At
+            most 1,024 characters, as `re` reads them, without references, atomic groups, possessive repetitions and
+            `(?x)`; look-around at one character only.
         ignore_eos: end tokens of the model do not end the text.
         n: number of samples.
         seed: the same seed gives the same text whatever else is in the batch.
@@ -108,17 +111,11 @@ class SamplingParams:
             raise InvalidParameter("constraint_after", marker, "a non-empty string, together with a constraint")
 
     def _check_stops(self) -> None:
-        if isinstance(self.stop, str) or not all(isinstance(s, str) and s for s in self.stop):
-            raise InvalidParameter("stop", self.stop, "a tuple of non-empty strings")
+        check_stop_strings(self.stop)
         for token in self.stop_token_ids:
             _integer("stop_token_ids", token, 0)
         if self.stop_regex is not None:
-            try:
-                empty = re.compile(self.stop_regex).search("")
-            except (re.error, TypeError) as error:
-                raise InvalidParameter("stop_regex", self.stop_regex, f"a regular expression ({error})") from error
-            if empty is not None:
-                raise InvalidParameter("stop_regex", self.stop_regex, "a pattern that does not match the empty text")
+            pattern_automaton(self.stop_regex)
 
     @classmethod
     def parse(cls, values: Mapping[str, Any] | None) -> SamplingParams:

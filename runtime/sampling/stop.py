@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from copy import copy
 from dataclasses import dataclass
 
-from runtime.sampling.partial import PartialPattern
+from runtime.sampling.stop_pattern import StopPattern
+from runtime.sampling.stop_strings import stop_strings
 
 __all__ = ["StopMatcher", "StopResult"]
 
@@ -33,23 +33,24 @@ class StopMatcher:
     in the text so far, so `$` and `\\b` hold at its end, and a greedy tail such as the `+` of `a+` never grows.
 
     Held back is the text from the first place where a stop may be under way: the longest suffix that begins a stop
-    string, and for a pattern the place `PartialPattern` finds. For patterns with look-around or backreferences
-    everything is held back until the end. What is emitted is never part of a stop found later.
+    string, or the beginning of the pattern's oldest unfinished match. What is emitted is never part of a stop found
+    later. What a character costs depends neither on the text nor on the number of stops.
 
     Args:
         stop: non-empty strings.
-        stop_regex: a valid pattern in Python's syntax.
+        stop_regex: a pattern as `StopPattern` takes it.
+
+    Raises:
+        InvalidParameter: it takes another pattern than that.
     """
 
     def __init__(self, stop: tuple[str, ...] = (), stop_regex: str | None = None) -> None:
         self._pieces: list[str] = []
-        self._strings = _Strings(stop) if stop else None
-        self._pattern = re.compile(stop_regex) if stop_regex is not None else None
-        self._partial = PartialPattern(stop_regex) if stop_regex is not None else None
-        self._state = ""  # the longest suffix of the text that begins a stop string
-        self._text = ""  # all text, kept only while there is something to look for
-        self._emitted = 0  # characters of it
-        self._under_way = 0  # where the pattern's first partial match starts
+        self._strings = stop_strings(tuple(stop)) if stop else None
+        self._pattern = StopPattern(stop_regex) if stop_regex is not None else None
+        self._state = 0
+        self._held = ""  # the text that is not emitted
+        self._num_emitted = 0  # characters before it
         self._matched: str | None = None
 
     @property
@@ -71,70 +72,47 @@ class StopMatcher:
             return StopResult("", self._matched)
         if self._strings is None and self._pattern is None:
             return StopResult(delta)
-        read = len(self._text)
-        self._text += delta
-        for end in range(read + 1, len(self._text) + 1):
-            begin = self._found(end)
+        end = self._num_emitted + len(self._held)
+        self._held += delta
+        for char in delta:
+            end += 1
+            begin = self._found(char, end)
             if begin is not None:
                 return StopResult(self._emit(begin), self._matched)
-        return StopResult(self._emit(min(self._under_way, len(self._text) - len(self._state))))
+        under_way = end if self._pattern is None else self._pattern.under_way
+        if self._strings is not None:
+            under_way = min(under_way, end - self._strings.lengths[self._state])
+        return StopResult(self._emit(under_way))
 
     def flush(self) -> str:
         """The text held back, now that no more comes; nothing after a match."""
         if self._matched is not None:
             return ""
-        return self._emit(len(self._text))
+        return self._emit(self._num_emitted + len(self._held))
 
     def fork(self) -> StopMatcher:
         """An independent matcher at the same point of the text."""
         twin = copy(self)
         twin._pieces = list(self._pieces)
+        twin._pattern = None if self._pattern is None else self._pattern.fork()
         return twin
 
-    def _found(self, end: int) -> int | None:
+    def _found(self, char: str, end: int) -> int | None:
         """Reads the character before `end`; where the stop begins that it completes, if it does."""
         begin: int | None = None
         if self._strings is not None:
-            self._state = self._strings.follow(self._state, self._text[end - 1])
+            self._state = self._strings.follow(self._state, char)
             matched = self._strings.completed(self._state)
             if matched is not None:
                 begin, self._matched = end - len(matched), matched
-        if self._pattern is not None and self._partial is not None:
-            match = self._pattern.search(self._text, self._under_way, end)
-            if match is not None and (begin is None or match.start() < begin):
-                begin, self._matched = match.start(), self._pattern.pattern
-            self._under_way = self._partial.first(self._text, self._under_way, end)
-        else:
-            self._under_way = end
+        if self._pattern is not None:
+            start = self._pattern.read(char)
+            if start is not None and (begin is None or start < begin):
+                begin, self._matched = start, self._pattern.pattern
         return begin
 
     def _emit(self, until: int) -> str:
-        emitted = self._text[self._emitted : until]
-        self._emitted = until
+        size = until - self._num_emitted
+        emitted, self._held = self._held[:size], self._held[size:]
+        self._num_emitted = until
         return emitted
-
-
-class _Strings:
-    """An automaton over the beginnings of some strings (Aho and Corasick 1975); a state is such a beginning."""
-
-    def __init__(self, strings: tuple[str, ...]) -> None:
-        self._strings = frozenset(strings)
-        self._begins = frozenset(s[:size] for s in strings for size in range(1, len(s) + 1))
-        self._known: dict[tuple[str, str], str] = {}
-
-    def follow(self, state: str, character: str) -> str:
-        """The longest suffix of state + character that begins a string."""
-        if not state and character not in self._begins:
-            return ""
-        key = (state, character)
-        if key not in self._known:
-            longer = state + character
-            suffixes = (longer[start:] for start in range(len(longer)))
-            self._known[key] = next((suffix for suffix in suffixes if suffix in self._begins), "")
-        return self._known[key]
-
-    def completed(self, state: str) -> str | None:
-        """The longest string `state` ends with, if any."""
-        if not state:
-            return None
-        return next((state[i:] for i in range(len(state)) if state[i:] in self._strings), None)

@@ -7,11 +7,14 @@ import time
 from aiohttp import web
 
 from runtime.server import health
+from runtime.server.access import middleware as access
+from runtime.server.access import origins
 from runtime.server.config import ServerConfig
 from runtime.server.connections import CONNECTIONS, Connections
 from runtime.server.field_notes import FieldNotes
-from runtime.server.guard import check_key, tell_errors
+from runtime.server.guard import tell_errors
 from runtime.server.keys import CONFIG, ENGINE, FIELD_NOTES, RUNNING, STARTED
+from runtime.server.metrics import routes as metrics
 from runtime.server.native import routes as native
 from runtime.server.openai.responses.store import RESPONSES, ResponseStore
 from runtime.server.openai.routes import routes as openai_routes
@@ -22,6 +25,7 @@ from runtime.server.programs.runner import ProgramRunner
 from runtime.server.running import Running
 from runtime.server.served_engine import ServedEngine
 from runtime.server.sessions import routes as sessions
+from runtime.server.trail import follow as trail
 
 __all__ = ["make_app"]
 
@@ -37,7 +41,8 @@ def make_app(
         programs: runs graphs; without one, there is no `/programs`.
     """
     config = config or ServerConfig()
-    app = web.Application(middlewares=[tell_errors, check_key], client_max_size=config.max_body_bytes)
+    middlewares = [trail.follow, tell_errors, origins.check_origin, access.let_in]
+    app = web.Application(middlewares=middlewares, client_max_size=config.max_body_bytes)
     app[ENGINE] = engine
     app[CONFIG] = config
     app[RUNNING] = Running(config.max_requests)
@@ -45,10 +50,12 @@ def make_app(
     app[RESPONSES] = ResponseStore()
     app[CONNECTIONS] = Connections(config.header_seconds, config.idle_seconds)
     app[STARTED] = time.time()
+    for prepare in (trail.prepare, origins.prepare, access.prepare, metrics.prepare):
+        prepare(app)
     sessions.prepare(app)
     native.prepare(app)
     program_routes.prepare(app, programs)
-    for room in (health, sessions, native, program_routes):
+    for room in (health, metrics, sessions, native, program_routes):
         app.add_routes(room.routes())
     for routes in (openai_routes, openapi_routes, page_routes):
         app.add_routes(routes())

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from runtime.handle import Generation, Handle
     from runtime.sampling.params import SamplingParams
     from runtime.server.served_engine import ServedEngine, ServedSession
+    from runtime.server.trail.account import Account
 
 __all__ = ["Ask", "Generations", "encoded"]
 
@@ -137,6 +138,10 @@ class Generations:
     def result(self, place: int) -> Generation:
         """The result of one that has ended; raises what it failed with."""
         return self._handles[place].result()
+
+    def tell(self, account: Account) -> None:
+        """Writes down what has come of them."""
+        account.count(self._ask.params, self._handles)
 
     async def results(self) -> list[Generation]:
         """All results."""

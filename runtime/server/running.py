@@ -20,7 +20,7 @@ class Running:
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._cancels: dict[object, tuple[str, Callable[[], None]]] = {}
+        self._cancels: dict[object, tuple[str, str, Callable[[], None]]] = {}
         self._idle = asyncio.Event()
         self._idle.set()
         self.is_draining = False
@@ -29,12 +29,13 @@ class Running:
         return len(self._cancels)
 
     @contextmanager
-    def entered(self, rid: str, cancel: Callable[[], None]) -> Iterator[None]:
+    def entered(self, rid: str, cancel: Callable[[], None], owner: str = "") -> Iterator[None]:
         """Counts a request while the block runs.
 
         Args:
             rid: the name it can be cancelled by; several may have the same.
             cancel: ends it at once.
+            owner: whose it is.
 
         Raises:
             ApiError: the server is stopping (503), or too many requests run (429).
@@ -45,7 +46,7 @@ class Running:
             message = f"max_requests={self._most} requests are in work; try again later"
             raise ApiError(Problem(429, message, code="too_many_requests", headers={"Retry-After": "1"}))
         key = object()
-        self._cancels[key] = (rid, cancel)
+        self._cancels[key] = (rid, owner, cancel)
         self._idle.clear()
         try:
             yield
@@ -54,9 +55,11 @@ class Running:
             if not self._cancels:
                 self._idle.set()
 
-    def cancel(self, rid: str | None = None) -> int:
-        """Cancels the requests of that name, or all; returns how many that were."""
-        found = [cancel for name, cancel in self._cancels.values() if rid is None or name == rid]
+    def cancel(self, rid: str | None = None, owner: str | None = None) -> int:
+        """Cancels the requests of that name, or all, of that owner, or of all; returns how many that were."""
+        found = [
+            cancel for name, whose, cancel in self._cancels.values() if rid in (None, name) and owner in (None, whose)
+        ]
         for cancel in found:
             cancel()
         return len(found)

@@ -6,6 +6,8 @@ import argparse
 from collections.abc import Sequence
 from typing import NoReturn
 
+from sgdsl.cli import keys as key_command
+from sgdsl.cli import serve_options
 from sgdsl.cli.errors import UsageError
 
 __all__ = ["build_parser", "split"]
@@ -58,6 +60,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_trace(commands)
     _add_chat(commands)
     _add_serve(commands)
+    _add_keys(commands)
     _add_tune(commands)
     _add_grammars(commands)
     _add_info(commands)
@@ -120,10 +123,6 @@ def _add_serve(commands: argparse._SubParsersAction[_Parser]) -> None:
     serve.add_argument("name", metavar="MODEL", nargs="?", help="as --model")
     serve.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
     serve.add_argument("--port", metavar="N", type=int, default=30000, help="0 takes a free one (default: 30000)")
-    serve.add_argument(
-        "--api-key", metavar="KEY", action="append",
-        help="clients must send it; may be repeated (default: what SGDSL_API_KEY holds, else none is needed)",
-    )  # fmt: skip
     serve.add_argument("--served-model-name", metavar="NAME", help="what clients call the model")
     serve.add_argument(
         "--max-requests", metavar="N", type=int, default=4096, help="in work at once; more are told 429 (default: 4096)"
@@ -137,9 +136,22 @@ def _add_serve(commands: argparse._SubParsersAction[_Parser]) -> None:
         "--in-process", action="store_true",
         help="have the engine in the server's own process, in place of one that is restarted when it ends or hangs",
     )  # fmt: skip
+    serve_options.add_options(serve)
     _add_engine(serve)
     _add_noise(serve)
     serve.set_defaults(command=_serve)
+
+
+def _add_keys(commands: argparse._SubParsersAction[_Parser]) -> None:
+    keys = commands.add_parser(
+        "keys",
+        help="make API keys for sgdsl serve",
+        usage="sgdsl keys add NAME [options] | list | remove NAME",
+        description="Keeps a file with the hashes of API keys and what each may do, for `sgdsl serve --api-keys FILE`. "
+        "A key that is added is printed once. A server reads the file when it starts.",
+    )
+    key_command.add_options(keys)
+    keys.set_defaults(command=key_command.keys)
 
 
 def _add_tune(commands: argparse._SubParsersAction[_Parser]) -> None:

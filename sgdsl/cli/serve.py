@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from sgdsl.cli import logs
 from sgdsl.cli.errors import CommandError, UsageError
+from sgdsl.cli.serve_options import config_fields
 from sgdsl.cli.settings import engine_settings
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def serve(options: argparse.Namespace) -> int:
     Raises:
         CommandError: it cannot begin.
     """
-    logs.set_up(verbose=options.verbose, quiet=options.quiet)
+    logs.set_up(verbose=options.verbose, quiet=options.quiet, as_json=options.log_json)
     if options.name is not None and options.model is not None:
         raise UsageError(f"MODEL {options.name} and --model {options.model} are given together: one is allowed")
     settings = engine_settings(options.name or options.model, options.settings, options.config)
@@ -68,16 +68,15 @@ def _config(options: argparse.Namespace) -> ServerConfig:
     from runtime.errors import ConfigError
     from runtime.server.config import ServerConfig
 
-    keys = options.api_key or [key for key in (os.environ.get("SGDSL_API_KEY"),) if key]
     try:
         return ServerConfig(
             host=options.host,
             port=options.port,
-            api_keys=tuple(keys),
             served_model_name=options.served_model_name,
             max_requests=options.max_requests,
             max_body_bytes=options.max_body_mib << 20,
             drain_seconds=options.drain_seconds,
+            **config_fields(options),
         )
     except ConfigError as error:
         raise UsageError(f"--{error}") from error

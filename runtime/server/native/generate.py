@@ -9,6 +9,7 @@ from aiohttp import web
 
 from runtime.call import parse_prompts, sample_params
 from runtime.sampling.params import SamplingParams
+from runtime.server.access.tenant import namespace_of
 from runtime.server.bodies import read_model
 from runtime.server.errors import bad_request
 from runtime.server.keys import CONFIG, ENGINE
@@ -34,7 +35,7 @@ async def generate(request: web.Request) -> web.StreamResponse:
         raise bad_request("text", f"{sum(one.n for one in params)} samples are asked for: 1 to {most} are allowed")
     rids = _rids(body.rid, len(prompts))
     is_list = is_list or any(one.n > 1 for one in params)
-    samples = await _samples(request.app, body, prompts, params, rids)
+    samples = await _samples(request, body, prompts, params, rids)
     return await answered(request, samples, is_stream=body.stream, is_list=is_list)
 
 
@@ -58,17 +59,17 @@ def _rids(given: str | list[str] | None, num_prompts: int) -> list[str]:
 
 
 async def _samples(
-    app: web.Application,
+    request: web.Request,
     body: GenerateBody,
     prompts: Sequence[str | Sequence[int]],
     params: Sequence[SamplingParams],
     rids: Sequence[str],
 ) -> list[Sample]:
     samples: list[Sample] = []
-    ask = body.ask(app)
+    ask = body.ask(request.app)
     try:
         for prompt, own, rid in zip(prompts, params, rids, strict=True):
-            session = app[ENGINE].open(namespace=body.cache_salt or "")
+            session = request.app[ENGINE].open(namespace=namespace_of(request, body.cache_salt))
             samples.append(Sample(session, sample_params(own, 0), ask, rid))
             await append(session, prompt)
             if own.n > 1:

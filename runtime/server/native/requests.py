@@ -13,7 +13,6 @@ from runtime.call import Ask
 from runtime.sampling.params import SamplingParams
 from runtime.server.errors import bad_request
 from runtime.server.keys import ENGINE, FIELD_NOTES
-from runtime.server.param_limits import check_params
 
 __all__ = ["Body", "DetokenizeBody", "GenerateBody", "GenerationBody", "TokenizeBody", "params_of"]
 
@@ -84,10 +83,8 @@ def params_of(app: web.Application, given: Mapping[str, Any] | None, where: str)
     """Sampling parameters by SGLang's names; those nobody knows here are noted.
 
     Raises:
-        InvalidParameter, InvalidSpec, ApiError: one has a value that is not allowed.
+        InvalidParameter, InvalidSpec: one has a value that is not allowed.
     """
     values = dict(given or {})
     app[FIELD_NOTES].ignored([name for name in values if name not in KNOWN_PARAMS], where)
-    params = SamplingParams.parse({name: value for name, value in values.items() if name in KNOWN_PARAMS})
-    check_params(params)
-    return params
+    return SamplingParams.parse({name: value for name, value in values.items() if name in KNOWN_PARAMS})

@@ -12,11 +12,13 @@ from aiohttp import web
 from runtime.call import Answer, Ask, Partial, shaped
 from runtime.errors import RequestCancelled
 from runtime.handle import Chunk, Handle
+from runtime.server.access.tenant import TENANT
 from runtime.server.bodies import answer
 from runtime.server.errors import problem_of
 from runtime.server.feed import Feed
 from runtime.server.keys import CONFIG, RUNNING
 from runtime.server.sse import Sse
+from runtime.server.trail.account import ACCOUNT
 
 if TYPE_CHECKING:
     from runtime.handle import Generation
@@ -122,6 +124,7 @@ async def answered(
             answers = [one.whole() for one in running]
             return answer(answers if is_list else answers[0])
     finally:
+        request[ACCOUNT].count(samples[0].params, [one.handle for one in running])
         cancel()
         for sample in samples[len(running) :]:
             sample.session.cancel()
@@ -131,7 +134,7 @@ async def answered(
 
 def _entered(request: web.Request, samples: Sequence[Sample], cancel: Any) -> Any:
     """One request in work, by the name that its samples begin with."""
-    return request.app[RUNNING].entered(samples[0].rid, cancel)
+    return request.app[RUNNING].entered(samples[0].rid, cancel, request[TENANT].name)
 
 
 async def _arrivals(feed: Feed, running: Sequence[_Running]) -> AsyncIterator[dict[int, list[Chunk | None]]]:

@@ -13,6 +13,7 @@ from aiohttp import web
 from runtime.handle import Generation
 from runtime.reasoning import Reasoning
 from runtime.sampling.params import SamplingParams
+from runtime.server.access.tenant import namespace_of
 from runtime.server.bodies import LARGE_BYTES, answer, read_model
 from runtime.server.errors import bad_request
 from runtime.server.generations import Ask, Generations, encoded
@@ -74,7 +75,7 @@ async def chat_work(request: web.Request, given: ChatRequest) -> ChatWork:
     prompt, params, toolbox, reasoning = understood
     check_samples(request.app, 1, params)
     top = (given.top_logprobs or 0) if given.logprobs else None
-    ask = Ask([await encoded(engine, prompt)], params, top, namespace=given.cache_salt or "")
+    ask = Ask([await encoded(engine, prompt)], params, top, namespace=namespace_of(request, given.cache_salt))
     names = special_names(engine.tokenizer) if given.skip_special_tokens is False else None
     separates = given.separate_reasoning is not False
     return ChatWork(ask, toolbox, reasoning if separates else None, Shown(names), engine.tokenizer)

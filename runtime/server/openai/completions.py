@@ -13,6 +13,7 @@ from aiohttp import web
 
 from runtime.handle import Chunk, Generation
 from runtime.sampling.params import SamplingParams
+from runtime.server.access.tenant import namespace_of
 from runtime.server.bodies import LARGE_BYTES, answer, read_model
 from runtime.server.errors import bad_request
 from runtime.server.generations import Ask, Generations
@@ -69,7 +70,7 @@ async def _work(request: web.Request, given: CompletionRequest) -> _Work:
     needs_logprobs = given.logprobs is not None or params.n > n
     top = (given.logprobs or 0) if needs_logprobs else None
     start = 0 if echo and given.logprobs is not None else None
-    ask = Ask(prompts, params, top, start, given.cache_salt or "")
+    ask = Ask(prompts, params, top, start, namespace_of(request, given.cache_salt))
     names = special_names(engine.tokenizer) if given.skip_special_tokens is False else None
     return _Work(ask, texts, n, echo, given.logprobs is not None, Shown(names), engine.tokenizer)
 

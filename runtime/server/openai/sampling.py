@@ -11,7 +11,6 @@ from runtime.errors import InvalidParameter
 from runtime.sampling.params import SamplingParams
 from runtime.server.errors import ApiError, bad_request
 from runtime.server.openai.requests import GenerationRequest
-from runtime.server.param_limits import MOST_BIASES, MOST_STOP_CHARACTERS, MOST_STOPS, NO_STOP_REGEX
 
 __all__ = ["sampling_params"]
 
@@ -20,6 +19,8 @@ _SAME = (
     "priority", "timeout",
 )  # fmt: skip
 _THEIR_NAMES: Mapping[str, str] = MappingProxyType({"max_new_tokens": "max_tokens", "min_new_tokens": "min_tokens"})
+MOST_STOP_TOKENS = 256
+MOST_BIASES = 4096
 SEEDS = 1 << 63
 
 
@@ -31,8 +32,6 @@ def sampling_params(
     Raises:
         ApiError: a field has a value that is not allowed; `param` names it.
     """
-    if request.stop_regex is not None:
-        raise bad_request("stop_regex", NO_STOP_REGEX)
     given: dict[str, Any] = {name: getattr(request, name) for name in _SAME}
     given |= {
         "max_new_tokens": _length(request),
@@ -40,7 +39,8 @@ def sampling_params(
         "top_k": -1 if request.top_k == 0 else request.top_k,
         "seed": None if request.seed is None else request.seed % SEEDS,
         "stop": _stops(request.stop),
-        "stop_token_ids": _limited("stop_token_ids", tuple(request.stop_token_ids or ()), MOST_STOPS),
+        "stop_token_ids": _limited("stop_token_ids", tuple(request.stop_token_ids or ()), MOST_STOP_TOKENS),
+        "stop_regex": request.stop_regex,
         "logit_bias": _biases(request.logit_bias),
         "constraint": constraint,
         "constraint_after": constraint_after,
@@ -61,10 +61,6 @@ def _length(request: GenerationRequest) -> int | None:
 
 def _stops(given: str | list[str] | None) -> tuple[str, ...]:
     stops = (given,) if isinstance(given, str) else tuple(given or ())
-    for stop in _limited("stop", stops, MOST_STOPS):
-        if len(stop) > MOST_STOP_CHARACTERS:
-            message = f"stop: {len(stop)} characters are given; at most {MOST_STOP_CHARACTERS} are allowed"
-            raise bad_request("stop", message)
     return tuple(stop for stop in stops if stop)  # some clients send an empty string for none
 
 

@@ -14,11 +14,13 @@ from aiohttp import web
 
 from runtime.handle import Chunk, Generation
 from runtime.sampling.params import SamplingParams
+from runtime.server.access.tenant import TENANT
 from runtime.server.errors import bad_request, problem_of
 from runtime.server.generations import Ask, Generations
 from runtime.server.keys import CONFIG, ENGINE, RUNNING, model_name
 from runtime.server.openai.requests import GenerationRequest
 from runtime.server.sse import Sse
+from runtime.server.trail.account import ACCOUNT
 
 __all__ = ["Frame", "Shown", "check_samples", "finish_of", "streamed", "working"]
 
@@ -93,8 +95,11 @@ async def working(
 ) -> web.StreamResponse:
     """Runs the generations, and ends them when the response is done or the client has gone."""
     async with Generations(request.app[ENGINE], ask) as generations:
-        with request.app[RUNNING].entered(rid, generations.cancel):
-            return await respond(generations)
+        with request.app[RUNNING].entered(rid, generations.cancel, request[TENANT].name):
+            try:
+                return await respond(generations)
+            finally:
+                generations.tell(request[ACCOUNT])
 
 
 async def streamed(

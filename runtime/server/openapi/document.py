@@ -4,34 +4,55 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
 from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
+from runtime.server.access.middleware import ADMIN_PATHS
 from runtime.server.errors import CLIENT_CLOSED
 from runtime.server.openapi.answers import Error
 from runtime.server.openapi.operation import Operation
 
-__all__ = ["document"]
+__all__ = ["Guarded", "document"]
 
 REFERENCE = "#/components/schemas/{model}"
 _PARAMETER = re.compile(r"\{(\w+)\}")
 
 
-def document(operations: Iterable[Operation], *, needs_key: bool) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class Guarded:
+    """Who is let in.
+
+    Attributes:
+        needs_key: requests need a key. has_admins: what concerns everybody needs an admin's.
+    """
+
+    needs_key: bool = False
+    has_admins: bool = False
+
+    def statuses(self, one: Operation) -> list[int]:
+        """What a request without the right key gets, and one of a key that has too many in work."""
+        is_admins = self.has_admins and one.path in ADMIN_PATHS
+        if one.is_open or not (self.needs_key or is_admins):
+            return []
+        return [401, *([403] if is_admins else []), *([429] if one.method != "GET" or one.status == 101 else [])]
+
+
+def document(operations: Iterable[Operation], guarded: Guarded) -> dict[str, Any]:
     """The document.
 
     Args:
         operations: what there is.
-        needs_key: whether requests need a key.
+        guarded: who is let in.
     """
     listed = list(operations)
     references, schemas = _schemas(listed)
     paths: dict[str, Any] = {}
     for one in listed:
-        paths.setdefault(one.path, {})[one.method.lower()] = _operation(one, references, needs_key)
+        paths.setdefault(one.path, {})[one.method.lower()] = _operation(one, references, guarded)
     scheme = {"type": "http", "scheme": "bearer", "description": "one of the server's API keys"}
     return {
         "openapi": "3.1.0",
@@ -74,16 +95,16 @@ def _schemas(listed: Iterable[Operation]) -> tuple[_References, dict[str, Any]]:
 
 
 def _statuses(listed: Iterable[Operation]) -> list[int]:
-    return sorted({401, *(status for one in listed for status in one.statuses)})
+    return sorted({401, 403, 429, *(status for one in listed for status in one.statuses)})
 
 
-def _operation(one: Operation, references: _References, needs_key: bool) -> dict[str, Any]:
-    is_guarded = needs_key and not one.is_open
+def _operation(one: Operation, references: _References, guarded: Guarded) -> dict[str, Any]:
+    refusals = guarded.statuses(one)
     found: dict[str, Any] = {
         "operationId": _name(one),
         "tags": [one.tag],
         "summary": one.summary,
-        "security": [{"key": []}] if is_guarded else [],
+        "security": [{"key": []}] if refusals else [],
         "responses": {str(one.status): _success(one, references)},
     }
     if parameters := _parameters(one):
@@ -91,7 +112,7 @@ def _operation(one: Operation, references: _References, needs_key: bool) -> dict
     if one.body is not None:
         content = {"application/json": {"schema": references[one.body]}}
         found["requestBody"] = {"required": True, "content": content}
-    for status in [*one.statuses, *([401] if is_guarded else [])]:
+    for status in sorted({*one.statuses, *refusals}):
         found["responses"][str(status)] = {"$ref": f"#/components/responses/{status}"}
     return found
 

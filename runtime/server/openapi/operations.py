@@ -114,6 +114,9 @@ def _about() -> Iterator[Operation]:
         )  # fmt: skip
     for path in ("/model_info", "/get_model_info"):
         yield Operation(method="GET", path=path, tag="About", summary="The model", answer=answers.ModelInfo)
+    yield Operation(
+        method="GET", path="/metrics", tag="About", summary="Metrics, for Prometheus", media_type="text/plain"
+    )
     number = {"type": "integer", "minimum": 1}
     yield Operation(
         method="GET", path="/cache", tag="About", summary="What is in the prefix cache, and who holds it",

@@ -7,8 +7,9 @@ import asyncio
 import msgspec
 from aiohttp import web
 
+from runtime.server.access.door import DOOR
 from runtime.server.keys import CONFIG
-from runtime.server.openapi.document import document
+from runtime.server.openapi.document import Guarded, document
 from runtime.server.openapi.operations import operations_of
 
 __all__ = ["routes"]
@@ -27,7 +28,9 @@ class _Document:
 
 
 def _made(app: web.Application) -> bytes:
-    return msgspec.json.encode(document(operations_of(app), needs_key=bool(app[CONFIG].api_keys)))
+    config, anybody = app[CONFIG], app[DOOR].tenant_of("")
+    has_admins = bool(config.admin_api_keys) or config.api_key_file is not None
+    return msgspec.json.encode(document(operations_of(app), Guarded(anybody is None, has_admins)))
 
 
 def routes() -> list[web.RouteDef]:

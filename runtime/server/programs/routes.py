@@ -10,6 +10,7 @@ import msgspec
 from aiohttp import web
 from pydantic import Field, StrictBool, StrictFloat, StrictInt, StrictStr
 
+from runtime.server.access.tenant import TENANT, namespace_of
 from runtime.server.bodies import answer, read_model
 from runtime.server.errors import ApiError, Problem, bad_request, problem_of
 from runtime.server.keys import CONFIG, RUNNING
@@ -42,12 +43,12 @@ async def run_program(request: web.Request) -> web.StreamResponse:
         raise ApiError(Problem(501, "this server runs no programs", code="not_implemented"))
     body = await read_model(request, ProgramBody)
     limits = request.app[LIMITS]
-    order = _order(body, limits)
+    order = _order(body, limits, namespace_of(request, body.cache_salt))
     rid = body.rid or f"program-{uuid4().hex}"
     checked = await asyncio.to_thread(runner.check, order, limits)
     run = runner.start(checked)
     try:
-        with request.app[RUNNING].entered(rid, run.cancel):
+        with request.app[RUNNING].entered(rid, run.cancel, request[TENANT].name):
             if body.stream:
                 return await _streamed(request, rid, run)
             return answer(_whole(rid, run, await run.result()))
@@ -55,7 +56,7 @@ async def run_program(request: web.Request) -> web.StreamResponse:
         run.cancel()
 
 
-def _order(body: ProgramBody, limits: ProgramLimits) -> ProgramOrder:
+def _order(body: ProgramBody, limits: ProgramLimits, namespace: str) -> ProgramOrder:
     graph = body.graph if isinstance(body.graph, str) else msgspec.json.encode(body.graph).decode()
     if len(graph) > limits.max_bytes:
         raise bad_request("graph", f"graph: {len(graph)} characters: at most {limits.max_bytes} are allowed")
@@ -66,7 +67,7 @@ def _order(body: ProgramBody, limits: ProgramLimits) -> ProgramOrder:
         graph=graph,
         arguments=body.arguments,
         sampling=body.sampling_params,
-        namespace=body.cache_salt,
+        namespace=namespace,
         timeout=float(timeout),
     )
 

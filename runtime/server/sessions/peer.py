@@ -26,17 +26,23 @@ class Peer:
         engine: serves the sessions.
         say: sends a message, soon; it is called from any thread and must not block.
         limits: what the client may have.
+        namespace: the engine's, of the one that the client names.
 
     Attributes:
         sessions: by the client's numbers. undecided: call → the session that waits for the client's choice.
     """
 
     def __init__(
-        self, engine: ServedEngine, say: Callable[[wire.FromServer], None], limits: SessionLimits | None = None
+        self,
+        engine: ServedEngine,
+        say: Callable[[wire.FromServer], None],
+        limits: SessionLimits | None = None,
+        namespace: Callable[[str], str] = str,
     ) -> None:
         self.engine = engine
         self.say = say
         self.limits = limits or SessionLimits()
+        self.namespace = namespace
         self.sessions: dict[int, Served] = {}
         self.undecided: dict[int, Served] = {}
         self._ready: deque[Served] = deque()

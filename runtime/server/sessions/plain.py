@@ -12,6 +12,7 @@ from aiohttp import web
 
 from runtime.choosing import Choosing
 from runtime.handle import Scores
+from runtime.server.access.tenant import namespace_of
 from runtime.server.bodies import answer, read_model
 from runtime.server.errors import bad_request
 from runtime.server.keys import ENGINE, RUNNING
@@ -41,7 +42,7 @@ async def open_session(request: web.Request) -> web.Response:
     """`POST /sessions`: a new session; `id` is its name."""
     body = await read_model(request, OpenBody)
     content = _content(body)
-    held = request.app[HELD].open(body.namespace, body.program)
+    held = request.app[HELD].open(namespace_of(request, body.namespace), body.program)
     try:
         if content is not None:
             await append(held.session, content)

@@ -142,7 +142,7 @@ class Served:
     # operations
 
     def _open(self, op: wire.Open) -> None:
-        self.session = self.peer.engine.open(namespace=op.namespace, program=op.program)
+        self.session = self.peer.engine.open(namespace=self.peer.namespace(op.namespace), program=op.program)
 
     def _append(self, op: wire.Append) -> None:
         self._own.append(op.content)

@@ -9,9 +9,9 @@ from contextlib import ExitStack
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
+from runtime.server.access.tenant import TENANT
 from runtime.server.errors import ApiError
 from runtime.server.keys import CONFIG, ENGINE, RUNNING
-from runtime.server.running import Running
 from runtime.server.sessions.keys import GREETING, PEERS
 from runtime.server.sessions.outbox import Outbox, OutboxFull
 from runtime.server.sessions.peer import Peer, is_heavy
@@ -37,11 +37,11 @@ async def connect(request: web.Request) -> web.StreamResponse:
     )
     await socket.prepare(request)
     outbox = Outbox(asyncio.get_running_loop(), limits.max_outbox_bytes)
-    peer = Peer(request.app[ENGINE], outbox.put, limits)
+    peer = Peer(request.app[ENGINE], outbox.put, limits, request[TENANT].cache_namespace)
     request.app[PEERS].add(peer)
     try:
         outbox.put(hello)
-        await _Connection(socket, peer, outbox, limits.stall_seconds, request.app[RUNNING]).serve()
+        await _Connection(socket, peer, outbox, limits.stall_seconds, request).serve()
     finally:
         request.app[PEERS].discard(peer)
         outbox.close()
@@ -56,7 +56,7 @@ class _Connection:
 
     Args:
         stall_seconds: how long a frame may take to be sent.
-        running: what the server works on.
+        request: that began it.
     """
 
     def __init__(
@@ -65,9 +65,10 @@ class _Connection:
         peer: Peer,
         outbox: Outbox,
         stall_seconds: float,
-        running: Running,
+        request: web.Request,
     ) -> None:
-        self._running = running
+        self._running = request.app[RUNNING]
+        self._owner = request[TENANT].name
         self._in_work: ExitStack | None = None
         self._end = asyncio.Event()
         self._socket = socket
@@ -140,7 +141,7 @@ class _Connection:
         elif self._in_work is None:
             work = ExitStack()
             try:
-                work.enter_context(self._running.entered("", self._end.set))
+                work.enter_context(self._running.entered("", self._end.set, self._owner))
             except ApiError as error:
                 raise ProtocolError(str(error)) from error
             self._in_work = work

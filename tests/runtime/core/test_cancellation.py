@@ -144,9 +144,9 @@ class Stage:
     def concatenating(self) -> Session:
         session = self.open(PROMPT)
         forks = session.fork(2)
-        for fork in forks:
+        for fork, count in zip(forks, (9, 1), strict=True):  # the second waits until the first has been taken
             fork.append([6, 6, 5])
-            self.generate(fork, 9)
+            self.generate(fork, count)
         self.handles.append(session.concat(forks))
         self.others += forks
         self.step(5)

@@ -115,13 +115,25 @@ export function startLive() {
       byId("state").textContent = error.status === 401 ? "a key is needed" : told(error);
       byId("state").classList.add("bad");
       if (error.status === 401) return;
+      if (error.status === 403) return hide();
     } finally {
       isAsking = false;
     }
     timer = setTimeout(look, wait);
   }
 
+  // Who may not look at what concerns everybody still has the playground.
+  function hide() {
+    byId("state").textContent = "the view of the engine needs an admin's key";
+    byId("live").hidden = true;
+  }
+
   follow.addEventListener("change", look);
   document.addEventListener("visibilitychange", look);
-  return { begin: look };
+  return {
+    begin() {
+      byId("live").hidden = false;
+      look();
+    },
+  };
 }

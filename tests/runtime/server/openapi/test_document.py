@@ -76,6 +76,10 @@ async def test_keys_are_asked_for_where_they_are_needed(make_client: Any) -> Non
     assert chat["security"] == [{"key": []}]
     assert "401" in chat["responses"]
     assert health["security"] == []
+    assert "403" not in found["paths"]["/cache"]["get"]["responses"]
+    found = await _document(await make_client(admin_api_keys=("boss",)))
+    assert found["paths"]["/v1/chat/completions"]["post"]["security"] == []
+    assert {"401", "403"} <= set(found["paths"]["/cache"]["get"]["responses"])
 
 
 def _needed(operation: Operation) -> str | None:

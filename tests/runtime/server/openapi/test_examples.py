@@ -14,7 +14,7 @@ from runtime.config import EngineConfig
 from runtime.engine import Engine
 from runtime.model.loader import random_model, tiny_config
 from runtime.server.local_engine import LocalEngine
-from runtime.server.openapi.document import document
+from runtime.server.openapi.document import Guarded, document
 from runtime.server.openapi.operations import operations
 from runtime.server.sessions.limits import SessionLimits
 from runtime.startup import assemble
@@ -58,7 +58,7 @@ def url(
 
 def _cases() -> list[Any]:
     """Every operation, with valid examples, and with wrong ones where anything can be wrong."""
-    schema = schemathesis.openapi.from_dict(document(operations(), needs_key=False))
+    schema = schemathesis.openapi.from_dict(document(operations(), Guarded()))
     found = [one.ok() for one in schema.get_all_operations()]
     modes = schemathesis.GenerationMode
     return [

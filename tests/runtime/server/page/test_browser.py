@@ -45,7 +45,7 @@ STOP_AT_ONCE = """
       if (begun) document.getElementById("chat-stop").click();
     }).observe(document.getElementById("messages"), { childList: true, subtree: true });
 """
-MEANT = ("status of 401", "net::ERR_FAILED")
+MEANT = ("status of 401", "status of 403", "net::ERR_FAILED")
 """Complaints of tests that ask without a key, and of one that cuts the connection."""
 
 Open = Callable[..., Any]
@@ -193,6 +193,13 @@ def test_a_key_is_asked_for_and_kept_nowhere(open_page: Open) -> None:
     assert "secret" not in kept
     page.reload()
     page.get_by_label("API key").wait_for()
+
+
+def test_who_is_no_admin_has_the_playground_alone(open_page: Open) -> None:
+    page = open_page(admin_api_keys=("boss",))
+    page.get_by_text("the view of the engine needs an admin's key").wait_for()
+    assert page.locator("#live").is_hidden()
+    assert page.get_by_label("Message", exact=True).is_visible()
 
 
 def test_the_keyboard_is_enough(open_page: Open) -> None:

@@ -1,0 +1,1 @@
+"""Metrics: `GET /metrics`."""
