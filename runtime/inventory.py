@@ -34,6 +34,7 @@ def inventory(core: EngineCore, limit: int, namespace: str | None = None) -> dic
     for node in visited:
         tokens[node.namespace] += node.num_tokens
     shown = [node for node in visited if namespace is None or node.namespace == namespace]
+    numbers = {id(node): number for number, node in enumerate(visited)}
     pinned = {id(step) for node in core.pins.nodes for step in node.path()}
     return {
         "ledger": core.cache.pool.ledger.table(),
@@ -45,7 +46,10 @@ def inventory(core: EngineCore, limit: int, namespace: str | None = None) -> dic
         "pins": core.pins.described(),
         "holders": [_holder(session) for session in islice(core.sessions, MOST_HOLDERS)],
         "num_sessions": len(core.sessions),
-        "nodes": [_told(node, pinned) for node in heapq.nlargest(limit, shown, key=lambda node: node.last_use)],
+        "nodes": [
+            {"id": numbers[id(node)], "parent": numbers.get(id(node.parent)), **_told(node, pinned)}
+            for node in heapq.nlargest(limit, shown, key=lambda node: node.last_use)
+        ],
     }
 
 

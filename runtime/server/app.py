@@ -10,6 +10,7 @@ from runtime.server import health
 from runtime.server.access import middleware as access
 from runtime.server.access import origins
 from runtime.server.config import ServerConfig
+from runtime.server.connections import CONNECTIONS, Connections
 from runtime.server.field_notes import FieldNotes
 from runtime.server.guard import tell_errors
 from runtime.server.keys import CONFIG, ENGINE, FIELD_NOTES, RUNNING, STARTED
@@ -17,6 +18,8 @@ from runtime.server.metrics import routes as metrics
 from runtime.server.native import routes as native
 from runtime.server.openai.responses.store import RESPONSES, ResponseStore
 from runtime.server.openai.routes import routes as openai_routes
+from runtime.server.openapi.routes import routes as openapi_routes
+from runtime.server.page.routes import routes as page_routes
 from runtime.server.programs import routes as program_routes
 from runtime.server.programs.runner import ProgramRunner
 from runtime.server.running import Running
@@ -45,6 +48,7 @@ def make_app(
     app[RUNNING] = Running(config.max_requests)
     app[FIELD_NOTES] = FieldNotes()
     app[RESPONSES] = ResponseStore()
+    app[CONNECTIONS] = Connections(config.header_seconds, config.idle_seconds)
     app[STARTED] = time.time()
     for prepare in (trail.prepare, origins.prepare, access.prepare, metrics.prepare):
         prepare(app)
@@ -53,5 +57,6 @@ def make_app(
     program_routes.prepare(app, programs)
     for room in (health, metrics, sessions, native, program_routes):
         app.add_routes(room.routes())
-    app.add_routes(openai_routes())
+    for routes in (openai_routes, openapi_routes, page_routes):
+        app.add_routes(routes())
     return app

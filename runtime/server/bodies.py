@@ -10,8 +10,8 @@ import msgspec
 from aiohttp import web
 from pydantic import BaseModel, ValidationError
 
-from runtime.server.errors import ApiError, bad_request
-from runtime.server.keys import FIELD_NOTES
+from runtime.server.errors import ApiError, Problem, bad_request
+from runtime.server.keys import CONFIG, FIELD_NOTES
 
 __all__ = ["LARGE_BYTES", "answer", "param_of", "read_json", "read_model"]
 
@@ -25,10 +25,10 @@ async def read_json(request: web.Request) -> Any:
     """The body as Python objects.
 
     Raises:
-        ApiError: it is no JSON.
+        ApiError: it is no JSON, or does not come.
         web.HTTPRequestEntityTooLarge: there is more of it than the server takes.
     """
-    body = await request.read()
+    body = await _body(request)
     if len(body) > LARGE_BYTES:
         return await asyncio.to_thread(_decoded, body)
     return _decoded(body)
@@ -41,9 +41,9 @@ async def read_model(request: web.Request, model: type[M], passed: Collection[st
         passed: fields that somebody else knows.
 
     Raises:
-        ApiError: it is no JSON, or a field has the wrong type; `param` names it.
+        ApiError: it is no JSON or does not come, or a field has the wrong type; `param` names it.
     """
-    body = await request.read()
+    body = await _body(request)
     if len(body) > LARGE_BYTES:
         found = await asyncio.to_thread(_validated, model, body)
     else:
@@ -55,6 +55,15 @@ async def read_model(request: web.Request, model: type[M], passed: Collection[st
 def answer(content: Any, *, headers: dict[str, str] | None = None) -> web.Response:
     """A JSON answer."""
     return web.Response(body=msgspec.json.encode(content), content_type="application/json", headers=headers)
+
+
+async def _body(request: web.Request) -> bytes:
+    seconds = request.app[CONFIG].body_seconds
+    try:
+        async with asyncio.timeout(seconds):
+            return await request.read()
+    except TimeoutError:
+        raise ApiError(Problem(408, f"the body had not come after {seconds:g} s", code="timeout")) from None
 
 
 def _decoded(body: bytes) -> Any:

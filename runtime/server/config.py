@@ -27,6 +27,9 @@ class ServerConfig:
         max_samples: prompts times `n` of one request.
         drain_seconds: for how long running requests may go on after the order to stop.
         keep_alive_seconds: after so long without a word, a stream says that it is still alive.
+        header_seconds: a connection whose first request has not come by then, headers and all, is closed.
+        body_seconds: for a request's body to come.
+        idle_seconds: a connection without a request for so long is closed.
         admin_api_keys: who sends one of them may do what concerns everybody, and the others may not.
         api_key_file: more keys, as hashes, each with its limits (see `runtime.server.access.key_file`).
         cors_origins: sites whose pages may use the server from a browser, such as `https://example.org`; `*` for all.
@@ -52,6 +55,9 @@ class ServerConfig:
     max_samples: int = 128
     drain_seconds: float = 30.0
     keep_alive_seconds: float = 10.0
+    header_seconds: float = 20.0
+    body_seconds: float = 120.0
+    idle_seconds: float = 75.0
     metrics_prefix: str = "sgdsl"
     open_metrics: bool = False
     log_json: bool = False
@@ -66,8 +72,9 @@ class ServerConfig:
                 raise ConfigError(f"{name}={getattr(self, name)} is not allowed: at least 1")
         if not self.drain_seconds >= 0:
             raise ConfigError(f"drain_seconds={self.drain_seconds} is not allowed: a number of at least 0")
-        if not self.keep_alive_seconds > 0:
-            raise ConfigError(f"keep_alive_seconds={self.keep_alive_seconds} is not allowed: a number above 0")
+        for name in ("keep_alive_seconds", "header_seconds", "body_seconds", "idle_seconds"):
+            if not getattr(self, name) > 0:
+                raise ConfigError(f"{name}={getattr(self, name)} is not allowed: a number above 0")
         self._check_access()
 
     def _check_access(self) -> None:

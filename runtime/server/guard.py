@@ -5,6 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from runtime.server.connections import CONNECTIONS
 from runtime.server.errors import CLIENT_CLOSED, problem_of, response_of
 from runtime.server.keys import CONFIG
 
@@ -18,7 +19,8 @@ async def tell_errors(request: web.Request, handler: Handler) -> web.StreamRespo
     try:
         if (request.content_length or 0) > most:
             raise web.HTTPRequestEntityTooLarge(most, request.content_length or 0)
-        return await handler(request)
+        with request.app[CONNECTIONS].busy(request.protocol):
+            return await handler(request)
     except ConnectionError:  # the client has gone: nobody is there to be told
         return web.Response(status=CLIENT_CLOSED)
     except Exception as error:

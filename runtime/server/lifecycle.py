@@ -12,6 +12,7 @@ from aiohttp import web
 from runtime.errors import ConfigError
 from runtime.server.app import make_app
 from runtime.server.config import ServerConfig
+from runtime.server.connections import CONNECTIONS
 from runtime.server.keys import RUNNING
 from runtime.server.programs.runner import ProgramRunner
 from runtime.server.served_engine import ServedEngine
@@ -83,13 +84,24 @@ async def serve_until(
         except OSError as error:
             raise ConfigError(f"host={config.host!r} port={config.port}: {error.strerror or error}") from error
         ready(_url(runner, config))
-        await stop.wait()
+        await _stopped(stop, app, runner)
         await site.stop()
         cancelled = await app[RUNNING].drain(config.drain_seconds)
         if cancelled:
             log.warning("%d requests were cancelled after %g s", cancelled, config.drain_seconds)
     finally:
         await runner.cleanup()
+
+
+async def _stopped(stop: asyncio.Event, app: web.Application, runner: web.AppRunner) -> None:
+    """Waits for the order; meanwhile connections that nobody uses are closed."""
+    if runner.server is None:
+        raise RuntimeError("the runner was not set up")
+    sweeping = asyncio.create_task(app[CONNECTIONS].sweep(runner.server))
+    try:
+        await stop.wait()
+    finally:
+        sweeping.cancel()
 
 
 def _url(runner: web.AppRunner, config: ServerConfig) -> str:

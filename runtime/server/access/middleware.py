@@ -9,12 +9,13 @@ from runtime.server.access.door import DOOR, Door
 from runtime.server.access.tenant import TENANT
 from runtime.server.errors import ApiError, Problem
 from runtime.server.keys import CONFIG
+from runtime.server.page.routes import MOUNT
 from runtime.server.trail.account import ACCOUNT
 
 __all__ = ["ADMIN_PATHS", "let_in", "prepare"]
 
-OPEN_PATHS = frozenset({"/health"})
-"""What load balancers ask without a key."""
+OPEN_PATHS = frozenset({"/", "/health", "/openapi.json"})
+"""What load balancers and people ask without a key, beside the page's files."""
 ADMIN_PATHS = frozenset({"/flush_cache", "/server_info", "/get_server_info", "/cache", "/metrics"})
 """What concerns everybody who uses the server. `/abort_request` is open to all, for their own requests."""
 METRICS = "/metrics"
@@ -24,7 +25,7 @@ METRICS = "/metrics"
 async def let_in(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Who has no key is told so, wherever keys are needed; so is who asks for what is none of its business."""
     path, door = _path(request), request.app[DOOR]
-    if path in OPEN_PATHS:
+    if path in OPEN_PATHS or path.startswith(f"{MOUNT}/"):
         return await handler(request)
     tenant = door.tenant_of(request.headers.get("Authorization", ""))
     is_public = path == METRICS and request.app[CONFIG].open_metrics

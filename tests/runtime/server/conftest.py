@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, TypeAlias
 
 import pytest
@@ -14,12 +17,14 @@ from runtime.model.config import ModelConfig
 from runtime.model.llama import Llama
 from runtime.server.app import make_app
 from runtime.server.config import ServerConfig
+from runtime.server.lifecycle import serve_until
 from runtime.server.local_engine import LocalEngine
 from runtime.startup import assemble
 from runtime.tokenizer import Tokenizer
 
 Client: TypeAlias = TestClient[Any, Any]
 MakeClient: TypeAlias = Callable[..., Awaitable[Client]]
+Serving: TypeAlias = Callable[..., AbstractContextManager[str]]
 
 
 @pytest.fixture(scope="session")
@@ -31,6 +36,31 @@ def _shared_engine(tiny_model: Llama, tiny_shape: ModelConfig, tiny_tokenizer: T
     )
     with Engine.of(config, assembled) as engine:
         yield engine
+
+
+@pytest.fixture(scope="session")
+def serving() -> Serving:
+    """Servers in threads of their own, for clients that block; each is at a URL while the block runs."""
+    return _serving
+
+
+@contextmanager
+def _serving(engine: Any, programs: Any = None, **settings: Any) -> Iterator[str]:
+    ready: Future[tuple[asyncio.AbstractEventLoop, asyncio.Event, str]] = Future()
+
+    async def run() -> None:
+        loop, stop = asyncio.get_running_loop(), asyncio.Event()
+        config = ServerConfig(port=0, **{"drain_seconds": 0.0, **settings})
+        await serve_until(stop, engine, config, lambda url: ready.set_result((loop, stop, url)), programs)
+
+    with ThreadPoolExecutor(1) as pool:
+        serves = pool.submit(asyncio.run, run())
+        loop, stop, url = ready.result(60)
+        try:
+            yield url
+        finally:
+            loop.call_soon_threadsafe(stop.set)
+            serves.result(60)
 
 
 @pytest.fixture

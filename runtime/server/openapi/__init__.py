@@ -1,0 +1,1 @@
+"""Openapi: the document that describes the server to programs, `/openapi.json`."""
