@@ -62,6 +62,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_serve(commands)
     _add_keys(commands)
     _add_tune(commands)
+    _add_bench(commands)
     _add_grammars(commands)
     _add_info(commands)
     return parser
@@ -174,6 +175,41 @@ def _add_tune(commands: argparse._SubParsersAction[_Parser]) -> None:
     tune.add_argument("--json", action="store_true", help="print one JSON object when all is measured")
     _add_noise(tune)
     tune.set_defaults(command=_tune)
+
+
+def _add_bench(commands: argparse._SubParsersAction[_Parser]) -> None:
+    bench = commands.add_parser("bench", help="measure a server", description="Measures servers from outside.")
+    actions = bench.add_subparsers(metavar="ACTION", required=True)
+    serve = actions.add_parser(
+        "serve",
+        help="put a load on a server of OpenAI's API: throughput, latencies, goodput",
+        usage="sgdsl bench serve [options]",
+        description="Puts a load on any server of OpenAI's API; prints throughput, latencies and goodput.",
+    )
+    serve.add_argument("--url", default="http://127.0.0.1:30000", help="(default: http://127.0.0.1:30000)")
+    serve.add_argument("--model", metavar="NAME", help="default: the first that the server has")
+    serve.add_argument("--api-key", metavar="KEY", help="default: what OPENAI_API_KEY holds")
+    serve.add_argument(
+        "--workload", choices=("decode", "shared-prefix", "chat", "program"), default="decode",
+        help="single answers; prompts that share 90 %% of theirs; chats of two turns; three calls, each of which goes "
+        "on from the one before (default: decode)",
+    )  # fmt: skip
+    pace = serve.add_mutually_exclusive_group()
+    pace.add_argument("--rate", metavar="X", type=float, help="beginning each second, as a Poisson process")
+    pace.add_argument("--concurrency", metavar="N", type=int, help="under way at once (default: 8)")
+    serve.add_argument("--num-requests", metavar="N", type=int, help="chats or programs count as one (default: 100)")
+    serve.add_argument("--seconds", metavar="X", type=float, help="after which no more begin")
+    serve.add_argument("--prompt-tokens", metavar="N", type=int, default=128, help="about (default: 128)")
+    serve.add_argument("--new-tokens", metavar="N", type=int, default=64, help="of an answer (default: 64)")
+    serve.add_argument("--slo-ttft-ms", metavar="X", type=float, help="to the first token at most, for goodput")
+    serve.add_argument("--slo-itl-ms", metavar="X", type=float, help="per token at most, on average over an answer")
+    serve.add_argument("--warm-up", metavar="N", type=int, default=2, help="that do not count, before (default: 2)")
+    serve.add_argument("--timeout", metavar="X", type=float, default=120, help="seconds without a byte (default: 120)")
+    serve.add_argument("--seed", metavar="N", type=int, default=0, help="another load (default: 0)")
+    serve.add_argument("--json", metavar="FILE", help="write the figures as JSON")
+    serve.add_argument("--plot", metavar="FILE", help="draw them, as PNG")
+    _add_noise(serve)
+    serve.set_defaults(command=_bench_serve)
 
 
 def _add_engine(parser: _Parser) -> None:
@@ -296,6 +332,12 @@ def _tune(options: argparse.Namespace) -> int:
     from sgdsl.cli.tune import tune
 
     return tune(options)
+
+
+def _bench_serve(options: argparse.Namespace) -> int:
+    from sgdsl.cli.bench.serve import bench_serve
+
+    return bench_serve(options)
 
 
 def _check_grammar(options: argparse.Namespace) -> int:
