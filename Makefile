@@ -36,8 +36,8 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable . --group dev
 	touch $@
 
-$(CONTRACT)/.installed: pyproject.toml constraints-contract.txt
+$(CONTRACT)/.installed: pyproject.toml tests/contract/constraints.txt
 	$(PYTHON) -m venv $(CONTRACT)
 	$(CONTRACT)/bin/pip install --quiet --upgrade "pip>=25.1"
-	$(CONTRACT)/bin/pip install --quiet --constraint constraints-contract.txt --group contract
+	$(CONTRACT)/bin/pip install --quiet --constraint tests/contract/constraints.txt --group contract
 	touch $@
