@@ -13,9 +13,11 @@ import torch
 
 from runtime.errors import ConfigError
 from runtime.model.block_linear import BlockLinear, block_kernel
-from runtime.model.blocks import BlockMatrix
+from runtime.model.blocks import BLOCK_SIZE, BlockMatrix
+from runtime.model.dot_linear import ROUNDED, DotLinear, dot_kernel, in_blocks
 
 __all__ = [
+    "KEEP_BLOCKS",
     "WEIGHT_FORMATS",
     "BFloat16Linear",
     "Fp16Linear",
@@ -183,8 +185,14 @@ class Fp16Linear:
         residual.add_(self(x))
 
 
+def _dot_linear(weight: torch.Tensor, bias: torch.Tensor | None = None) -> Linear:
+    """In 8-bit blocks, or in float32 where rows do not fill their last block."""
+    return PackedLinear(weight, bias) if weight.shape[1] % BLOCK_SIZE else DotLinear(in_blocks(weight), bias)
+
+
 WEIGHT_FORMATS: Mapping[str, Callable[[torch.Tensor, torch.Tensor | None], Linear]] = MappingProxyType(
     {
+        "int8": _dot_linear,
         "blocks": PackedLinear,  # of a matrix that is not in blocks
         "float32": PackedLinear,
         "float32-torch": TorchLinear,
@@ -194,10 +202,16 @@ WEIGHT_FORMATS: Mapping[str, Callable[[torch.Tensor, torch.Tensor | None], Linea
 )
 
 
+KEEP_BLOCKS: Mapping[str, Callable[[BlockMatrix, torch.Tensor | None], Linear]] = MappingProxyType(
+    {"int8": DotLinear, "blocks": BlockLinear}
+)
+"""Formats that leave a matrix in the blocks it is stored in."""
+
+
 def resolve_weight_format(name: str, kinds: Collection[int] = ()) -> str:
     """The weight format to use for `name` and a file with blocks of these kinds (numbers of GGUF's types).
 
-    "auto" is the first of "blocks" (if there are any), "float32" and "float32-torch" whose kernels compile; what does
+    "auto" is the first of "int8" (if there are any), "float32" and "float32-torch" whose kernels compile; what does
     not is logged.
 
     Raises:
@@ -205,7 +219,7 @@ def resolve_weight_format(name: str, kinds: Collection[int] = ()) -> str:
     """
     if name not in WEIGHT_FORMATS and name != "auto":
         raise ConfigError(f"weight_format={name!r} is not allowed: one of auto, {', '.join(WEIGHT_FORMATS)}")
-    candidates = [name] if name != "auto" else ["blocks", "float32"] if kinds else ["float32"]
+    candidates = [name] if name != "auto" else ["int8", "float32"] if kinds else ["float32"]
     for candidate in candidates:
         try:
             _compile(candidate, kinds)
@@ -219,28 +233,32 @@ def resolve_weight_format(name: str, kinds: Collection[int] = ()) -> str:
 
 
 def _compile(weight_format: str, kinds: Collection[int]) -> None:
-    if weight_format in ("blocks", "float32"):
+    if weight_format in ("int8", "blocks", "float32"):
         _packed_kernel()
     if weight_format == "blocks":
         for kind in kinds:
             block_kernel(kind)
+    if weight_format == "int8":
+        for kind in {*kinds, ROUNDED.number}:
+            dot_kernel(kind)
 
 
 def make_linear(weight_format: str, weight: torch.Tensor | BlockMatrix, bias: torch.Tensor | None = None) -> Linear:
     """The matrix in the named format (a resolved one); a caller who drops `weight` leaves no second copy behind."""
     if isinstance(weight, BlockMatrix):
-        if weight_format == "blocks":
-            return BlockLinear(weight, bias)
+        if weight_format in KEEP_BLOCKS:
+            return KEEP_BLOCKS[weight_format](weight, bias)
         weight = torch.from_numpy(weight.dequantize())
     return WEIGHT_FORMATS[weight_format](weight, bias)
 
 
 def format_label(weight_format: str, linears: Iterable[Linear]) -> str:
     """What a model of these matrices says its weight format is: which kinds of blocks it keeps, if any."""
-    kinds = {linear.kind.name for linear in linears if isinstance(linear, BlockLinear)}
-    if weight_format == "blocks":
-        return f"blocks ({', '.join(sorted(kinds))}; float32 values)" if kinds else "float32"
-    return weight_format
+    kinds = {linear.kind.name for linear in linears if isinstance(linear, BlockLinear | DotLinear)}
+    if weight_format not in KEEP_BLOCKS:
+        return weight_format
+    values = "8-bit rows" if weight_format == "int8" else "float32 values"
+    return f"{weight_format} ({', '.join(sorted(kinds))}; {values})" if kinds else "float32"
 
 
 def huge_empty(*shape: int) -> torch.Tensor:

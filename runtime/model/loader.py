@@ -12,9 +12,11 @@ import torch
 from runtime.model.block_linear import BlockLinear, block_lookup
 from runtime.model.blocks import BlockMatrix
 from runtime.model.config import ModelConfig
+from runtime.model.dot_linear import DotLinear
 from runtime.model.hub import ModelFiles
 from runtime.model.layers import best_ops
 from runtime.model.linear import (
+    KEEP_BLOCKS,
     Linear,
     PackedLinear,
     TorchLinear,
@@ -48,7 +50,7 @@ def load_model(files: ModelFiles, config: ModelConfig, *, weight_format: str = "
         ConfigError: no weight format of that name, or not on this machine.
     """
     weight_format = resolve_weight_format(weight_format, block_kinds(files))
-    weights = iter_weights(files, config, keep_blocks=weight_format == "blocks")
+    weights = iter_weights(files, config, keep_blocks=weight_format in KEEP_BLOCKS)
     return assemble(weights, config, weight_format=weight_format)
 
 
@@ -133,7 +135,7 @@ def _matrices(layers: Iterable[LlamaLayer]) -> Iterator[Linear]:
 def _ends(embedding: Weight, head: Weight | None, weight_format: str) -> tuple[Any, Linear]:
     """Embedding lookup and head; one storage for both where they are tied and the format gives rows back."""
     linear = make_linear(weight_format, embedding if head is None else head)
-    if head is None and isinstance(linear, TorchLinear | PackedLinear | BlockLinear):
+    if head is None and isinstance(linear, TorchLinear | PackedLinear | BlockLinear | DotLinear):
         return linear.rows, linear
     return block_lookup(embedding) if isinstance(embedding, BlockMatrix) else TorchLinear(embedding).rows, linear
 
