@@ -57,7 +57,9 @@ class DotLinear:
         panel, column = indices // self._width, indices % self._width
         heads = self._panels[:, :, : 4 * self._width].view(torch.float16)
         scale = heads[panel, :, column].float().unsqueeze(2)
-        quants = self._panels[:, :, 4 * self._width :].unflatten(2, (-1, self._width, 4))[panel, :, :, column]
+        num_panels, num_blocks, _ = self._panels.shape
+        fours = self._panels[:, :, 4 * self._width :].view(num_panels, num_blocks, -1, self._width, 4)
+        quants = fours[panel, :, :, column]
         if self.kind.bits == 8:
             values = quants.contiguous().view(torch.int8).float()
         else:

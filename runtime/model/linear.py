@@ -211,7 +211,7 @@ KEEP_BLOCKS: Mapping[str, Callable[[BlockMatrix, torch.Tensor | None], Linear]] 
 def resolve_weight_format(name: str, kinds: Collection[int] = ()) -> str:
     """The weight format to use for `name` and a file with blocks of these kinds (numbers of GGUF's types).
 
-    "auto" is the first of "int8" (if there are any), "float32" and "float32-torch" whose kernels compile; what does
+    "auto" is the first of "blocks" (if there are any), "float32" and "float32-torch" whose kernels compile; what does
     not is logged.
 
     Raises:
@@ -219,7 +219,7 @@ def resolve_weight_format(name: str, kinds: Collection[int] = ()) -> str:
     """
     if name not in WEIGHT_FORMATS and name != "auto":
         raise ConfigError(f"weight_format={name!r} is not allowed: one of auto, {', '.join(WEIGHT_FORMATS)}")
-    candidates = [name] if name != "auto" else ["int8", "float32"] if kinds else ["float32"]
+    candidates = [name] if name != "auto" else ["blocks", "float32"] if kinds else ["float32"]
     for candidate in candidates:
         try:
             _compile(candidate, kinds)

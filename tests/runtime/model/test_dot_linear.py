@@ -67,10 +67,13 @@ def test_products_of_any_shape_are_those_of_the_plain_arithmetic(
 
 
 @pytest.mark.slow
-@KINDS
+@pytest.mark.parametrize("number", [3, 8])
 @pytest.mark.parametrize("way", range(len(simd_dot.WAYS)))
-def test_every_set_of_instructions_that_runs_here_gives_the_same_bits(kind: BlockKind, way: int) -> None:
+def test_every_set_of_instructions_that_runs_here_gives_the_same_bits(number: int, way: int) -> None:
+    kind = BLOCK_KINDS[number]
     own, best = simd_dot.WAYS[way], simd_dot.WAYS[simd_dot.HOST]
+    if way == simd_dot.HOST:
+        pytest.skip("the other tests run this one")
     if own.lanes > best.lanes or own.has_dot > best.has_dot:
         pytest.skip("these instructions are not on this machine")
     matrix = matrix_of(kind, 77, 5, way)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from runtime.errors import ConfigError
 from runtime.model.linear import WEIGHT_FORMATS, PackedLinear, TorchLinear, make_linear, resolve_weight_format
 
-ATOL = {"blocks": 1e-5, "float32": 1e-5, "float32-torch": 1e-5, "bfloat16": 5e-2, "fp16": 5e-3}
+ATOL = {"int8": 1e-5, "blocks": 1e-5, "float32": 1e-5, "float32-torch": 1e-5, "bfloat16": 5e-2, "fp16": 5e-3}
 
 
 @pytest.mark.parametrize("with_bias", [False, True])
@@ -62,7 +62,7 @@ def test_rows_gives_the_weight_back(kind: type[PackedLinear] | type[TorchLinear]
 
 
 def test_an_unknown_format_is_refused_by_name() -> None:
-    with pytest.raises(ConfigError, match=r"weight_format='int3' is not allowed: one of auto, blocks, float32"):
+    with pytest.raises(ConfigError, match=r"weight_format='int3' is not allowed: one of auto, int8, blocks, float32"):
         resolve_weight_format("int3")
 
 

@@ -86,6 +86,21 @@ def test_other_formats_read_quantized_files_as_before(make_quantized: Callable[.
     assert logits(model, [1, 2, 3]).isfinite().all()
 
 
+@pytest.mark.parametrize(
+    ("type_of", "label"),
+    [(smollm2_mix, "int8 (Q4_1, Q8_0; 8-bit rows)"), (lambda name: "F16", "int8 (Q8_0; 8-bit rows)")],
+)
+def test_int8_keeps_blocks_or_makes_them_and_is_near_float32(
+    make_quantized: Callable[..., ModelFiles], type_of: Callable[[str], str], label: str
+) -> None:
+    files = make_quantized(type_of)
+    model = load_model(files, ModelConfig.load(files), weight_format="int8")
+    assert model.weight_format == label
+    tokens = [5, 9, 30, 17, 44, 2, 8, 101, 7, 60, 33]
+    expected = logits(load_model(files, ModelConfig.load(files), weight_format="float32"), tokens)
+    assert 0 < (logits(model, tokens) - expected).norm() < 0.05 * expected.norm()
+
+
 def test_safetensors_have_no_blocks_to_keep(tiny: Any) -> None:
     model = load_model(tiny.safetensors, ModelConfig.load(tiny.safetensors), weight_format="blocks")
     assert model.weight_format == "float32"
