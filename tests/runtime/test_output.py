@@ -121,7 +121,7 @@ def test_a_token_against_the_grammar_is_an_error() -> None:
 def test_end_from_outside_gives_what_was_held_back() -> None:
     output = make(stop=("STOP",))
     feed(output, tokens_of(b"a", b"ST"))
-    assert output.end().text == "ST"
+    assert output.end("length").text == "ST"
     assert output.finish is not None
     assert output.finish.reason == "length"
 
