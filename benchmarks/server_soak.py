@@ -39,7 +39,7 @@ class Server:
         from benchmarks.tiny_folder import tiny_folder
 
         tiny_folder(folder)
-        settings = {"max_total_tokens": 4096, "audit": "step", "max_running_requests": 24, "chat_template": "chatml"}
+        settings = {"max_total_tokens": 1024, "audit": "step", "max_running_requests": 24, "chat_template": "chatml"}
         arguments = [argument for key, value in settings.items() for argument in ("--set", f"{key}={value}")]
         command = [
             sys.executable,
@@ -145,6 +145,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--clients", type=int, default=48, help="requests at once")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args(arguments)
+    if not 0 < options.seconds < float("inf") or options.clients < 1:
+        parser.error("--seconds and --clients: finite numbers above 0 are allowed")
     with tempfile.TemporaryDirectory() as name:
         server = Server(Path(name))
         try:
