@@ -13,7 +13,7 @@ import torch  # noqa: F401
 
 from grammars.machine.first_compilation import announced
 
-__all__ = ["compile_cached"]
+__all__ = ["compile_cached", "compile_part"]
 
 _LOG = logging.getLogger(__name__)
 
@@ -24,14 +24,26 @@ def compile_cached(function: Callable[..., Any], signature: Any, *, parallel: bo
     Where neither folder can be written, it is compiled anew in every process, and that is logged.
     """
     compiler: Any = numba.njit
-    options: dict[str, Any] = {"parallel": parallel, "nogil": True, "boundscheck": False}
+    options = {"parallel": parallel, "nogil": True, "boundscheck": False}
+    return _compiled(lambda cache: compiler([signature], cache=cache, **options)(function), function)
+
+
+def compile_part(function: Callable[..., Any], signature: Any) -> Any:
+    """Compiles `function`, which must not raise, as `compile_cached` does, to a C function.
+
+    Returns:
+        What has its `address`, which is good as long as this lives.
+    """
+    compiler: Any = numba.cfunc
+    return _compiled(lambda cache: compiler(signature, cache=cache)(function), function)
+
+
+def _compiled(compile_with: Callable[[bool], Any], function: Callable[..., Any]) -> Any:
     try:
         with announced():
-            cached: Callable[..., Any] = compiler([signature], cache=True, **options)(function)
-        return cached
+            return compile_with(True)
     except RuntimeError as error:
         if "locator" not in str(error):
             raise
         _LOG.warning("kernel %s is compiled at every start: %s", function.__name__, error)
-        fresh: Callable[..., Any] = compiler([signature], **options)(function)
-        return fresh
+        return compile_with(False)

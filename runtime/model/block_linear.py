@@ -10,6 +10,7 @@ import numpy.typing as npt
 import torch
 
 from runtime.model.blocks import BLOCK_KINDS, BLOCK_SIZE, BlockKind, BlockMatrix
+from runtime.model.product import PanelKernel, Product
 
 __all__ = ["BlockLinear", "block_kernel", "block_lookup"]
 
@@ -25,38 +26,30 @@ class BlockLinear:
     """
 
     def __init__(self, weight: BlockMatrix, bias: torch.Tensor | None = None) -> None:
-        self._gemm, width, self._chunk = block_kernel(weight.kind.number)
+        kernel = block_kernel(weight.kind.number)
         self.kind = weight.kind
         self.out_features, self.in_features = weight.shape
-        self._bias = bias
-        self._panels = _packed(weight, width)
+        self.bias = bias
+        panels = _packed(weight, kernel.width)
+        self.product = Product(kernel, panels, panels.shape[1])
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
         """See `Linear`."""
-        num_panels, _, _, width = self._panels.shape
-        result = x.new_empty(x.shape[0], num_panels * width)
-        self._multiply(x, result, add=False)
-        result = result[:, : self.out_features]
-        return result if self._bias is None else result.add_(self._bias)
+        return self.product.of(x, self.out_features, self.bias)
 
     def add_to(self, residual: torch.Tensor, x: torch.Tensor) -> None:
         """See `Linear`."""
-        if self.out_features % self._panels.shape[3] or not residual.is_contiguous():
-            residual.add_(self(x))
-            return
-        self._multiply(x, residual, add=True)
-        if self._bias is not None:
-            residual.add_(self._bias)
+        self.product.add_to(residual, x, self.bias)
 
     def rows(self, indices: torch.Tensor) -> torch.Tensor:
         """Rows of the weight, [N, in_features], for indices int64 [N]: a tied embedding's lookup."""
-        kind, width = self.kind, self._panels.shape[3]
+        kind, panels, width = self.kind, self.product.panels, self.product.kernel.width
         panel, column = indices // width, indices % width
         half = width // 2  # halves are as many as half the bytes of a line
         line, place = column // half, column % half
-        halves = self._panels.view(torch.float16)
+        halves = panels.view(torch.float16)
         scale = halves[panel, :, line, place].float().unsqueeze(2)
-        quants = self._panels[panel, :, :, column][:, :, kind.scale_bytes :]
+        quants = panels[panel, :, :, column][:, :, kind.scale_bytes :]
         if kind.bits == 8:
             values = quants.view(torch.int8).float()
         else:
@@ -68,22 +61,6 @@ class BlockLinear:
             values.add_(halves[panel, :, 2 + line, place].float().unsqueeze(2))
         return values.flatten(1)
 
-    def _multiply(self, x: torch.Tensor, out: torch.Tensor, *, add: bool) -> None:
-        x, threads = x.contiguous(), torch.get_num_threads()
-        num_panels, num_blocks, _, width = self._panels.shape
-        scratch = x.new_empty(threads * self._chunk * BLOCK_SIZE * width)
-        self._gemm(
-            x.data_ptr(),
-            self._panels.data_ptr(),
-            out.data_ptr(),
-            x.shape[0],
-            num_blocks,
-            num_panels,
-            add,
-            threads,
-            scratch.data_ptr(),
-        )
-
 
 def block_lookup(weight: BlockMatrix) -> Callable[[torch.Tensor], torch.Tensor]:
     """Gives rows of an embedding, float32 [N, columns], for indices int64 [N]; keeps a copy of the blocks."""
@@ -92,16 +69,16 @@ def block_lookup(weight: BlockMatrix) -> Callable[[torch.Tensor], torch.Tensor]:
 
 
 @cache
-def block_kernel(number: int) -> tuple[Callable[..., None], int, int]:
-    """The kernel for a kind of blocks, outputs in a panel, and blocks that are expanded at once.
+def block_kernel(number: int) -> PanelKernel:
+    """The kernel for a kind of blocks.
 
     Raises:
-        Exception: whatever numba raises where the kernel does not compile.
+        Exception: whatever numba raises where it does not compile.
     """
     from runtime.model.block_kernels import CHUNK, compile_block_gemm
     from runtime.model.cpu_kernels import PANEL
 
-    return compile_block_gemm(BLOCK_KINDS[number]), PANEL, CHUNK
+    return PanelKernel(compile_block_gemm(BLOCK_KINDS[number]), PANEL, scratch=CHUNK * BLOCK_SIZE * PANEL)
 
 
 def _packed(weight: BlockMatrix, width: int) -> torch.Tensor:

@@ -14,7 +14,7 @@ from numba import prange, types
 from numba.extending import register_jitable
 
 from runtime import simd
-from runtime.kernel_cache import compile_cached
+from runtime.kernel_cache import compile_cached, compile_part
 
 __all__ = ["PANEL", "compile_gemm", "compile_norm", "compile_place", "compile_swiglu"]
 
@@ -36,30 +36,27 @@ def _lines_ahead(block: int, num_blocks: int, panel: int) -> tuple[int, int, int
     return line, line, line
 
 
-def compile_gemm() -> Callable[[int, int, int, int, int, int, bool, int], None]:
-    """Compiles the matrix kernel, or loads it from numba's cache.
-
-    Returns:
-        gemm(x, w, out, rows, inner, panels, add, threads): addresses of float32 [rows, inner], of weights
-        [panels, inner, PANEL] and of [rows, panels * PANEL]; whether to add to `out`.
-    """
+def compile_gemm() -> Any:
+    """The panel kernel of float32 matrices, [panels, inner, PANEL] (see `runtime.model.product_kernels`)."""
     stamp = simd.STAMP
 
-    def gemm(x: int, w: int, out: int, rows: int, inner: int, panels: int, add: bool, threads: int) -> None:
+    def gemm(
+        part: int, threads: int, x: int, w: int, out: int, rows: int, inner: int, panels: int, add: int, scratch: int
+    ) -> None:
         stamp  # noqa: B018
         stride = panels * PANEL
         num_blocks = (rows + _ROWS - 1) // _ROWS
-        for part in prange(threads):
-            for panel in range(panels * part // threads, panels * (part + 1) // threads):
-                source = w + panel * inner * PANEL * 4
-                for block in range(num_blocks):
-                    row = block * _ROWS
-                    target = out + (row * stride + panel * PANEL) * 4
-                    count = min(_ROWS, rows - row)
-                    ahead = _lines_ahead(block, num_blocks, inner * PANEL)
-                    simd.panel_tile(count, x + row * inner * 4, inner, source, PANEL, inner, target, stride, add, ahead)
+        for panel in range(panels * part // threads, panels * (part + 1) // threads):
+            source = w + panel * inner * PANEL * 4
+            for block in range(num_blocks):
+                row = block * _ROWS
+                target = out + (row * stride + panel * PANEL) * 4
+                count = min(_ROWS, rows - row)
+                ahead = _lines_ahead(block, num_blocks, inner * PANEL)
+                left = x + row * inner * 4
+                simd.panel_tile(count, left, inner, source, PANEL, inner, target, stride, add != 0, ahead)
 
-    return compile_cached(gemm, types.void(*([types.int64] * 6), types.boolean, types.int64), parallel=True)
+    return compile_part(gemm, types.void(*([types.int64] * 10)))
 
 
 def compile_norm(parallel: bool) -> Callable[[int, int, int, int, int, float, int], None]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cache
 
 import numpy as np
@@ -12,6 +11,7 @@ from gguf.constants import GGMLQuantizationType
 from gguf.quants import quantize
 
 from runtime.model.blocks import BLOCK_KINDS, BLOCK_SIZE, BlockKind, BlockMatrix
+from runtime.model.product import PanelKernel, Product
 
 __all__ = ["ROUNDED", "DotLinear", "dot_kernel", "in_blocks"]
 
@@ -30,35 +30,29 @@ class DotLinear:
     """
 
     def __init__(self, weight: BlockMatrix, bias: torch.Tensor | None = None) -> None:
-        self._gemm, self._width, self._row_block = dot_kernel(weight.kind.number)
+        kernel = dot_kernel(weight.kind.number)
         self.kind = weight.kind
         self.out_features, self.in_features = weight.shape
-        self._bias = bias
-        self._panels = packed_panels(weight, self._width)
+        self.bias = bias
+        panels = packed_panels(weight, kernel.width)
+        self.product = Product(kernel, panels, panels.shape[1])
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
         """See `Linear`."""
-        result = x.new_empty(x.shape[0], len(self._panels) * self._width)
-        self._multiply(x, result, add=False)
-        result = result[:, : self.out_features]
-        return result if self._bias is None else result.add_(self._bias)
+        return self.product.of(x, self.out_features, self.bias)
 
     def add_to(self, residual: torch.Tensor, x: torch.Tensor) -> None:
         """See `Linear`."""
-        if self.out_features % self._width or not residual.is_contiguous():
-            residual.add_(self(x))
-            return
-        self._multiply(x, residual, add=True)
-        if self._bias is not None:
-            residual.add_(self._bias)
+        self.product.add_to(residual, x, self.bias)
 
     def rows(self, indices: torch.Tensor) -> torch.Tensor:
         """Rows of the weight, [N, in_features], for indices int64 [N]: a tied embedding's lookup."""
-        panel, column = indices // self._width, indices % self._width
-        heads = self._panels[:, :, : 4 * self._width].view(torch.float16)
+        panels, width = self.product.panels, self.product.kernel.width
+        panel, column = indices // width, indices % width
+        heads = panels[:, :, : 4 * width].view(torch.float16)
         scale = heads[panel, :, column].float().unsqueeze(2)
-        num_panels, num_blocks, _ = self._panels.shape
-        fours = self._panels[:, :, 4 * self._width :].view(num_panels, num_blocks, -1, self._width, 4)
+        num_panels, num_blocks, _ = panels.shape
+        fours = panels[:, :, 4 * width :].view(num_panels, num_blocks, -1, width, 4)
         quants = fours[panel, :, :, column]
         if self.kind.bits == 8:
             values = quants.contiguous().view(torch.int8).float()
@@ -69,37 +63,23 @@ class DotLinear:
             values.sub_(self.kind.zero)
         values.mul_(scale)
         if self.kind.has_minimum:
-            values.add_(heads[panel, :, self._width + column].float().unsqueeze(2))
+            values.add_(heads[panel, :, width + column].float().unsqueeze(2))
         return values.flatten(1)
-
-    def _multiply(self, x: torch.Tensor, out: torch.Tensor, *, add: bool) -> None:
-        x = x.contiguous()
-        num_panels, num_blocks, _ = self._panels.shape
-        scratch = torch.empty(x.shape[0] * num_blocks * self._row_block, dtype=torch.uint8)
-        self._gemm(
-            x.data_ptr(),
-            self._panels.data_ptr(),
-            out.data_ptr(),
-            x.shape[0],
-            num_blocks,
-            num_panels,
-            add,
-            torch.get_num_threads(),
-            scratch.data_ptr(),
-        )
 
 
 @cache
-def dot_kernel(number: int) -> tuple[Callable[..., None], int, int]:
-    """The kernel for a kind of blocks, outputs in a panel, and bytes of a packed block of a row.
+def dot_kernel(number: int) -> PanelKernel:
+    """The kernel for a kind of blocks.
 
     Raises:
-        Exception: whatever numba raises where the kernel does not compile.
+        Exception: whatever numba raises where it does not compile.
     """
     from runtime.model.dot_kernels import compile_dot_gemm
     from runtime.simd_dot import HOST, ROW_BLOCK, WAYS
 
-    return compile_dot_gemm(BLOCK_KINDS[number]), WAYS[HOST].width, ROW_BLOCK
+    kind = BLOCK_KINDS[number]
+    packing = 128 if WAYS[HOST].shifts_rows(kind) else 0
+    return PanelKernel(compile_dot_gemm(kind), WAYS[HOST].width, packing, ROW_BLOCK)
 
 
 def in_blocks(weight: torch.Tensor) -> BlockMatrix:

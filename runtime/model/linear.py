@@ -15,6 +15,7 @@ from runtime.errors import ConfigError
 from runtime.model.block_linear import BlockLinear, block_kernel
 from runtime.model.blocks import BLOCK_SIZE, BlockMatrix
 from runtime.model.dot_linear import ROUNDED, DotLinear, dot_kernel, in_blocks
+from runtime.model.product import PanelKernel, Product, compile_product
 
 __all__ = [
     "KEEP_BLOCKS",
@@ -84,58 +85,43 @@ class PackedLinear:
     """
 
     def __init__(self, weight: torch.Tensor, bias: torch.Tensor | None = None) -> None:
-        self._gemm, width = _packed_kernel()
+        kernel = packed_kernel()
+        width = kernel.width
         self.out_features, self.in_features = weight.shape
-        self._bias = bias
+        self.bias = bias
         num_panels = -(-self.out_features // width)
-        self._panels = huge_empty(num_panels, self.in_features, width)
+        panels = huge_empty(num_panels, self.in_features, width)
         whole = self.out_features // width
-        self._panels[:whole] = weight[: whole * width].view(whole, width, self.in_features).transpose(1, 2)
+        panels[:whole] = weight[: whole * width].view(whole, width, self.in_features).transpose(1, 2)
         if whole < num_panels:
-            self._panels[whole].zero_()
-            self._panels[whole, :, : self.out_features - whole * width] = weight[whole * width :].t()
+            panels[whole].zero_()
+            panels[whole, :, : self.out_features - whole * width] = weight[whole * width :].t()
+        self.product = Product(kernel, panels, self.in_features)
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
         """See `Linear`."""
-        num_panels, _, width = self._panels.shape
-        result = x.new_empty(x.shape[0], num_panels * width)
-        self._multiply(x, result, add=False)
-        result = result[:, : self.out_features]
-        return result if self._bias is None else result.add_(self._bias)
+        return self.product.of(x, self.out_features, self.bias)
 
     def add_to(self, residual: torch.Tensor, x: torch.Tensor) -> None:
         """See `Linear`."""
-        if self.out_features % self._panels.shape[2] or not residual.is_contiguous():
-            residual.add_(self(x))
-            return
-        self._multiply(x, residual, add=True)
-        if self._bias is not None:
-            residual.add_(self._bias)
+        self.product.add_to(residual, x, self.bias)
 
     def rows(self, indices: torch.Tensor) -> torch.Tensor:
         """Rows of the weight, [N, in_features], for indices int64 [N]: a tied embedding's lookup."""
-        width = self._panels.shape[2]
-        return self._panels[indices // width, :, indices % width]
-
-    def _multiply(self, x: torch.Tensor, out: torch.Tensor, *, add: bool) -> None:
-        x = x.contiguous()
-        self._gemm(
-            x.data_ptr(),
-            self._panels.data_ptr(),
-            out.data_ptr(),
-            x.shape[0],
-            self.in_features,
-            self._panels.shape[0],
-            add,
-            torch.get_num_threads(),
-        )
+        width = self.product.kernel.width
+        return self.product.panels[indices // width, :, indices % width]
 
 
 @cache
-def _packed_kernel() -> tuple[Callable[..., None], int]:
+def packed_kernel() -> PanelKernel:
+    """The kernel of float32 panels.
+
+    Raises:
+        Exception: whatever numba raises where it does not compile.
+    """
     from runtime.model.cpu_kernels import PANEL, compile_gemm
 
-    return compile_gemm(), PANEL
+    return PanelKernel(compile_gemm(), PANEL)
 
 
 class BFloat16Linear:
@@ -234,7 +220,8 @@ def resolve_weight_format(name: str, kinds: Collection[int] = ()) -> str:
 
 def _compile(weight_format: str, kinds: Collection[int]) -> None:
     if weight_format in ("int8", "blocks", "float32"):
-        _packed_kernel()
+        compile_product()
+        packed_kernel()
     if weight_format == "blocks":
         for kind in kinds:
             block_kernel(kind)

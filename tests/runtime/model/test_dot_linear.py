@@ -13,6 +13,7 @@ from runtime import simd_dot
 from runtime.model.blocks import BLOCK_KINDS, BLOCK_SIZE, BlockKind, BlockMatrix
 from runtime.model.dot_kernels import compile_dot_gemm
 from runtime.model.dot_linear import DotLinear, in_blocks, packed_panels
+from runtime.model.product import PanelKernel, Product
 
 Floats = npt.NDArray[np.float32]
 KINDS = pytest.mark.parametrize("kind", BLOCK_KINDS.values(), ids=lambda kind: kind.name)
@@ -79,12 +80,9 @@ def test_every_set_of_instructions_that_runs_here_gives_the_same_bits(number: in
     matrix = matrix_of(kind, 77, 5, way)
     x = torch.randn(13, 5 * BLOCK_SIZE, generator=torch.Generator().manual_seed(way))
     panels = packed_panels(matrix, own.width)
-    out = torch.zeros(13, len(panels) * own.width)
-    scratch = torch.empty(13 * 5 * simd_dot.ROW_BLOCK, dtype=torch.uint8)
-    gemm = compile_dot_gemm(kind, way)
-    pointers = x.data_ptr(), panels.data_ptr(), out.data_ptr()
-    gemm(*pointers, 13, 5, len(panels), False, 2, scratch.data_ptr())
-    assert torch.equal(out[:, :77], DotLinear(matrix)(x))
+    packing = 128 if own.shifts_rows(kind) else 0
+    kernel = PanelKernel(compile_dot_gemm(kind, way), own.width, packing, simd_dot.ROW_BLOCK)
+    assert torch.equal(Product(kernel, panels, 5).of(x, 77, None), DotLinear(matrix)(x))
 
 
 @KINDS

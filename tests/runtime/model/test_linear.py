@@ -78,7 +78,7 @@ def test_auto_takes_the_first_format_that_compiles_with_a_log_line(
     assert resolve_weight_format("auto", {3, 8}) == "float32"
     with pytest.raises(ConfigError, match=r"weight_format='blocks': .*no numba"):
         resolve_weight_format("blocks", {3})
-    monkeypatch.setattr("runtime.model.linear._packed_kernel", broken)
+    monkeypatch.setattr("runtime.model.linear.packed_kernel", broken)
     assert resolve_weight_format("auto", {3, 8}) == "float32-torch"
     assert "no numba" in caplog.text
     with pytest.raises(ConfigError, match="no numba"):
