@@ -25,7 +25,10 @@ def compile_cached(function: Callable[..., Any], signature: Any, *, parallel: bo
     """
     compiler: Any = numba.njit
     options = {"parallel": parallel, "nogil": True, "boundscheck": False}
-    return _compiled(lambda cache: compiler([signature], cache=cache, **options)(function), function)
+    result: Callable[..., Any] = _compiled(
+        lambda cache: compiler([signature], cache=cache, **options)(function), function
+    )
+    return result
 
 
 def compile_part(function: Callable[..., Any], signature: Any) -> Any:

@@ -26,6 +26,7 @@ __all__ = [
     "STAMP",
     "WIDEST",
     "Emitter",
+    "accumulate",
     "get",
     "normalize",
     "panel_tile",
@@ -279,6 +280,19 @@ def _emit_scale(typing_context, source, target, length, factor):  # type: ignore
     return types.void(types.int64, types.int64, types.int64, types.float32), generate
 
 
+def _emit_accumulate(typing_context, source, target, length):  # type: ignore[no-untyped-def]
+    """target[i] += source[i]."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        source, target = (builder.inttoptr(address, _POINTER) for address in arguments[:2])
+        with cgutils.for_range(builder, arguments[2]) as loop:
+            place = builder.gep(target, [loop.index])
+            builder.store(builder.fadd(builder.load(place), builder.load(builder.gep(source, [loop.index]))), place)
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.int64, types.int64), generate
+
+
 def _emit_prefetch(typing_context, address):  # type: ignore[no-untyped-def]
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         Emitter(builder).prefetch(builder.inttoptr(arguments[0], _POINTER))
@@ -363,6 +377,7 @@ def _chunks(b: Any, wide: tuple[Emitter, Any], narrow: tuple[Emitter, Any], leng
 transpose: Any = intrinsic(_emit_transpose)
 softmax: Any = intrinsic(_emit_softmax)
 scale: Any = intrinsic(_emit_scale)
+accumulate: Any = intrinsic(_emit_accumulate)
 prefetch: Any = intrinsic(_emit_prefetch)
 get: Any = intrinsic(_emit_get)
 normalize: Any = intrinsic(_emit_normalize)

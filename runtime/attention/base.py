@@ -147,3 +147,13 @@ class AttentionBackend(Protocol):
         Returns:
             [T, num_heads, head_dim] in the queries' dtype.
         """
+
+    def job_on(self, pool: KVPool, queries: int, query_stride: int, out: int) -> int:
+        """Hands the prepared batch over to whoever computes a whole step in one function.
+
+        Args:
+            queries, out: addresses, as in `runtime.attention.job.ATTENTION_JOB`, and `query_stride` in floats.
+
+        Returns:
+            Address of the job, good until the next `prepare`; 0 where attention is computed in another way.
+        """

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
 from runtime.attention.base import KVPool
+from runtime.attention.job import ATTENTION_JOB
 from runtime.batch import ForwardBatch
 from runtime.errors import ConfigError
 from runtime.model.config import ModelConfig
+from runtime.parallel.team import team_of
 
 __all__ = ["CpuAttention"]
 
@@ -39,14 +41,18 @@ class CpuAttention:
 
     def __init__(self, config: ModelConfig) -> None:
         try:
-            self._keys = _kernel("float32")[1]
+            self._keys = kernels("float32").keys
+            team_of(1)
         except Exception as error:
             raise ConfigError(f"attention='cpu': its kernel does not compile here ({error})") from error
-        self._num_heads, self._num_kv_heads, self._dim = config.num_heads, config.num_kv_heads, config.head_dim
-        self._scratch = torch.empty(0)
-        self._scratch_size = self._rows_size = self._widened_size = 0
-        self._page_size = 0
+        self._num_kv_heads, self._group = config.num_kv_heads, config.num_heads // config.num_kv_heads
+        self._dim = config.head_dim
+        self._scratch = np.empty(0, dtype=np.float32)
+        self._rows_size = self._widened_size = 0
         self._arrays: tuple[np.ndarray[Any, Any], ...] = ()
+        self._job = np.zeros(1, dtype=ATTENTION_JOB)
+        for name, value in (("num_heads", config.num_heads), ("num_kv_heads", config.num_kv_heads), ("dim", self._dim)):
+            self._job[name] = value
 
     def prepare(self, batch: ForwardBatch) -> None:
         """Cuts the batch into units and shares them out among the threads."""
@@ -54,7 +60,7 @@ class CpuAttention:
         positions = np.ascontiguousarray(batch.positions.numpy())
         starts = batch.query_starts.numpy()
         lengths = batch.context_lens.numpy()
-        group = self._num_heads // self._num_kv_heads
+        group = self._group
         num_extends = batch.num_sequences - batch.num_decodes
         blocks = [_blocks(index, starts, lengths, group) for index in range(num_extends)]
         decodes = np.arange(num_extends, batch.num_sequences, dtype=np.int32)
@@ -66,8 +72,14 @@ class CpuAttention:
         bounds = np.searchsorted(cost, cost[-1] * np.arange(threads + 1) / threads).astype(np.int32)
         bounds[0], bounds[-1] = 0, len(cost)
         table = np.ascontiguousarray(batch.page_table.numpy())
-        self._arrays = (items, bounds, positions, table, np.arange(table.shape[1], dtype=np.int32))
-        self._page_size = batch.page_size
+        in_order = np.arange(table.shape[1], dtype=np.int32)
+        self._arrays = (items, bounds, positions, table, in_order)
+        names = ("items", "bounds", "positions", "page_table", "in_order")
+        for name, array in zip(names, self._arrays, strict=True):
+            self._job[name] = array.ctypes.data
+        self._job["num_items"], self._job["num_tokens"] = len(items), len(positions)
+        self._job["num_sequences"], self._job["table_width"] = table.shape
+        self._job["page_size"] = batch.page_size
         padded = -(-keys // self._keys) * self._keys
         self._rows_size = int((rows * (padded + 2 * self._dim)).max())
         self._widened_size = 2 * self._dim * int(padded.max())
@@ -75,32 +87,30 @@ class CpuAttention:
     def attend(self, layer: int, queries: torch.Tensor, pool: KVPool) -> torch.Tensor:
         """See `AttentionBackend.attend`."""
         result = queries.new_empty(queries.shape)
-        kind = str(pool.keys.dtype).removeprefix("torch.")
-        self._reserve(self._rows_size + (0 if pool.is_exact else self._widened_size), len(self._arrays[1]) - 1)
-        scales = [scale[layer].data_ptr() for scale in pool.scales] or [0, 0]
-        _kernel(kind)[0](
-            queries.data_ptr(),
-            queries.stride(0),
-            result.data_ptr(),
-            pool.keys[layer].data_ptr(),
-            pool.values[layer].data_ptr(),
-            *scales,
-            *self._arrays,
-            self._scratch.data_ptr(),
-            self._scratch_size,
-            self._num_heads,
-            self._num_kv_heads,
-            self._dim,
-            self._page_size,
-        )
+        address = self.job_on(pool, queries.data_ptr(), queries.stride(0), result.data_ptr())
+        self._job["layer"] = layer
+        team_of(len(self._arrays[1]) - 1).run(kernels("float32").alone.address, address)
         return result
+
+    def job_on(self, pool: KVPool, queries: int, query_stride: int, out: int) -> int:
+        """Address of the prepared batch's job, for queries and results at these addresses; good until the next."""
+        job, dtype = self._job, str(pool.keys.dtype).removeprefix("torch.")
+        self._reserve(self._rows_size + (0 if pool.is_exact else self._widened_size), len(self._arrays[1]) - 1)
+        job["function"] = kernels(dtype).attend.address
+        job["queries"], job["query_stride"], job["out"] = queries, query_stride, out
+        job["keys"], job["values"] = pool.keys.data_ptr(), pool.values.data_ptr()
+        job["layer_bytes"] = pool.keys[0].nbytes
+        if pool.scales:
+            job["key_scales"], job["value_scales"] = (scale.data_ptr() for scale in pool.scales)
+            job["layer_scale_bytes"] = pool.scales[0][0].nbytes
+        return int(job.ctypes.data)
 
     def _reserve(self, rows_size: int, threads: int) -> None:
         size = rows_size + 2 * self._keys * self._dim
         size = -(-size // 64) * 64
-        if size * threads > self._scratch.numel():
-            self._scratch = torch.empty(size * threads)
-        self._scratch_size = size
+        if size * threads > len(self._scratch):
+            self._scratch = np.empty(size * threads, dtype=np.float32)
+        self._job["scratch"], self._job["scratch_size"] = self._scratch.ctypes.data, size
 
 
 def _blocks(index: int, starts: np.ndarray[Any, Any], lengths: np.ndarray[Any, Any], group: int) -> Any:
@@ -111,8 +121,21 @@ def _blocks(index: int, starts: np.ndarray[Any, Any], lengths: np.ndarray[Any, A
     return np.stack((np.full_like(firsts, index), firsts, counts), axis=1)
 
 
-@cache
-def _kernel(kind: str) -> tuple[Any, int]:
-    from runtime.attention.cpu_kernels import KEYS, compile_attend
+class Kernels(NamedTuple):
+    """What is compiled for one kind of keys and values: see `runtime.attention.cpu_kernels`."""
 
-    return compile_attend(kind), KEYS
+    attend: Any
+    alone: Any
+    keys: int
+
+
+@cache
+def kernels(kind: str) -> Kernels:
+    """The kernels for one kind of keys and values.
+
+    Raises:
+        Exception: whatever numba raises where they do not compile.
+    """
+    from runtime.attention.cpu_kernels import KEYS, compile_attend, compile_attend_alone
+
+    return Kernels(compile_attend(kind), compile_attend_alone(), KEYS)

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
-from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numba import prange, types
+from numba import types
 from numba.extending import register_jitable
 
 from runtime import simd, simd_widen
-from runtime.kernel_cache import compile_cached
+from runtime.attention.job import ATTENTION_JOB
+from runtime.kernel_cache import compile_part
+from runtime.parallel import atomics
 
-__all__ = ["KEYS", "compile_attend"]
+__all__ = ["KEYS", "compile_attend", "compile_attend_alone"]
 
+STAMP = f"{simd.STAMP} {atomics.STAMP} {ATTENTION_JOB} {hashlib.sha256(Path(__file__).read_bytes()).hexdigest()}"
 LANES = simd.LANES
 KEYS = 2 * LANES
 """Keys that are scored at a time."""
@@ -171,7 +175,7 @@ def _fill_nothing(
 _FILLS = {"float32": _fill_nothing, "bfloat16": _fill_bfloat16, "float16": _fill_float16, "int8": _fill_int8}
 
 
-def compile_attend(kind: str = "float32") -> Callable[..., None]:
+def compile_attend(kind: str = "float32") -> Any:
     """Compiles the attention kernel, or loads it from numba's cache.
 
     Args:
@@ -179,75 +183,69 @@ def compile_attend(kind: str = "float32") -> Callable[..., None]:
             once for each unit of work, into scratch.
 
     Returns:
-        attend(queries, query_stride, out, keys, values, key_scales, value_scales, items, bounds, positions, page_table,
-        in_order, scratch, scratch_size, num_heads, num_kv_heads, dim, page_size). Addresses: queries (rows
-        `query_stride` apart), out [T, num_heads, dim], one layer's keys and values [slots, num_kv_heads, dim], their
-        scales [slots, num_kv_heads] where they are int8, scratch. Arrays: items int32 [N, 3] of (sequence, first row,
-        rows); bounds int32, units item * num_kv_heads + head of part i are
-        bounds[i]:bounds[i + 1]; positions int64 [T]; page_table int32 [B, P]; in_order int32 [P], 0 … P - 1.
+        A C function(part, layer, job) for one part of the units of one layer. `job` is the address of an
+        `ATTENTION_JOB`.
     """
-    stamp = f"{simd.STAMP} {simd_widen.STAMP} {kind}"
+    stamp = f"{STAMP} {simd_widen.STAMP} {kind}"
     fill, is_narrow = _FILLS[kind], kind != "float32"
 
-    def attend(
-        queries: int,
-        query_stride: int,
-        out: int,
-        keys: int,
-        values: int,
-        key_scales: int,
-        value_scales: int,
-        items: Any,
-        bounds: Any,
-        positions: Any,
-        page_table: Any,
-        in_order: Any,
-        scratch: int,
-        scratch_size: int,
-        num_heads: int,
-        num_kv_heads: int,
-        dim: int,
-        page_size: int,
-    ) -> None:
+    def attend(part: int, layer: int, job: int) -> None:
         stamp  # noqa: B018
+        own = atomics.carray(atomics.pointer(job), 1, ATTENTION_JOB)[0]
+        num_heads, num_kv_heads, dim, page_size = own.num_heads, own.num_kv_heads, own.dim, own.page_size
+        keys, values = own.keys + layer * own.layer_bytes, own.values + layer * own.layer_bytes
+        key_scales = own.key_scales + layer * own.layer_scale_bytes
+        value_scales = own.value_scales + layer * own.layer_scale_bytes
+        queries, query_stride, out = own.queries, own.query_stride, own.out
+        items = atomics.carray(atomics.pointer(own.items), (own.num_items, 3), np.int32)
+        bounds = atomics.carray(atomics.pointer(own.bounds), part + 2, np.int32)
+        positions = atomics.carray(atomics.pointer(own.positions), own.num_tokens, np.int64)
+        page_table = atomics.carray(atomics.pointer(own.page_table), (own.num_sequences, own.table_width), np.int32)
+        in_order = atomics.carray(atomics.pointer(own.in_order), own.table_width, np.int32)
+        block = own.scratch + part * own.scratch_size * 4
+        spare = block + KEYS * dim * 4
+        packed = spare + LANES * dim * 4
         group = num_heads // num_kv_heads
         stride = dim if is_narrow else num_kv_heads * dim
         factor = np.float32(1.0 / math.sqrt(dim))
-        for part in prange(len(bounds) - 1):
-            for unit in range(bounds[part], bounds[part + 1]):
-                item, head = unit // num_kv_heads, unit % num_kv_heads
-                sequence, first, count = items[item, 0], items[item, 1], items[item, 2]
-                pages = page_table[sequence]
-                num_keys = positions[first + count - 1] + 1
-                length = (num_keys + KEYS - 1) // KEYS * KEYS
-                rows = count * group
-                block = scratch + part * scratch_size * 4
-                spare = block + KEYS * dim * 4
-                packed = spare + LANES * dim * 4
-                mixed = packed + rows * dim * 4
-                scores = mixed + rows * dim * 4
-                for query in range(count):
-                    source = queries + ((first + query) * query_stride + head * group * dim) * 4
-                    simd.scale(source, packed + query * group * dim * 4, group * dim, factor)
-                own_keys, own_values = keys + head * dim * 4, values + head * dim * 4
-                if is_narrow:
-                    own_keys = scores + rows * length * 4
-                    own_values = own_keys + length * dim * 4
-                    fill(keys, key_scales, head, num_kv_heads, dim, pages, page_size, num_keys, own_keys)
-                    fill(values, value_scales, head, num_kv_heads, dim, pages, page_size, num_keys, own_values)
-                    pages = in_order
-                _score(packed, rows, own_keys, stride, dim, pages, page_size, num_keys, scores, length, block, spare)
-                for row in range(rows):
-                    valid = positions[first + row // group] + 1
-                    simd.softmax(scores + row * length * 4, valid, length, block + row * 4)
-                _mix(scores, length, rows, own_values, stride, dim, pages, page_size, num_keys, mixed)
-                for row in range(rows):
-                    target = out + ((first + row // group) * num_heads + head * group + row % group) * dim * 4
-                    simd.scale(mixed + row * dim * 4, target, dim, simd.get(block + row * 4))
+        for unit in range(bounds[part], bounds[part + 1]):
+            item, head = unit // num_kv_heads, unit % num_kv_heads
+            sequence, first, count = items[item, 0], items[item, 1], items[item, 2]
+            pages = page_table[sequence]
+            num_keys = positions[first + count - 1] + 1
+            length = (num_keys + KEYS - 1) // KEYS * KEYS
+            rows = count * group
+            mixed = packed + rows * dim * 4
+            scores = mixed + rows * dim * 4
+            for query in range(count):
+                source = queries + ((first + query) * query_stride + head * group * dim) * 4
+                simd.scale(source, packed + query * group * dim * 4, group * dim, factor)
+            own_keys, own_values = keys + head * dim * 4, values + head * dim * 4
+            if is_narrow:
+                own_keys = scores + rows * length * 4
+                own_values = own_keys + length * dim * 4
+                fill(keys, key_scales, head, num_kv_heads, dim, pages, page_size, num_keys, own_keys)
+                fill(values, value_scales, head, num_kv_heads, dim, pages, page_size, num_keys, own_values)
+                pages = in_order
+            _score(packed, rows, own_keys, stride, dim, pages, page_size, num_keys, scores, length, block, spare)
+            for row in range(rows):
+                valid = positions[first + row // group] + 1
+                simd.softmax(scores + row * length * 4, valid, length, block + row * 4)
+            _mix(scores, length, rows, own_values, stride, dim, pages, page_size, num_keys, mixed)
+            for row in range(rows):
+                target = out + ((first + row // group) * num_heads + head * group + row % group) * dim * 4
+                simd.scale(mixed + row * dim * 4, target, dim, simd.get(block + row * 4))
 
-    whole = types.int64
-    signature = types.void(
-        *([whole] * 7), types.int32[:, ::1], types.int32[::1], types.int64[::1], types.int32[:, ::1], types.int32[::1],
-        *([whole] * 6),
-    )  # fmt: skip
-    return compile_cached(attend, signature, parallel=True)
+    return compile_part(attend, types.void(*([types.int64] * 3)))
+
+
+def compile_attend_alone() -> Any:
+    """function(part, threads, team, job): what `compile_attend` gives, called by a team for one layer."""
+    stamp = STAMP
+
+    def attend_alone(part: int, threads: int, team: int, job: int) -> None:
+        stamp  # noqa: B018
+        own = atomics.carray(atomics.pointer(job), 1, ATTENTION_JOB)[0]
+        atomics.call(own.function, (part, own.layer, job))
+
+    return compile_part(attend_alone, types.void(*([types.int64] * 4)))

@@ -41,8 +41,6 @@ def compile_dot_gemm(kind: BlockKind, way: int = simd_dot.HOST) -> Any:
             for row in range(0, rows, most):
                 target, left = out + (row * stride + panel * width) * 4, x + row * row_bytes
                 count = min(most, rows - row)
-                simd_dot.dot_tile(
-                    number, way, count, left, row_bytes, source, blocks, target, stride, add != 0, _AHEAD
-                )
+                simd_dot.dot_tile(number, way, count, left, row_bytes, source, blocks, target, stride, add != 0, _AHEAD)
 
     return compile_part(gemm, types.void(*([types.int64] * 10)))

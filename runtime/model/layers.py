@@ -161,9 +161,14 @@ class Rotary:
 
     def rows(self, positions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Cosines and sines, [T, head_dim / 2] each, of `positions` (int64 [T])."""
+        cos, sin = self.tables(positions)
+        return cos.index_select(0, positions), sin.index_select(0, positions)
+
+    def tables(self, positions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Cosines and sines of positions 0, 1, … to past the last of `positions`: [N, head_dim / 2] each."""
         if positions.numel() and (last := int(positions.max())) >= self._cos.shape[0]:
             self._grow(max(last + 1, 2 * self._cos.shape[0]))
-        return self._cos.index_select(0, positions), self._sin.index_select(0, positions)
+        return self._cos, self._sin
 
     def between(self, old: torch.Tensor, new: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Cosines and sines, [T, head_dim / 2] each, of what turns a vector at positions `old` into one at `new`.

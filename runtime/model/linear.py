@@ -39,6 +39,14 @@ class Linear(Protocol):
     in_features: int
     out_features: int
 
+    @property
+    def bias(self) -> torch.Tensor | None:
+        """float32 [out_features]."""
+
+    @property
+    def product(self) -> Product | None:
+        """What multiplies with it, where the matrix is in panels."""
+
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
         """[T, in_features] to [T, out_features], both float32."""
 
@@ -57,17 +65,17 @@ class TorchLinear:
     def __init__(self, weight: torch.Tensor, bias: torch.Tensor | None = None) -> None:
         self.out_features, self.in_features = weight.shape
         self._weight = weight
-        self._bias = bias
+        self.bias, self.product = bias, None
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
         """See `Linear`."""
-        return torch.nn.functional.linear(x, self._weight, self._bias)
+        return torch.nn.functional.linear(x, self._weight, self.bias)
 
     def add_to(self, residual: torch.Tensor, x: torch.Tensor) -> None:
         """See `Linear`."""
         residual.addmm_(x, self._weight.t())
-        if self._bias is not None:
-            residual.add_(self._bias)
+        if self.bias is not None:
+            residual.add_(self.bias)
 
     def rows(self, indices: torch.Tensor) -> torch.Tensor:
         """Rows of the weight, [N, in_features], for indices int64 [N]: a tied embedding's lookup."""
@@ -135,12 +143,12 @@ class BFloat16Linear:
     def __init__(self, weight: torch.Tensor, bias: torch.Tensor | None = None) -> None:
         self.out_features, self.in_features = weight.shape
         self._weight = weight.to(torch.bfloat16)
-        self._bias = bias
+        self.bias, self.product = bias, None
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
         """See `Linear`."""
         result = torch.nn.functional.linear(x.to(torch.bfloat16), self._weight).float()
-        return result if self._bias is None else result.add_(self._bias)
+        return result if self.bias is None else result.add_(self.bias)
 
     def add_to(self, residual: torch.Tensor, x: torch.Tensor) -> None:
         """See `Linear`."""
@@ -157,6 +165,7 @@ class Fp16Linear:
 
     def __init__(self, weight: torch.Tensor, bias: torch.Tensor | None = None) -> None:
         self.out_features, self.in_features = weight.shape
+        self.bias, self.product = bias, None
         self._packed = torch.ops.quantized.linear_prepack_fp16(weight.contiguous(), bias)
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:

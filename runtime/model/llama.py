@@ -3,29 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import torch
 
 from runtime.attention.base import AttentionBackend, KVPool
 from runtime.batch import ForwardBatch
 from runtime.model.config import ModelConfig
+from runtime.model.layer import LlamaLayer
 from runtime.model.layers import Angles, Ops, Rotary
 from runtime.model.linear import Linear
+from runtime.model.step import Step
 
-__all__ = ["Llama", "LlamaLayer"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LlamaLayer:
-    """One decoder layer. `qkv` and `gate_up` are the checkpoint's matrices side by side, in that order."""
-
-    attention_norm: torch.Tensor
-    qkv: Linear
-    output: Linear
-    mlp_norm: torch.Tensor
-    gate_up: Linear
-    down: Linear
+__all__ = ["Llama"]
 
 
 class Llama:
@@ -61,6 +50,7 @@ class Llama:
         self._head = head
         self._ops = ops
         self.rotary = Rotary(config)
+        self._step = Step.of(config, layers, norm, head, self.rotary) if ops.name == "cpu" else None
 
     def _place(self, index: int, heads: torch.Tensor, angles: Angles, slots: torch.Tensor, pool: KVPool) -> None:
         """Rotates queries and keys in place, and stores keys and values: as they are, or rounded by the pool."""
@@ -78,10 +68,18 @@ class Llama:
         Returns:
             float32 [R, vocab_size], the logits of `batch.logit_rows`.
         """
-        config = self.config
         hidden = self._embedding(batch.token_ids)
-        angles = self.rotary.rows(batch.positions)
         attention.prepare(batch)
+        if self._step is not None and pool.is_exact:
+            logits = self._step.run(hidden, batch, pool, attention)
+            if logits is not None:
+                return logits
+        return self._by_kernels(hidden, batch, pool, attention)
+
+    def _by_kernels(
+        self, hidden: torch.Tensor, batch: ForwardBatch, pool: KVPool, attention: AttentionBackend
+    ) -> torch.Tensor:
+        config, angles = self.config, self.rotary.rows(batch.positions)
         last = len(self._layers) - 1
         for index, layer in enumerate(self._layers):
             qkv = layer.qkv(self._ops.rms_norm(hidden, layer.attention_norm, config.rms_norm_eps))

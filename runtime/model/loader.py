@@ -14,6 +14,7 @@ from runtime.model.blocks import BlockMatrix
 from runtime.model.config import ModelConfig
 from runtime.model.dot_linear import DotLinear
 from runtime.model.hub import ModelFiles
+from runtime.model.layer import LlamaLayer
 from runtime.model.layers import best_ops
 from runtime.model.linear import (
     KEEP_BLOCKS,
@@ -24,7 +25,7 @@ from runtime.model.linear import (
     make_linear,
     resolve_weight_format,
 )
-from runtime.model.llama import Llama, LlamaLayer
+from runtime.model.llama import Llama
 from runtime.model.weights import Weight, block_kinds, expected_shapes, iter_weights
 
 __all__ = ["assemble", "load_model", "random_model", "random_weights", "tiny_config"]

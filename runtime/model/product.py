@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from runtime.parallel.team import Team
+from runtime.model.job import PRODUCT_JOB
+from runtime.parallel.team import team_of
 
-__all__ = ["PanelKernel", "Product", "compile_product", "team_of"]
+__all__ = ["PanelKernel", "Product", "compile_product"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,13 @@ class Product:
         """Outputs, those that fill the last panel included."""
         return len(self.panels) * self.kernel.width
 
+    def describe(self, matrix: Any, bias: torch.Tensor | None) -> None:
+        """Fills a `MATRIX` in; the bias is kept by the caller."""
+        matrix["bias"] = 0 if bias is None else bias.data_ptr()
+        matrix["kernel"], matrix["w"] = self.kernel.function.address, self.panels.data_ptr()
+        matrix["inner"], matrix["panels"] = self.inner, len(self.panels)
+        matrix["width"], matrix["packing"] = self.kernel.width, self.kernel.packing
+
     def of(self, x: torch.Tensor, out_features: int, bias: torch.Tensor | None) -> torch.Tensor:
         """The product with x, float32 [T, in_features], of which `out_features` are outputs, and the bias added."""
         result = x.new_empty(x.shape[0], self.width)
@@ -76,29 +84,12 @@ class Product:
         team = team_of(torch.get_num_threads())
         packed = np.empty(rows * self.inner * kernel.row_block, dtype=np.uint8)
         scratch = np.empty(kernel.scratch * team.threads, dtype=np.float32)
-        job = np.array(
-            [
-                kernel.function.address,
-                x.data_ptr(),
-                self.panels.data_ptr(),
-                out.data_ptr(),
-                rows,
-                self.inner,
-                len(self.panels),
-                add,
-                kernel.packing,
-                packed.ctypes.data,
-                scratch.ctypes.data,
-            ],
-            dtype=np.int64,
-        )
+        job = np.zeros(1, dtype=PRODUCT_JOB)
+        job["kernel"], job["packing"] = kernel.function.address, kernel.packing
+        job["x"], job["w"], job["out"] = x.data_ptr(), self.panels.data_ptr(), out.data_ptr()
+        job["rows"], job["inner"], job["panels"], job["add"] = rows, self.inner, len(self.panels), add
+        job["packed"], job["scratch"] = packed.ctypes.data, scratch.ctypes.data
         team.run(self._multiply.address, job.ctypes.data)
-
-
-@cache
-def team_of(threads: int) -> Team:
-    """The team of that size, which all models of the process share."""
-    return Team(threads)
 
 
 @cache

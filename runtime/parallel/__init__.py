@@ -1,1 +1,1 @@
-"""Threads of our own: a few that compute one thing together, meeting at barriers instead of being woken for each part."""
+"""Threads of our own: a few that compute one thing together and meet at barriers, instead of being woken each time."""

@@ -13,12 +13,14 @@ from typing import Any
 
 from numba.extending import intrinsic
 
-__all__ = ["STAMP", "add", "call", "get", "pause", "pointer", "put"]
+__all__ = ["STAMP", "add", "call", "carray", "get", "pause", "pointer", "put"]
 
 # These come without type annotations, or with ones that leave most of their functions out.
 ir: Any = import_module("llvmlite.ir")
 types: Any = import_module("numba.types")
 cgutils: Any = import_module("numba.core.cgutils")
+carray: Any = import_module("numba").carray
+"""An array at a `pointer`: carray(pointer, shape, dtype)."""
 
 STAMP = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()
 

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from runtime.parallel.layout import LINE, SEMAPHORES, STOPPED, THREADS, size_of
 
-__all__ = ["Team"]
+__all__ = ["Team", "team_of"]
 
 
 class Team:
@@ -70,6 +70,12 @@ def _stop(memory: npt.NDArray[np.uint8], address: int, threads: int) -> None:
     ctypes.c_int64.from_address(address + STOPPED).value = 1
     for part in range(1, threads):
         _libc().sem_post(ctypes.c_void_p(address + SEMAPHORES + part * LINE))
+
+
+@cache
+def team_of(threads: int) -> Team:
+    """The team of that size, which all models of the process share."""
+    return Team(threads)
 
 
 @cache

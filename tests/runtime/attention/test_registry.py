@@ -25,7 +25,7 @@ def test_without_the_kernel_auto_takes_torch_and_says_so_and_cpu_is_refused(
     def broken(kind: str) -> None:
         raise ImportError("no numba")
 
-    monkeypatch.setattr("runtime.attention.cpu._kernel", broken)
+    monkeypatch.setattr("runtime.attention.cpu.kernels", broken)
     assert create("auto", tiny_config(), 16).name == "torch"
     assert "no numba" in caplog.text
     with pytest.raises(ConfigError, match="no numba"):

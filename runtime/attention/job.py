@@ -1,0 +1,38 @@
+"""What one step's attention is about, as its kernel reads it."""
+
+from __future__ import annotations
+
+from runtime.parallel.job import job_type
+
+__all__ = ["ATTENTION_JOB"]
+
+ATTENTION_JOB = job_type(
+    [
+        "function",  # of one part of one layer: see `runtime.attention.cpu_kernels`
+        "layer",  # for a team that computes one layer alone
+        "queries",  # float32 rows of [num_heads, dim] …
+        "query_stride",  # … so many floats apart
+        "out",  # float32 [num_tokens, num_heads, dim]
+        "keys",  # of layer 0: [slots, num_kv_heads, dim]; the next layer's begin layer_bytes further on
+        "values",
+        "layer_bytes",
+        "key_scales",  # of layer 0, float32 [slots, num_kv_heads], where keys and values are int8
+        "value_scales",
+        "layer_scale_bytes",
+        "items",  # int32 [num_items, 3]: sequence, first row, rows
+        "num_items",
+        "bounds",  # int32 [threads + 1]: units item * num_kv_heads + head of part i are bounds[i]:bounds[i + 1]
+        "positions",  # int64 [num_tokens]
+        "num_tokens",
+        "page_table",  # int32 [num_sequences, table_width]
+        "num_sequences",
+        "table_width",
+        "in_order",  # int32 [table_width]: 0, 1, …
+        "scratch",  # float32 [threads, scratch_size]
+        "scratch_size",
+        "num_heads",
+        "num_kv_heads",
+        "dim",
+        "page_size",
+    ]
+)

@@ -1,0 +1,155 @@
+"""Step: a whole forward pass as one function of a team of threads."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from functools import cache
+from typing import Any
+
+import numpy as np
+import torch
+
+from runtime.attention.base import AttentionBackend, KVPool
+from runtime.batch import ForwardBatch
+from runtime.model.config import ModelConfig
+from runtime.model.job import LAYER, STEP_JOB
+from runtime.model.layer import LlamaLayer
+from runtime.model.layers import Rotary
+from runtime.model.linear import Linear
+from runtime.model.product import Product
+from runtime.parallel.team import team_of
+
+__all__ = ["Step"]
+
+_LOG = logging.getLogger(__name__)
+
+
+class Step:
+    """Computes what `Llama` computes kernel by kernel, with the same bits, without coming back to Python in between.
+
+    Args:
+        config: shape and constants.
+        layers: from first to last; all their matrices are in panels.
+        norm: float32 [hidden_size], before the head.
+        head: hidden_size to vocab_size, in panels.
+        rotary: angles of the positions.
+
+    Raises:
+        Exception: whatever numba raises where the kernel does not compile.
+    """
+
+    def __init__(
+        self, config: ModelConfig, layers: Sequence[LlamaLayer], norm: torch.Tensor, head: Product, rotary: Rotary
+    ) -> None:
+        self._function = _kernel()
+        self._config, self._rotary = config, rotary
+        self._kept = (layers, norm, head)
+        self._layers = np.zeros(len(layers), dtype=LAYER)
+        self._job = np.zeros(1, dtype=STEP_JOB)
+        for layer, own in zip(layers, self._layers, strict=True):
+            own["attention_norm"], own["mlp_norm"] = layer.attention_norm.data_ptr(), layer.mlp_norm.data_ptr()
+            for name in ("qkv", "output", "gate_up", "down"):
+                linear = getattr(layer, name)
+                linear.product.describe(own[name], linear.bias)
+        self._products = [head, *(product for layer in layers for product in _products(layer))]
+        job = self._job
+        head.describe(job["head"][0], None)
+        job["layers"], job["num_layers"] = self._layers.ctypes.data, len(layers)
+        job["norm"], job["eps"] = norm.data_ptr(), config.rms_norm_eps
+        for name in ("hidden_size", "intermediate_size", "num_heads", "num_kv_heads"):
+            job[name] = getattr(config, name)
+        job["dim"] = config.head_dim
+        self._heads_width, self._gated_width = (_width(layers[0], name) for name in ("qkv", "gate_up"))
+        self._head = head
+        self._buffers: dict[str, np.ndarray[Any, Any]] = {}
+
+    @classmethod
+    def of(
+        cls, config: ModelConfig, layers: Sequence[LlamaLayer], norm: torch.Tensor, head: Linear, rotary: Rotary
+    ) -> Step | None:
+        """A step of these parts; None, logged, where they are of another kind, or its kernel does not compile."""
+        reason = _obstacle(config, layers, head)
+        if not reason and head.product is not None:
+            try:
+                return cls(config, layers, norm, head.product, rotary)
+            except Exception as error:
+                reason = f"its kernel does not compile ({error})"
+        _LOG.info("a step is computed kernel by kernel, not as one: %s", reason)
+        return None
+
+    def run(
+        self, hidden: torch.Tensor, batch: ForwardBatch, pool: KVPool, attention: AttentionBackend
+    ) -> torch.Tensor | None:
+        """Runs a batch that `attention` is prepared for, writing its keys and values into the pool.
+
+        Args:
+            hidden: float32 [T, hidden_size], the tokens' embeddings, written over.
+
+        Returns:
+            float32 [R, vocab_size], the logits of `batch.logit_rows`; None where `attention` is not of that kind.
+        """
+        job, config, rows, outputs = self._job, self._config, batch.num_tokens, len(batch.logit_rows)
+        threads = torch.get_num_threads()
+        width = config.num_heads * config.head_dim
+        longest = max(config.hidden_size, config.intermediate_size, width)
+        self._reserve("heads", rows * self._heads_width)
+        self._reserve("attended", rows * width)
+        self._reserve("gated", rows * self._gated_width)
+        self._reserve("normed", rows * longest)
+        self._reserve("packed", rows * max(product.inner * product.kernel.row_block for product in self._products) // 4)
+        self._reserve("chosen_hidden", outputs * config.hidden_size)
+        self._reserve("chosen_attended", outputs * width)
+        self._reserve("scratch", threads * max(product.kernel.scratch for product in self._products))
+        address = attention.job_on(pool, int(job["heads"][0]), self._heads_width, int(job["attended"][0]))
+        if not address:
+            return None
+        job["attention"] = address
+        cos, sin = self._rotary.tables(batch.positions)
+        logits = hidden.new_empty(outputs, self._head.width)
+        job["rows"], job["num_outputs"] = rows, outputs
+        job["chosen"], job["positions"] = batch.logit_rows.data_ptr(), batch.positions.data_ptr()
+        job["slots"], job["hidden"], job["logits"] = batch.out_slots.data_ptr(), hidden.data_ptr(), logits.data_ptr()
+        job["cos"], job["sin"] = cos.data_ptr(), sin.data_ptr()
+        job["keys"], job["values"] = pool.keys.data_ptr(), pool.values.data_ptr()
+        job["layer_bytes"] = pool.keys[0].nbytes
+        team_of(threads).run(self._function.address, job.ctypes.data)
+        return logits[:, : config.vocab_size]
+
+    def _reserve(self, name: str, size: int) -> None:
+        """Sees to it that a buffer has room for so many floats."""
+        kept = self._buffers.get(name)
+        if kept is None or len(kept) < size:
+            kept = self._buffers[name] = np.empty(size, dtype=np.float32)
+            self._job[name] = kept.ctypes.data
+
+
+def _obstacle(config: ModelConfig, layers: Sequence[LlamaLayer], head: Linear) -> str:
+    """What keeps a model of these parts from being computed as one."""
+    linears = [head, *(linear for layer in layers for linear in (layer.qkv, layer.output, layer.gate_up, layer.down))]
+    if any(linear.product is None for linear in linears):
+        return "its matrices are not in panels"
+    if head.bias is not None:
+        return "its head has a bias"
+    added = [product for layer in layers for product in (layer.output.product, layer.down.product)]
+    if any(product is None or product.width != config.hidden_size for product in added):
+        return f"panels do not divide hidden_size={config.hidden_size}"
+    return ""
+
+
+def _products(layer: LlamaLayer) -> Iterator[Product]:
+    for linear in (layer.qkv, layer.output, layer.gate_up, layer.down):
+        if linear.product is not None:
+            yield linear.product
+
+
+def _width(layer: LlamaLayer, name: str) -> int:
+    product: Product = getattr(layer, name).product
+    return product.width
+
+
+@cache
+def _kernel() -> Any:
+    from runtime.model.step_kernels import compile_step
+
+    return compile_step()
