@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -148,12 +148,12 @@ class AttentionBackend(Protocol):
             [T, num_heads, head_dim] in the queries' dtype.
         """
 
-    def job_on(self, pool: KVPool, queries: int, query_stride: int, out: int) -> int:
+    def job_on(self, pool: KVPool, queries: int, query_stride: int, out: int) -> np.ndarray[Any, Any] | None:
         """Hands the prepared batch over to whoever computes a whole step in one function.
 
         Args:
             queries, out: addresses, as in `runtime.attention.job.ATTENTION_JOB`, and `query_stride` in floats.
 
         Returns:
-            Address of the job, good until the next `prepare`; 0 where attention is computed in another way.
+            An `ATTENTION_JOB`, good until the next `prepare`; None where attention is computed in another way.
         """

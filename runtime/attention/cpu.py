@@ -41,7 +41,7 @@ class CpuAttention:
 
     def __init__(self, config: ModelConfig) -> None:
         try:
-            self._keys = kernels("float32").keys
+            self._keys, self._parts = kernels("float32")[2:]
             team_of(1)
         except Exception as error:
             raise ConfigError(f"attention='cpu': its kernel does not compile here ({error})") from error
@@ -50,6 +50,7 @@ class CpuAttention:
         self._scratch = np.empty(0, dtype=np.float32)
         self._rows_size = self._widened_size = 0
         self._arrays: tuple[np.ndarray[Any, Any], ...] = ()
+        self._threads = 1
         self._job = np.zeros(1, dtype=ATTENTION_JOB)
         for name, value in (("num_heads", config.num_heads), ("num_kv_heads", config.num_kv_heads), ("dim", self._dim)):
             self._job[name] = value
@@ -69,7 +70,8 @@ class CpuAttention:
         rows, keys = items[:, 2] * group, positions[items[:, 1] + items[:, 2] - 1] + 1
         # A unit streams its keys once, whatever its rows, and then computes every row with every key.
         cost = np.repeat(keys * (rows + 8), self._num_kv_heads).cumsum()
-        bounds = np.searchsorted(cost, cost[-1] * np.arange(threads + 1) / threads).astype(np.int32)
+        parts = min(len(cost), threads * self._parts)
+        bounds = np.searchsorted(cost, cost[-1] * np.arange(parts + 1) / parts).astype(np.int32)
         bounds[0], bounds[-1] = 0, len(cost)
         table = np.ascontiguousarray(batch.page_table.numpy())
         in_order = np.arange(table.shape[1], dtype=np.int32)
@@ -79,7 +81,8 @@ class CpuAttention:
             self._job[name] = array.ctypes.data
         self._job["num_items"], self._job["num_tokens"] = len(items), len(positions)
         self._job["num_sequences"], self._job["table_width"] = table.shape
-        self._job["page_size"] = batch.page_size
+        self._job["page_size"], self._job["num_parts"] = batch.page_size, parts
+        self._threads = threads
         padded = -(-keys // self._keys) * self._keys
         self._rows_size = int((rows * (padded + 2 * self._dim)).max())
         self._widened_size = 2 * self._dim * int(padded.max())
@@ -87,15 +90,15 @@ class CpuAttention:
     def attend(self, layer: int, queries: torch.Tensor, pool: KVPool) -> torch.Tensor:
         """See `AttentionBackend.attend`."""
         result = queries.new_empty(queries.shape)
-        address = self.job_on(pool, queries.data_ptr(), queries.stride(0), result.data_ptr())
-        self._job["layer"] = layer
-        team_of(len(self._arrays[1]) - 1).run(kernels("float32").alone.address, address)
+        job = self.job_on(pool, queries.data_ptr(), queries.stride(0), result.data_ptr())
+        job["layer"] = layer
+        team_of(self._threads).run(kernels("float32").alone.address, job)
         return result
 
-    def job_on(self, pool: KVPool, queries: int, query_stride: int, out: int) -> int:
-        """Address of the prepared batch's job, for queries and results at these addresses; good until the next."""
+    def job_on(self, pool: KVPool, queries: int, query_stride: int, out: int) -> np.ndarray[Any, Any]:
+        """See `AttentionBackend.job_on`."""
         job, dtype = self._job, str(pool.keys.dtype).removeprefix("torch.")
-        self._reserve(self._rows_size + (0 if pool.is_exact else self._widened_size), len(self._arrays[1]) - 1)
+        self._reserve(self._rows_size + (0 if pool.is_exact else self._widened_size), self._threads)
         job["function"] = kernels(dtype).attend.address
         job["queries"], job["query_stride"], job["out"] = queries, query_stride, out
         job["keys"], job["values"] = pool.keys.data_ptr(), pool.values.data_ptr()
@@ -103,7 +106,7 @@ class CpuAttention:
         if pool.scales:
             job["key_scales"], job["value_scales"] = (scale.data_ptr() for scale in pool.scales)
             job["layer_scale_bytes"] = pool.scales[0][0].nbytes
-        return int(job.ctypes.data)
+        return job
 
     def _reserve(self, rows_size: int, threads: int) -> None:
         size = rows_size + 2 * self._keys * self._dim
@@ -127,6 +130,7 @@ class Kernels(NamedTuple):
     attend: Any
     alone: Any
     keys: int
+    parts: int
 
 
 @cache
@@ -136,6 +140,6 @@ def kernels(kind: str) -> Kernels:
     Raises:
         Exception: whatever numba raises where they do not compile.
     """
-    from runtime.attention.cpu_kernels import KEYS, compile_attend, compile_attend_alone
+    from runtime.attention.cpu_kernels import KEYS, PARTS, compile_attend, compile_attend_alone
 
-    return Kernels(compile_attend(kind), compile_attend_alone(), KEYS)
+    return Kernels(compile_attend(kind), compile_attend_alone(), KEYS, PARTS)

@@ -14,14 +14,17 @@ from numba.extending import register_jitable
 from runtime import simd, simd_widen
 from runtime.attention.job import ATTENTION_JOB
 from runtime.kernel_cache import compile_part
-from runtime.parallel import atomics
+from runtime.parallel import atomics, team_kernels
+from runtime.parallel.team_kernels import JOB_AT, claim, finish, wait
 
-__all__ = ["KEYS", "compile_attend", "compile_attend_alone"]
+__all__ = ["KEYS", "PARTS", "STAMP", "attend_rows", "compile_attend", "compile_attend_alone"]
 
-STAMP = f"{simd.STAMP} {atomics.STAMP} {ATTENTION_JOB} {hashlib.sha256(Path(__file__).read_bytes()).hexdigest()}"
+STAMP = f"{simd.STAMP} {team_kernels.STAMP} {ATTENTION_JOB} {hashlib.sha256(Path(__file__).read_bytes()).hexdigest()}"
 LANES = simd.LANES
 KEYS = 2 * LANES
 """Keys that are scored at a time."""
+PARTS = 4
+"""Parts of the units for each thread: one that is late, or slow, leaves more of them to the others."""
 KEY_ROWS = simd.ROWS[2]
 _ONE = np.float32(1.0)
 
@@ -183,13 +186,13 @@ def compile_attend(kind: str = "float32") -> Any:
             once for each unit of work, into scratch.
 
     Returns:
-        A C function(part, layer, job) for one part of the units of one layer. `job` is the address of an
+        A C function(part, thread, layer, job) for one part of the units of one layer. `job` is the address of an
         `ATTENTION_JOB`.
     """
     stamp = f"{STAMP} {simd_widen.STAMP} {kind}"
     fill, is_narrow = _FILLS[kind], kind != "float32"
 
-    def attend(part: int, layer: int, job: int) -> None:
+    def attend(part: int, thread: int, layer: int, job: int) -> None:
         stamp  # noqa: B018
         own = atomics.carray(atomics.pointer(job), 1, ATTENTION_JOB)[0]
         num_heads, num_kv_heads, dim, page_size = own.num_heads, own.num_kv_heads, own.dim, own.page_size
@@ -202,7 +205,7 @@ def compile_attend(kind: str = "float32") -> Any:
         positions = atomics.carray(atomics.pointer(own.positions), own.num_tokens, np.int64)
         page_table = atomics.carray(atomics.pointer(own.page_table), (own.num_sequences, own.table_width), np.int32)
         in_order = atomics.carray(atomics.pointer(own.in_order), own.table_width, np.int32)
-        block = own.scratch + part * own.scratch_size * 4
+        block = own.scratch + thread * own.scratch_size * 4
         spare = block + KEYS * dim * 4
         packed = spare + LANES * dim * 4
         group = num_heads // num_kv_heads
@@ -236,16 +239,30 @@ def compile_attend(kind: str = "float32") -> Any:
                 target = out + ((first + row // group) * num_heads + head * group + row % group) * dim * 4
                 simd.scale(mixed + row * dim * 4, target, dim, simd.get(block + row * 4))
 
-    return compile_part(attend, types.void(*([types.int64] * 3)))
+    return compile_part(attend, types.void(*([types.int64] * 4)))
+
+
+@register_jitable
+def attend_rows(at: Any, phase: int, layer: int, job: int) -> None:
+    """Calls the kernel for all parts of the units; `at` is team, turn, thread and threads."""
+    team, turn, thread, _ = at
+    own = atomics.carray(atomics.pointer(job), 1, ATTENTION_JOB)[0]
+    function, parts = own.function, own.num_parts
+    part = claim(turn, phase)
+    while part < parts:
+        atomics.call(function, (part, thread, layer, job))
+        finish(team, turn, phase, parts)
+        part = claim(turn, phase)
+    wait(team, turn, thread, phase, parts)
 
 
 def compile_attend_alone() -> Any:
-    """function(part, threads, team, job): what `compile_attend` gives, called by a team for one layer."""
+    """function(thread, threads, team, turn): attention of the job's layer, in one phase."""
     stamp = STAMP
 
-    def attend_alone(part: int, threads: int, team: int, job: int) -> None:
+    def attend_alone(thread: int, threads: int, team: int, turn: int) -> None:
         stamp  # noqa: B018
-        own = atomics.carray(atomics.pointer(job), 1, ATTENTION_JOB)[0]
-        atomics.call(own.function, (part, own.layer, job))
+        own = atomics.carray(atomics.pointer(turn + JOB_AT), 1, ATTENTION_JOB)[0]
+        attend_rows((team, turn, thread, threads), 0, own.layer, turn + JOB_AT)
 
     return compile_part(attend_alone, types.void(*([types.int64] * 4)))

@@ -8,7 +8,7 @@ __all__ = ["ATTENTION_JOB"]
 
 ATTENTION_JOB = job_type(
     [
-        "function",  # of one part of one layer: see `runtime.attention.cpu_kernels`
+        "function",  # C function(part, thread, layer, job): see `runtime.attention.cpu_kernels`
         "layer",  # for a team that computes one layer alone
         "queries",  # float32 rows of [num_heads, dim] …
         "query_stride",  # … so many floats apart
@@ -21,7 +21,8 @@ ATTENTION_JOB = job_type(
         "layer_scale_bytes",
         "items",  # int32 [num_items, 3]: sequence, first row, rows
         "num_items",
-        "bounds",  # int32 [threads + 1]: units item * num_kv_heads + head of part i are bounds[i]:bounds[i + 1]
+        "num_parts",
+        "bounds",  # int32 [num_parts + 1]: units item * num_kv_heads + head of part i are bounds[i]:bounds[i + 1]
         "positions",  # int64 [num_tokens]
         "num_tokens",
         "page_table",  # int32 [num_sequences, table_width]

@@ -32,12 +32,13 @@ def compile_block_gemm(kind: BlockKind) -> Any:
     number, block_bytes = kind.number, kind.num_bytes * PANEL
 
     def gemm(
-        part: int, threads: int, x: int, w: int, out: int, rows: int, blocks: int, panels: int, add: int, scratch: int
-    ) -> None:
+        part: int, parts: int, thread: int, x: int, w: int, out: int, rows: int, blocks: int, panels: int,
+        add: int, scratch: int,
+    ) -> None:  # fmt: skip
         stamp  # noqa: B018
         stride, inner = panels * PANEL, blocks * BLOCK_SIZE
-        room = scratch + part * CHUNK * BLOCK_SIZE * PANEL * 4
-        for panel in range(panels * part // threads, panels * (part + 1) // threads):
+        room = scratch + thread * CHUNK * BLOCK_SIZE * PANEL * 4
+        for panel in range(panels * part // parts, panels * (part + 1) // parts):
             source = w + panel * blocks * block_bytes
             column = out + panel * PANEL * 4
             if rows <= _ROWS:
@@ -53,4 +54,4 @@ def compile_block_gemm(kind: BlockKind) -> Any:
                     more = add != 0 or first > 0
                     simd_blocks.wide_tile(count, left, inner, room, PANEL, length * BLOCK_SIZE, target, stride, more)
 
-    return compile_part(gemm, types.void(*([types.int64] * 10)))
+    return compile_part(gemm, types.void(*([types.int64] * 11)))

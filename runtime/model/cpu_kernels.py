@@ -41,12 +41,13 @@ def compile_gemm() -> Any:
     stamp = simd.STAMP
 
     def gemm(
-        part: int, threads: int, x: int, w: int, out: int, rows: int, inner: int, panels: int, add: int, scratch: int
-    ) -> None:
+        part: int, parts: int, thread: int, x: int, w: int, out: int, rows: int, inner: int, panels: int,
+        add: int, scratch: int,
+    ) -> None:  # fmt: skip
         stamp  # noqa: B018
         stride = panels * PANEL
         num_blocks = (rows + _ROWS - 1) // _ROWS
-        for panel in range(panels * part // threads, panels * (part + 1) // threads):
+        for panel in range(panels * part // parts, panels * (part + 1) // parts):
             source = w + panel * inner * PANEL * 4
             for block in range(num_blocks):
                 row = block * _ROWS
@@ -56,7 +57,7 @@ def compile_gemm() -> Any:
                 left = x + row * inner * 4
                 simd.panel_tile(count, left, inner, source, PANEL, inner, target, stride, add != 0, ahead)
 
-    return compile_part(gemm, types.void(*([types.int64] * 10)))
+    return compile_part(gemm, types.void(*([types.int64] * 11)))
 
 
 def compile_norm(parallel: bool) -> Callable[[int, int, int, int, int, float, int], None]:

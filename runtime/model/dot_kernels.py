@@ -32,15 +32,16 @@ def compile_dot_gemm(kind: BlockKind, way: int = simd_dot.HOST) -> Any:
     most, width, row_block = own.rows, own.width, simd_dot.ROW_BLOCK
 
     def gemm(
-        part: int, threads: int, x: int, w: int, out: int, rows: int, blocks: int, panels: int, add: int, scratch: int
-    ) -> None:
+        part: int, parts: int, thread: int, x: int, w: int, out: int, rows: int, blocks: int, panels: int,
+        add: int, scratch: int,
+    ) -> None:  # fmt: skip
         stamp  # noqa: B018
         stride, row_bytes = panels * width, blocks * row_block
-        for panel in range(panels * part // threads, panels * (part + 1) // threads):
+        for panel in range(panels * part // parts, panels * (part + 1) // parts):
             source = w + panel * blocks * block_bytes
             for row in range(0, rows, most):
                 target, left = out + (row * stride + panel * width) * 4, x + row * row_bytes
                 count = min(most, rows - row)
                 simd_dot.dot_tile(number, way, count, left, row_bytes, source, blocks, target, stride, add != 0, _AHEAD)
 
-    return compile_part(gemm, types.void(*([types.int64] * 10)))
+    return compile_part(gemm, types.void(*([types.int64] * 11)))

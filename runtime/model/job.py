@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from runtime.attention.job import ATTENTION_JOB
 from runtime.parallel.job import job_type
 
-__all__ = ["LAYER", "MATRIX", "PRODUCT_JOB", "STEP_JOB"]
+__all__ = ["LAYER", "MATRIX", "PHASES_PER_LAYER", "PRODUCT_JOB", "STEP_JOB"]
 
 PRODUCT_JOB = job_type(["kernel", "packing", "x", "w", "out", "rows", "inner", "panels", "add", "packed", "scratch"])
 """A panel kernel and its arguments (see `runtime.model.product_kernels`); how rows are packed, and where to."""
@@ -51,7 +52,6 @@ STEP_JOB = np.dtype(
             "keys",  # of layer 0, float32 [slots, num_kv_heads, dim]; the next layer's begin layer_bytes further on
             "values",
             "layer_bytes",
-            "attention",  # an ATTENTION_JOB
             "layers",  # [num_layers] of LAYER
             "num_layers",
             "norm",  # float32 [hidden_size]
@@ -62,7 +62,10 @@ STEP_JOB = np.dtype(
             "dim",
         )
     ]
-    + [("head", MATRIX), ("eps", np.float32)],
+    + [("head", MATRIX), ("attention", ATTENTION_JOB), ("eps", np.float32)],
     align=True,
 )
 """One step over a packed batch of T tokens. Everything but counts and eps is an address."""
+
+PHASES_PER_LAYER = 11
+"""Of a step; two more come after the last layer."""

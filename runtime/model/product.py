@@ -89,7 +89,7 @@ class Product:
         job["x"], job["w"], job["out"] = x.data_ptr(), self.panels.data_ptr(), out.data_ptr()
         job["rows"], job["inner"], job["panels"], job["add"] = rows, self.inner, len(self.panels), add
         job["packed"], job["scratch"] = packed.ctypes.data, scratch.ctypes.data
-        team.run(self._multiply.address, job.ctypes.data)
+        team.run(self._multiply.address, job, 2)
 
 
 @cache

@@ -13,7 +13,7 @@ import torch
 from runtime.attention.base import AttentionBackend, KVPool
 from runtime.batch import ForwardBatch
 from runtime.model.config import ModelConfig
-from runtime.model.job import LAYER, STEP_JOB
+from runtime.model.job import LAYER, PHASES_PER_LAYER, STEP_JOB
 from runtime.model.layer import LlamaLayer
 from runtime.model.layers import Rotary
 from runtime.model.linear import Linear
@@ -101,10 +101,10 @@ class Step:
         self._reserve("chosen_hidden", outputs * config.hidden_size)
         self._reserve("chosen_attended", outputs * width)
         self._reserve("scratch", threads * max(product.kernel.scratch for product in self._products))
-        address = attention.job_on(pool, int(job["heads"][0]), self._heads_width, int(job["attended"][0]))
-        if not address:
+        attending = attention.job_on(pool, int(job["heads"][0]), self._heads_width, int(job["attended"][0]))
+        if attending is None:
             return None
-        job["attention"] = address
+        job["attention"] = attending
         cos, sin = self._rotary.tables(batch.positions)
         logits = hidden.new_empty(outputs, self._head.width)
         job["rows"], job["num_outputs"] = rows, outputs
@@ -113,7 +113,7 @@ class Step:
         job["cos"], job["sin"] = cos.data_ptr(), sin.data_ptr()
         job["keys"], job["values"] = pool.keys.data_ptr(), pool.values.data_ptr()
         job["layer_bytes"] = pool.keys[0].nbytes
-        team_of(threads).run(self._function.address, job.ctypes.data)
+        team_of(threads).run(self._function.address, job, PHASES_PER_LAYER * config.num_layers + 2)
         return logits[:, : config.vocab_size]
 
     def _reserve(self, name: str, size: int) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from numba.extending import intrinsic
 
-__all__ = ["STAMP", "add", "call", "carray", "get", "pause", "pointer", "put"]
+__all__ = ["STAMP", "add", "call", "carray", "get", "pause", "pointer", "put", "swap"]
 
 # These come without type annotations, or with ones that leave most of their functions out.
 ir: Any = import_module("llvmlite.ir")
@@ -55,6 +55,15 @@ def _add(typing_context, address, value):  # type: ignore[no-untyped-def]
     return types.int64(types.int64, types.int64), generate
 
 
+def _swap(typing_context, address, value):  # type: ignore[no-untyped-def]
+    """Sets the value; what it was before."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.atomic_rmw("xchg", builder.inttoptr(arguments[0], _WHOLE.as_pointer()), arguments[1], "seq_cst")
+
+    return types.int64(types.int64, types.int64), generate
+
+
 def _pause(typing_context):  # type: ignore[no-untyped-def]
     """Tells the core that this thread is waiting for another."""
 
@@ -90,6 +99,7 @@ def _pointer(typing_context, address):  # type: ignore[no-untyped-def]
 get: Any = intrinsic(_get)
 put: Any = intrinsic(_put)
 add: Any = intrinsic(_add)
+swap: Any = intrinsic(_swap)
 pause: Any = intrinsic(_pause)
 call: Any = intrinsic(_call)
 pointer: Any = intrinsic(_pointer)

@@ -1,30 +1,51 @@
-"""Where a team keeps what its threads tell each other: byte offsets, each value on a cache line of its own."""
+"""Where a team keeps what its threads tell each other: byte offsets from its address, and from a turn's.
+
+Threads write on cache lines of their own. A turn's memory is used again `TURNS` turns later.
+"""
 
 from __future__ import annotations
 
 __all__ = [
-    "ARRIVED",
+    "ASLEEP",
+    "COUNTERS",
     "FUNCTION",
-    "HEADER",
     "JOB",
+    "JOINED",
     "LINE",
-    "ROUND",
-    "SEMAPHORES",
-    "SLEEPING",
+    "MOST_PHASES",
+    "MOST_THREADS",
+    "ROOM",
+    "SEMAPHORE",
     "STOPPED",
     "THREADS",
     "TURN",
+    "TURNS",
+    "TURN_BYTES",
     "size_of",
+    "turns_at",
 ]
 
 LINE = 64
-THREADS, TURN, FUNCTION, JOB, ARRIVED, ROUND, STOPPED = range(0, 7 * LINE, LINE)
-HEADER = 8 * LINE
 MOST_THREADS = 256
-SLEEPING = HEADER
-"""Whether thread i sleeps: at SLEEPING + i * LINE."""
-SEMAPHORES = HEADER + MOST_THREADS * LINE
-"""What thread i sleeps on."""
+MOST_PHASES = 1 << 12
+TURNS = 8
+
+THREADS, TURN, STOPPED = 0, LINE, 2 * LINE
+_HEADER = 3 * LINE
+
+_THREAD_BYTES = 3 * LINE
+ASLEEP, JOINED, SEMAPHORE = _HEADER, _HEADER + LINE, _HEADER + 2 * LINE
+"""Of thread 0; whether it sleeps, the turn it is in (0: none), what it sleeps on. The next thread's are `ROOM` on."""
+ROOM = _THREAD_BYTES
+
+FUNCTION, JOB, COUNTERS = 0, LINE, 16 * LINE
+"""In a turn: the function; the job; for each phase how many of its parts are claimed, and how many are done."""
+TURN_BYTES = COUNTERS + 16 * MOST_PHASES
+
+
+def turns_at(threads: int) -> int:
+    """Where the turns of a team of so many threads begin."""
+    return _HEADER + threads * _THREAD_BYTES
 
 
 def size_of(threads: int) -> int:
@@ -35,4 +56,4 @@ def size_of(threads: int) -> int:
     """
     if not 1 <= threads <= MOST_THREADS:
         raise ValueError(f"threads={threads} is not allowed: 1 to {MOST_THREADS}")
-    return SEMAPHORES + threads * LINE
+    return turns_at(threads) + TURNS * TURN_BYTES

@@ -6,7 +6,7 @@ import gc
 import random
 import threading
 import time
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -16,22 +16,31 @@ from runtime.kernel_cache import compile_part
 from runtime.parallel import atomics
 from runtime.parallel.job import job_type
 from runtime.parallel.team import Team, team_of
-from runtime.parallel.team_kernels import STAMP, meet
+from runtime.parallel.team_kernels import JOB_AT, STAMP, claim, finish, wait
 
-JOB = job_type(["rounds", "counts", "sums"])
+JOB = job_type(["phases", "parts", "values", "times"])
+MODULUS = 1_000_003
 
 
-def relay(part: int, threads: int, team: int, job: int) -> None:
-    """In every round each part adds what its neighbour counted in the round before, and counts on."""
+def relay(thread: int, threads: int, team: int, turn: int) -> None:
+    """Every part of a phase adds up what all parts of the phase before it came to."""
     STAMP  # noqa: B018
-    own = atomics.carray(atomics.pointer(job), 1, JOB)[0]
-    counts = atomics.carray(atomics.pointer(own.counts), threads, np.int64)
-    sums = atomics.carray(atomics.pointer(own.sums), threads, np.int64)
-    for _ in range(own.rounds):
-        sums[part] += counts[(part + 1) % threads]
-        meet(team)
-        counts[part] += part + 1
-        meet(team)
+    own = atomics.carray(atomics.pointer(turn + JOB_AT), 1, JOB)[0]
+    phases, parts = own.phases, own.parts
+    values = atomics.carray(atomics.pointer(own.values), (phases, parts), np.int64)
+    times = atomics.carray(atomics.pointer(own.times), (phases, parts), np.int64)
+    for phase in range(phases):
+        part = claim(turn, phase)
+        while part < parts:
+            total = part + 1
+            if phase > 0:
+                for other in range(parts):
+                    total += values[phase - 1, other] * (other + 1)
+            values[phase, part] = total % MODULUS
+            times[phase, part] += 1
+            finish(team, turn, phase, parts)
+            part = claim(turn, phase)
+        wait(team, turn, thread, phase, parts)
 
 
 @pytest.fixture(scope="module")
@@ -39,36 +48,40 @@ def function() -> Any:
     return compile_part(relay, types.void(*([types.int64] * 4)))
 
 
-def run(team: Team, function: Any, rounds: int) -> tuple[list[int], list[int]]:
-    counts, sums = np.zeros(team.threads, np.int64), np.zeros(team.threads, np.int64)
+def run(team: Team, function: Any, phases: int, parts: int = 5) -> list[list[int]]:
+    values, times = np.zeros((phases, parts), np.int64), np.zeros((phases, parts), np.int64)
     job = np.zeros(1, JOB)
-    job["rounds"], job["counts"], job["sums"] = rounds, counts.ctypes.data, sums.ctypes.data
-    team.run(function.address, job.ctypes.data)
-    return counts.tolist(), sums.tolist()
+    job["phases"], job["parts"], job["values"], job["times"] = phases, parts, values.ctypes.data, times.ctypes.data
+    team.run(function.address, job, phases)
+    assert (times == 1).all()
+    return cast("list[list[int]]", values.tolist())
 
 
-def expected(threads: int, rounds: int) -> tuple[list[int], list[int]]:
-    steps = rounds * (rounds - 1) // 2
-    parts = [part + 1 for part in range(threads)]
-    return [rounds * count for count in parts], [steps * parts[(i + 1) % threads] for i in range(threads)]
+def expected(phases: int, parts: int = 5) -> list[list[int]]:
+    rows: list[list[int]] = []
+    for phase in range(phases):
+        before = sum(value * (i + 1) for i, value in enumerate(rows[-1])) if phase else 0
+        rows.append([(before + part + 1) % MODULUS for part in range(parts)])
+    return rows
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3, 5])
-def test_what_one_thread_wrote_before_a_barrier_is_seen_by_all_after_it(threads: int, function: Any) -> None:
+def test_a_phase_sees_what_all_parts_of_the_one_before_wrote(threads: int, function: Any) -> None:
     team = Team(threads)
     try:
-        for rounds in (0, 1, 7, 200):
-            assert run(team, function, rounds) == expected(threads, rounds)
+        for phases in (0, 1, 7, 400):
+            for parts in (1, 2, 13):
+                assert run(team, function, phases, parts) == expected(phases, parts)
     finally:
         team.close()
 
 
 def test_work_is_found_awake_and_asleep(function: Any) -> None:
-    team, chance = Team(2), random.Random(1)
+    team, chance = Team(3), random.Random(1)
     try:
-        for _ in range(300):
+        for _ in range(500):
             time.sleep(chance.choice((0.0, 0.0, 1e-5, 3e-5, 1e-4, 1e-3)))
-            assert run(team, function, 3) == expected(2, 3)
+            assert run(team, function, 9) == expected(9)
     finally:
         team.close()
 
@@ -77,15 +90,22 @@ def test_several_callers_take_turns(function: Any) -> None:
     team, results = Team(2), []
 
     def call() -> None:
-        results.extend(run(team, function, 20) for _ in range(30))
+        results.extend(run(team, function, 20) for _ in range(50))
 
     callers = [threading.Thread(target=call) for _ in range(4)]
     for caller in callers:
         caller.start()
     for caller in callers:
         caller.join()
-    assert results == [expected(2, 20)] * 120
+    assert results == [expected(20)] * 200
     team.close()
+
+
+def test_what_a_turn_has_no_room_for_is_refused(function: Any) -> None:
+    with pytest.raises(ValueError, match="5000 phases"):
+        team_of(1).run(function.address, np.zeros(1, JOB), 5000)
+    with pytest.raises(ValueError, match="8000 bytes"):
+        team_of(1).run(function.address, np.zeros(1000, np.int64))
 
 
 def names() -> list[str]:
@@ -95,7 +115,7 @@ def names() -> list[str]:
 def test_threads_end_with_their_team(function: Any) -> None:
     for ends in (lambda team: team.close(), lambda team: None):
         team = Team(10)
-        assert run(team, function, 2) == expected(10, 2)
+        assert run(team, function, 2) == expected(2)
         assert names() == ["sgdsl-team-9"]
         ends(team)
         del team
