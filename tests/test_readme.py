@@ -13,6 +13,9 @@ import pytest
 
 import sgdsl as sg
 from runtime import config
+from sgdsl.cli.parser import build_parser
+from sgdsl.cli.serve_settings import ServeSettings
+from sgdsl.cli.settings import engine_settings
 
 ROOT = Path(sg.__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -93,6 +96,17 @@ def test_the_settings_table_lists_every_setting_with_its_default() -> None:
     assert rows.keys() == settings.keys()
     for name, default in settings.items():
         assert rows[name].strip() in ((str(default),) if default is not None else ("derived", "none", "the model's"))
+
+
+def test_the_config_file_it_shows_is_understood(tmp_path: Path) -> None:
+    (shown,) = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
+    path, keys = tmp_path / "sgdsl.toml", tmp_path / "keys.json"
+    keys.write_text("[]")
+    path.write_text(shown.replace("keys.json", str(keys)), encoding="utf-8")
+    options = build_parser().parse_args(["serve", "--config", str(path)])
+    assert engine_settings(None, [], str(path))
+    told = ServeSettings.of(options)
+    assert (told.config.host, told.config.sessions.idle_seconds) == ("0.0.0.0", 120)
 
 
 def test_whoever_comes_from_sglang_finds_names_that_are_there() -> None:

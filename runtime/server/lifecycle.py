@@ -28,7 +28,9 @@ BACKLOG = 1024
 def serve(
     engine: ServedEngine, config: ServerConfig, ready: Callable[[str], None], programs: ProgramRunner | None = None
 ) -> None:
-    """Serves until SIGTERM or SIGINT, then drains; a second signal ends it at once. Blocks.
+    """Serves until SIGTERM or SIGINT, then drains. Blocks.
+
+    A second signal ends the drain: whoever is still served is told that it was cut short. A third ends it at once.
 
     Args:
         ready: told the URL when requests are taken.
@@ -44,21 +46,26 @@ def serve(
 async def _serve(
     engine: ServedEngine, config: ServerConfig, ready: Callable[[str], None], programs: ProgramRunner | None
 ) -> None:
-    stop = asyncio.Event()
+    stop, hurry = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, _on_signal, stop, number)
+        loop.add_signal_handler(number, _on_signal, stop, hurry, number)
     try:
-        await serve_until(stop, engine, config, ready, programs)
+        await serve_until(stop, engine, config, ready, programs, hurry)
     finally:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.remove_signal_handler(number)
 
 
-def _on_signal(stop: asyncio.Event, number: int) -> None:
-    if stop.is_set():
+def _on_signal(stop: asyncio.Event, hurry: asyncio.Event, number: int) -> None:
+    name = signal.Signals(number).name
+    if hurry.is_set():
         raise KeyboardInterrupt
-    log.info("%s: draining", signal.Signals(number).name)
+    if stop.is_set():
+        log.warning("%s again: what still runs is cancelled", name)
+        hurry.set()
+        return
+    log.info("%s: draining", name)
     stop.set()
 
 
@@ -68,8 +75,14 @@ async def serve_until(
     config: ServerConfig,
     ready: Callable[[str], None],
     programs: ProgramRunner | None = None,
+    hurry: asyncio.Event | None = None,
 ) -> None:
     """Serves until `stop` is set, then takes no new requests, and lets running ones go on for `drain_seconds`.
+
+    Meanwhile it listens on: who comes is told 503, which a closed port would not say, and `/health` is red.
+
+    Args:
+        hurry: once it is set, nobody is waited for any more.
 
     Raises:
         ConfigError: host and port cannot be had.
@@ -85,10 +98,11 @@ async def serve_until(
             raise ConfigError(f"host={config.host!r} port={config.port}: {error.strerror or error}") from error
         ready(_url(runner, config))
         await _stopped(stop, app, runner)
-        await site.stop()
-        cancelled = await app[RUNNING].drain(config.drain_seconds)
+        began = asyncio.get_running_loop().time()
+        cancelled = await app[RUNNING].drain(config.drain_seconds, hurry)
         if cancelled:
-            log.warning("%d requests were cancelled after %g s", cancelled, config.drain_seconds)
+            seconds = asyncio.get_running_loop().time() - began
+            log.warning("%d requests were cancelled after %.3g s of draining", cancelled, seconds)
     finally:
         await runner.cleanup()
 

@@ -64,26 +64,30 @@ class Running:
             cancel()
         return len(found)
 
-    async def drain(self, seconds: float) -> int:
+    async def drain(self, seconds: float, hurry: asyncio.Event | None = None) -> int:
         """Lets nobody in any more and waits for those inside; after so many seconds they are cancelled.
+
+        Args:
+            hurry: they are cancelled once it is set, too.
 
         Returns:
             How many had to be cancelled.
         """
         self.is_draining = True
-        if await self._is_idle_within(seconds):
+        if await self._is_idle_within(seconds, hurry):
             return 0
         cancelled = self.cancel()
         await self._is_idle_within(CANCEL_SECONDS)
         return cancelled
 
-    async def _is_idle_within(self, seconds: float) -> bool:
+    async def _is_idle_within(self, seconds: float, hurry: asyncio.Event | None = None) -> bool:
+        waiting = [asyncio.ensure_future(event.wait()) for event in (self._idle, hurry) if event is not None]
         try:
-            async with asyncio.timeout(seconds):
-                await self._idle.wait()
-        except TimeoutError:
-            return False
-        return True
+            await asyncio.wait(waiting, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for one in waiting:
+                one.cancel()
+        return self._idle.is_set()
 
 
 CANCEL_SECONDS = 5.0

@@ -123,21 +123,6 @@ def _add_serve(commands: argparse._SubParsersAction[_Parser]) -> None:
         description="Serves a model over HTTP, to OpenAI's clients and to sgdsl's own, until SIGTERM or Ctrl-C.",
     )
     serve.add_argument("name", metavar="MODEL", nargs="?", help="as --model")
-    serve.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
-    serve.add_argument("--port", metavar="N", type=int, default=30000, help="0 takes a free one (default: 30000)")
-    serve.add_argument("--served-model-name", metavar="NAME", help="what clients call the model")
-    serve.add_argument(
-        "--max-requests", metavar="N", type=int, default=4096, help="in work at once; more are told 429 (default: 4096)"
-    )
-    serve.add_argument("--max-body-mib", metavar="N", type=int, default=32, help="of a request (default: 32)")
-    serve.add_argument(
-        "--drain-seconds", metavar="X", type=float, default=30,
-        help="that running requests may go on after the order to stop (default: 30)",
-    )  # fmt: skip
-    serve.add_argument(
-        "--in-process", action="store_true",
-        help="have the engine in the server's own process, in place of one that is restarted when it ends or hangs",
-    )  # fmt: skip
     serve_options.add_options(serve)
     _add_engine(serve)
     _add_noise(serve)
@@ -214,7 +199,7 @@ def _add_bench(commands: argparse._SubParsersAction[_Parser]) -> None:
 
 def _add_engine(parser: _Parser) -> None:
     parser.add_argument("--model", metavar="NAME", help="built-in name, folder, GGUF file or hub id (default: smollm2)")
-    parser.add_argument("--config", metavar="FILE", help="engine settings from a file, such as sgdsl tune writes")
+    parser.add_argument("--config", metavar="FILE", help="a file of settings, such as sgdsl tune writes: [engine], and [serve] for serve")
     parser.add_argument(
         "--set", metavar="KEY=VALUE", action="append", default=[], dest="settings",
         help="an engine setting, such as page_size=1 or weight_format=bfloat16; may be repeated",

@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from sgdsl.cli import logs
 from sgdsl.cli.errors import CommandError, UsageError
-from sgdsl.cli.serve_options import config_fields
+from sgdsl.cli.serve_settings import ServeSettings
 from sgdsl.cli.settings import engine_settings
 
 if TYPE_CHECKING:
-    from runtime.server.config import ServerConfig
     from runtime.server.served_engine import ServedEngine
 
 __all__ = ["serve"]
@@ -26,20 +25,23 @@ def serve(options: argparse.Namespace) -> int:
     Raises:
         CommandError: it cannot begin.
     """
-    logs.set_up(verbose=options.verbose, quiet=options.quiet, as_json=options.log_json)
     if options.name is not None and options.model is not None:
         raise UsageError(f"MODEL {options.name} and --model {options.model} are given together: one is allowed")
+    told = ServeSettings.of(options)
+    logs.set_up(verbose=options.verbose, quiet=options.quiet, as_json=told.config.log_json)
     settings = engine_settings(options.name or options.model, options.settings, options.config)
     from runtime.errors import ConfigError, EngineError
     from runtime.server.lifecycle import serve as serve_engine
     from sgdsl.served.runner import GraphRunner
 
-    config = _config(options)
     try:
-        with _served(options.in_process, settings) as (engine, lines):
+        with _served(told, settings) as (engine, lines):
             _say(options, *lines)
             serve_engine(
-                engine, config, lambda url: _say(options, f"sgdsl: {engine.model_name} at {url}"), GraphRunner(engine)
+                engine,
+                told.config,
+                lambda url: _say(options, f"sgdsl: {engine.model_name} at {url}"),
+                GraphRunner(engine),
             )
     except ConfigError as error:
         raise UsageError(str(error)) from error
@@ -49,9 +51,9 @@ def serve(options: argparse.Namespace) -> int:
 
 
 @contextmanager
-def _served(in_process: bool, settings: Mapping[str, Any]) -> Iterator[tuple[ServedEngine, list[str]]]:
+def _served(told: ServeSettings, settings: Mapping[str, Any]) -> Iterator[tuple[ServedEngine, list[str]]]:
     """The engine, in this process or in one of its own, and what became of its settings."""
-    if in_process:
+    if told.in_process:
         from runtime.engine import Engine
         from runtime.server.local_engine import LocalEngine
 
@@ -60,29 +62,16 @@ def _served(in_process: bool, settings: Mapping[str, Any]) -> Iterator[tuple[Ser
     else:
         from runtime.server.remote.remote_engine import RemoteEngine
 
-        with RemoteEngine(**settings) as remote:
+        with RemoteEngine(**settings, **_patience(told)) as remote:
             yield remote, remote.budget_lines()
 
 
-def _config(options: argparse.Namespace) -> ServerConfig:
-    from runtime.errors import ConfigError
-    from runtime.server.access.door import Door
-    from runtime.server.config import ServerConfig
+def _patience(told: ServeSettings) -> dict[str, Any]:
+    if told.hang_seconds is None:
+        return {}
+    from runtime.server.remote.supervisor import Patience
 
-    try:
-        config = ServerConfig(
-            host=options.host,
-            port=options.port,
-            served_model_name=options.served_model_name,
-            max_requests=options.max_requests,
-            max_body_bytes=options.max_body_mib << 20,
-            drain_seconds=options.drain_seconds,
-            **config_fields(options),
-        )
-        Door(config)  # a file of keys that is none is told before a model is loaded
-    except ConfigError as error:
-        raise UsageError(f"--{error}") from error
-    return config
+    return {"patience": Patience(hang=told.hang_seconds)}
 
 
 def _say(options: argparse.Namespace, *lines: str) -> None:

@@ -42,7 +42,7 @@ def engine_settings(model: str | None, assignments: Sequence[str], config: str |
         except ValueError as error:
             raise UsageError(f"--set {key}: {error}") from None
     if config is not None:
-        settings = read_config(Path(config)) | settings
+        settings = {**read_config(Path(config)).engine, **settings}
     try:
         EngineConfig.of(settings)
     except ConfigError as error:
