@@ -13,7 +13,7 @@ from runtime.server.config import ServerConfig
 from runtime.server.connections import CONNECTIONS, Connections
 from runtime.server.field_notes import FieldNotes
 from runtime.server.guard import tell_errors
-from runtime.server.keys import CONFIG, ENGINE, FIELD_NOTES, RUNNING, STARTED
+from runtime.server.keys import CONFIG, ENGINE, FIELD_NOTES, RUNNING, STARTED, UP_SINCE
 from runtime.server.metrics import routes as metrics
 from runtime.server.native import routes as native
 from runtime.server.openai.responses.store import RESPONSES, ResponseStore
@@ -50,6 +50,7 @@ def make_app(
     app[RESPONSES] = ResponseStore()
     app[CONNECTIONS] = Connections(config.header_seconds, config.idle_seconds)
     app[STARTED] = time.time()
+    app[UP_SINCE] = time.monotonic()
     for prepare in (trail.prepare, origins.prepare, access.prepare, metrics.prepare):
         prepare(app)
     sessions.prepare(app)

@@ -199,7 +199,11 @@ def _add_bench(commands: argparse._SubParsersAction[_Parser]) -> None:
 
 def _add_engine(parser: _Parser) -> None:
     parser.add_argument("--model", metavar="NAME", help="built-in name, folder, GGUF file or hub id (default: smollm2)")
-    parser.add_argument("--config", metavar="FILE", help="a file of settings, such as sgdsl tune writes: [engine], and [serve] for serve")
+    parser.add_argument(
+        "--config",
+        metavar="FILE",
+        help="a file of settings, such as sgdsl tune writes: [engine], and [serve] for serve",
+    )
     parser.add_argument(
         "--set", metavar="KEY=VALUE", action="append", default=[], dest="settings",
         help="an engine setting, such as page_size=1 or weight_format=bfloat16; may be repeated",

@@ -9,7 +9,7 @@ from typing import Any
 from aiohttp import web
 
 from runtime.server.bodies import answer
-from runtime.server.keys import CONFIG, ENGINE, RUNNING, STARTED, model_name
+from runtime.server.keys import CONFIG, ENGINE, RUNNING, UP_SINCE, model_name
 from runtime.server.sessions.keys import HELD, PEERS
 
 __all__ = ["model_info", "server_info"]
@@ -25,7 +25,7 @@ async def server_info(request: web.Request) -> web.Response:
     own = {
         "served_model_name": model_name(app),
         "pid": os.getpid(),
-        "uptime_seconds": round(time.time() - app[STARTED], 3),
+        "uptime_seconds": round(time.monotonic() - app[UP_SINCE], 3),
         "requests_in_work": len(app[RUNNING]),
         "connections": len(app[PEERS]),
         "sessions": sum(len(peer.sessions) for peer in app[PEERS]) + len(app[HELD]),

@@ -61,21 +61,23 @@ class Readiness:
         await asyncio.shield(self._asking)
 
     async def _prove(self) -> None:
-        before = await self._num_tokens()
-        session = self._engine.open(namespace="health")
-        session.append([self._engine.tokenizer.eos_token_ids[0]])
-        params = SamplingParams(max_new_tokens=1, temperature=0.0, ignore_eos=True)
-        handle = session.generate(params)
-        session.close()
         try:
-            async with asyncio.timeout(self._limit_seconds):
-                await self._token(handle, before)
+            async with asyncio.timeout(self._limit_seconds):  # an engine that hangs does not even count
+                await self._made_one(await self._num_tokens())
         except TimeoutError:
             raise EngineClosed(f"the engine has made no token for {self._limit_seconds:g} s") from None
+        self._proven = asyncio.get_running_loop().time()
+
+    async def _made_one(self, before: int) -> None:
+        session = self._engine.open(namespace="health")
+        session.append([self._engine.tokenizer.eos_token_ids[0]])
+        handle = session.generate(SamplingParams(max_new_tokens=1, temperature=0.0, ignore_eos=True))
+        session.close()
+        try:
+            await self._token(handle, before)
         finally:
             if not handle.done():
                 session.cancel()
-        self._proven = asyncio.get_running_loop().time()
 
     async def _token(self, handle: Handle[Generation], before: int) -> None:
         """Waits for the token, or for anybody else's: there may be many before it."""

@@ -27,6 +27,9 @@ log = logging.getLogger("sgdsl.server")
 LAST_SECONDS = 0.5
 """What a process said last has come so long after its end."""
 
+LOOKS = 2.0
+"""A look at the engine is due every `ping` seconds; whoever comes by later than so many times that was held up."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Patience:
@@ -187,7 +190,7 @@ class Supervisor:
             if isinstance(self._broken, ConfigError):
                 self._broken.remedy = dict(message.remedy or {})
         elif isinstance(message, Pong):
-            watch.pinged = None
+            watch.is_pinged = False
             watch.child.hide()
 
     def _how_it_ended(self, child: Child, watch: _Watch) -> str:
@@ -216,31 +219,37 @@ class _Watch:
         self._began = time.monotonic()
         self._stopped: float | None = None
         self._number = 0
+        self._looked = self._began
+        self._silence = 0.0
         self.has_started = False
-        self.pinged: float | None = None
+        self.is_pinged = False
 
     def begin_pinging(self) -> None:
         """It serves. The first sign of life shows that it hears us too."""
         self.has_started = True
-        self._ping(time.monotonic())
+        self._ping()
 
     def look(self, stopping: bool) -> str | None:
         """Asks for signs of life; kills a process whose time is over and says why."""
         now = time.monotonic()
+        looked, self._looked = self._looked, now
         if stopping:
             return self._see_off(now)
         if not self.has_started:
             if now - self._began > self._patience.start:
                 return self._kill(f"the engine did not start within {self._patience.start:g} s")
-        elif self.pinged is not None:
-            if now - self.pinged > self._patience.hang:
+        elif self.is_pinged:
+            # Not the time on the clock: while this process was stopped itself, the engine may have been too.
+            self._silence += min(now - looked, LOOKS * self._patience.ping)
+            if self._silence > self._patience.hang:
                 return self._kill(f"the engine's step loop gave no sign of life for {self._patience.hang:g} s")
         elif self.child.core.is_waited_for:
-            self._ping(now)
+            self._ping()
         return None
 
-    def _ping(self, now: float) -> None:
-        self.pinged = now
+    def _ping(self) -> None:
+        self.is_pinged = True
+        self._silence = 0.0
         self._number += 1
         self.child.say(Ping(self._number))
 

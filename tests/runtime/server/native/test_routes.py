@@ -7,7 +7,10 @@ from typing import Any
 import pytest
 
 from runtime.engine import Engine
+from runtime.errors import EngineClosed
+from runtime.handle import Handle
 from runtime.server.local_engine import LocalEngine
+from runtime.server.native.readiness import Readiness
 
 
 async def got(client: Any, path: str) -> Any:
@@ -108,6 +111,20 @@ async def test_readiness_makes_one_token_however_many_ask(client: Any, tiny_engi
         200
     ] * 20
     assert tiny_engine.stats()["generated_tokens"] == before + 1
+
+
+class _Silent(LocalEngine):
+    """As one that hangs: it takes questions and answers none."""
+
+    def stats(self) -> Handle[dict[str, Any]]:
+        return Handle()
+
+
+async def test_readiness_waits_no_longer_than_it_may_for_an_engine_that_hangs(tiny_engine: Engine) -> None:
+    readiness = Readiness(_Silent(tiny_engine), limit_seconds=0.01)
+    async with asyncio.timeout(30):
+        with pytest.raises(EngineClosed, match=r"no token for 0\.01 s"):
+            await readiness.check()
 
 
 async def test_readiness_is_red_when_the_engine_is_gone(make_client: Any, engine: Engine) -> None:

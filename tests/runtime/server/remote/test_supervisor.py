@@ -20,7 +20,8 @@ from runtime.constant_texts import ConstantTexts
 from runtime.errors import ConfigError, EngineClosed, EngineError, ModelLoadError
 from runtime.server.remote import child as child_module
 from runtime.server.remote import messages as link
-from runtime.server.remote.supervisor import Patience, Supervisor
+from runtime.server.remote.child import Child
+from runtime.server.remote.supervisor import Patience, Supervisor, _Watch
 
 STAND_IN = """
 import os, sys, threading, time
@@ -71,6 +72,23 @@ os._exit(code)
 QUICK = Patience(start=30.0, hang=0.3, stop=10.0, ping=0.05, first_pause=0.05, longest_pause=0.2, soon=0.5)
 
 Begin = Callable[..., Supervisor]
+
+
+class StandInChild:
+    """Is waited for, and never says anything."""
+
+    pid = 0
+    killed = False
+
+    def __init__(self) -> None:
+        self.core = self
+        self.is_waited_for = True
+
+    def say(self, message: Any) -> None:
+        assert isinstance(message, link.Ping)
+
+    def kill(self) -> None:
+        self.killed = True
 
 
 @pytest.fixture
@@ -182,6 +200,24 @@ def test_one_that_hangs_while_somebody_waits_is_killed(begin: Begin) -> None:
         never_answered(supervisor).result(10)
     until(lambda: supervisor.failure is None and supervisor.pid != pid)
     assert not is_alive(pid)
+
+
+def test_one_that_was_stopped_together_with_its_server_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As by Ctrl-Z: the clock has gone on, but nobody was there to hear anything."""
+    now = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    child = StandInChild()
+    watch = _Watch(Patience(hang=10.0, ping=1.0), cast(Child, child))
+    watch.begin_pinging()
+    assert watch.look(False) is None
+    now[0] += 3600.0
+    assert watch.look(False) is None
+    for _ in range(7):
+        now[0] += 1.0
+        assert watch.look(False) is None
+    now[0] += 1.5
+    assert "no sign of life for 10 s" in str(watch.look(False))
+    assert child.killed
 
 
 def test_one_that_dies_again_and_again_is_given_pauses_and_the_reason_is_said(begin: Begin) -> None:
