@@ -90,6 +90,7 @@ class EngineCore:
         self.scheduler = Scheduler(self.cache, limits, self._reclaim, self.sessions.restore, self.tiers)
         self.limiter = Limiter(budget)
         self.stats = Stats()
+        self.cache.tree.evicted = self.stats.timings.eviction.add
         self.failure: BaseException | None = None
         self._markers: dict[str, Marker] = {}
         self.jumps_forward = config.grammar.jump_forward

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -52,6 +53,7 @@ class RadixTree:
     Attributes:
         evicting: called with a node that is about to be evicted, while its pages are still the tree's.
         inserted: called with a node of pages that are new to the tree.
+        evicted: called with the seconds that an eviction took, saving to other tiers included.
     """
 
     def __init__(self, pool: PagePool, rank: Rank = POLICIES["lru"]) -> None:
@@ -66,6 +68,7 @@ class RadixTree:
         self.version = 0
         self.evicting: Callable[[Node], None] = lambda _: None
         self.inserted: Callable[[Node], None] = lambda _: None
+        self.evicted: Callable[[float], None] = lambda _: None
         self._rank = rank
         self._page_bytes = self.page_size * TOKEN_BYTES
         self._clock = itertools.count(1)
@@ -213,7 +216,7 @@ class RadixTree:
 
     def evict(self, num_pages: int) -> int:
         """Frees at least `num_pages` pages, leaves of the lowest rank first; returns how many were freed."""
-        freed = 0
+        freed, begun = 0, time.perf_counter()
         while freed < num_pages and self._leaves:
             rank, node = heapq.heappop(self._leaves)
             if not self._is_evictable(node) or self._rank(node) != rank:
@@ -224,6 +227,7 @@ class RadixTree:
         if freed:
             self.num_evicted += freed * self.page_size
             self.version += 1
+            self.evicted(time.perf_counter() - begun)
         return freed
 
     def clear(self) -> int:

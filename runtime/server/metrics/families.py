@@ -41,6 +41,7 @@ _HISTOGRAMS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "inter_token_latency_seconds": ("inter_token", "From one sampled token to the next."),
         "e2e_request_latency_seconds": ("end_to_end", "From submission to a good end."),
         "queue_time_seconds": ("queue", "From submission to the first step."),
+        "eviction_duration_seconds": ("eviction", "Making room by forgetting cached tokens."),
         "grammar_compilation_time_seconds": ("grammar_compilation", "Compiling a constraint."),
     }
 )

@@ -8,8 +8,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -114,15 +113,15 @@ MakeServer: TypeAlias = Callable[..., Awaitable[Server]]
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("tiny")
     tiny_folder(made)
-    yield made
+    return made
 
 
 @pytest.fixture
 async def serve(folder: Path, tmp_path: Path) -> AsyncIterator[MakeServer]:
-    temporary = tmp_path / "sockets"
+    temporary = tmp_path / "s"
     temporary.mkdir()
     connector = aiohttp.TCPConnector(limit=0, force_close=True)
     timeout = aiohttp.ClientTimeout(total=120)
@@ -199,7 +198,7 @@ async def test_killed_under_64_streams_each_ends_with_an_error_and_the_next_requ
     assert (status, body["choices"][0]["text"]) == (200, expected)
     assert not is_alive(pid)
     await _settled(server, holds)
-    assert list((tmp_path / "sockets").glob("sgdsl-*")) == []
+    assert list((tmp_path / "s").glob("sgdsl-*")) == []
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -37,6 +37,7 @@ EXPECTED = [
     "inter_token_latency_seconds_count",
     "e2e_request_latency_seconds_sum",
     "queue_time_seconds_bucket",
+    "eviction_duration_seconds_bucket",
     "grammar_compilation_time_seconds_count",
     "engine_up",
     "http_requests_total",
@@ -95,6 +96,24 @@ async def test_buckets_rise(client: Any) -> None:
     buckets = [one.value for one in samples if one.name.endswith("_bucket")]
     assert buckets == sorted(buckets)
     assert buckets[-1] == next(one.value for one in samples if one.name.endswith("_count"))
+
+
+async def test_evictions_are_counted_and_timed(client: Any, tiny_engine: Any) -> None:
+    await client.post("/generate", json={"text": "x" * 100, "sampling_params": {"max_new_tokens": 1}})
+    before = await _samples(client)
+    forgotten = tiny_engine.flush_cache()
+    after = await _samples(client)
+
+    def more(name: str) -> float:
+        return after[f"sgdsl:{name}"] - before[f"sgdsl:{name}"]
+
+    assert more("evicted_tokens_total") == forgotten > 0
+    assert more("eviction_duration_seconds_count") == more("eviction_duration_seconds_bucket") == 1
+    assert 0 < more("eviction_duration_seconds_sum") < 60
+    tiny_engine.flush_cache()
+    assert (await _samples(client))["sgdsl:eviction_duration_seconds_count"] == (
+        after["sgdsl:eviction_duration_seconds_count"]
+    )  # nothing was there to be forgotten
 
 
 async def test_the_prefix_makes_other_peoples_dashboards_work(make_client: Any) -> None:
