@@ -135,7 +135,7 @@ def _add_keys(commands: argparse._SubParsersAction[_Parser]) -> None:
         help="make API keys for sgdsl serve",
         usage="sgdsl keys add NAME [options] | list | remove NAME",
         description="Keeps a file with the hashes of API keys and what each may do, for `sgdsl serve --api-keys FILE`. "
-        "A key that is added is printed once. A server reads the file when it starts.",
+        "A key that is added is printed once. A server that runs takes changes over within a second.",
     )
     key_command.add_options(keys)
     keys.set_defaults(command=key_command.keys)

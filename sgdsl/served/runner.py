@@ -136,8 +136,8 @@ class GraphRun:
 
 def _told(error: ProgramError) -> ApiError:
     """What a failed program is to the client: what its failing call would have been, with the place in the program."""
-    if isinstance(error, ProgramTimeout):
-        return ApiError(Problem(504, str(error), code="program_timeout"))
+    if isinstance(error, ProgramTimeout):  # the request's own limit, as everywhere else
+        return ApiError(Problem(408, str(error), "timeout", "timeout"))
     if isinstance(error, ProgramCancelled):
         return ApiError(Problem(499, str(error), code="cancelled"))
     cause = error.__cause__

@@ -125,7 +125,7 @@ def add_key(
 
 
 def remove_key(path: Path, name: str) -> None:
-    """Takes a key out of a file. A server that has read it lets the key in until it is started anew.
+    """Takes a key out of a file. A server that has read it refuses the key within a second or so.
 
     Raises:
         ConfigError: there is no such key, or the file cannot be read or written.

@@ -20,7 +20,6 @@ class Trouble(Enum):
     WORK = (408, 429, 499, 503)
     ENGINE = (503,)
     BUSY = (429,)
-    PROGRAM = (504,)
     LACKING = (501,)
 
 

@@ -77,7 +77,7 @@ def _native() -> Iterator[Operation]:
     yield Operation(
         method="POST", path=PROGRAMS_PATH, tag="Native", summary="Runs a compiled program",
         body=ProgramBody, answer=answers.ProgramResult, streams=True,
-        troubles=(Trouble.BODY, Trouble.WORK, Trouble.PROGRAM),
+        troubles=(Trouble.BODY, Trouble.WORK),
     )  # fmt: skip
     yield Operation(
         method="POST", path="/tokenize", tag="Native", summary="Token ids of texts",

@@ -9,6 +9,7 @@ from contextlib import ExitStack
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
+from runtime.server.access.door import DOOR
 from runtime.server.access.tenant import TENANT
 from runtime.server.errors import ApiError
 from runtime.server.keys import CONFIG, ENGINE, RUNNING
@@ -70,6 +71,9 @@ class _Connection:
     ) -> None:
         self._running = request.app[RUNNING]
         self._owner = request[TENANT].name
+        self._door = request.app[DOOR]
+        self._authorization = request.headers.get("Authorization", "")
+        self._known_at = self._door.version
         self._in_work: ExitStack | None = None
         self._end = asyncio.Event()
         self._socket = socket
@@ -108,12 +112,26 @@ class _Connection:
 
     async def _read(self) -> None:
         async for frame in self._socket:
+            self._check_key()
             if frame.type is WSMsgType.TEXT:
                 await self._take(frame.data)
                 self._enter_work()
             elif frame.type is WSMsgType.BINARY:
                 raise ProtocolError("a binary frame where a text frame belongs")
             await self._outbox.room()
+
+    def _check_key(self) -> None:
+        """A key that was taken out of the file since opens nothing more, here either.
+
+        Raises:
+            ProtocolError: it was.
+        """
+        self._door.refresh()
+        if self._known_at != self._door.version:
+            tenant = self._door.tenant_of(self._authorization)
+            if tenant is None or tenant.name != self._owner:
+                raise ProtocolError("the key is not valid any more")
+            self._known_at = self._door.version
 
     async def _take(self, frame: str) -> None:
         if len(frame) > HEAVY_FRAME:

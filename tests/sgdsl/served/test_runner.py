@@ -153,8 +153,8 @@ async def test_a_graph_is_bounded(make_client: Make) -> None:
 
 
 async def test_a_program_that_takes_too_long_ends(client: Any) -> None:
-    error = (await ran(client, 504, graph=graph_of(endless), timeout=0.05))["error"]
-    assert error["code"] == "program_timeout"
+    error = (await ran(client, 408, graph=graph_of(endless), timeout=0.05))["error"]
+    assert (error["type"], error["code"], error["param"]) == ("timeout_error", "timeout", "timeout")
 
 
 async def test_a_bad_grammar_is_said_with_its_place(client: Any) -> None:

@@ -68,6 +68,16 @@ async def test_every_failure_has_the_shape_of_errors(client: Any) -> None:
     assert set(chat["responses"]["200"]["content"]) == {"application/json", "text/event-stream"}
 
 
+async def test_a_time_that_is_up_has_one_status_everywhere(client: Any) -> None:
+    found = await _document(client)
+    statuses = {
+        path: set(methods["post"]["responses"]) for path, methods in found["paths"].items() if "post" in methods
+    }
+    for path in ("/v1/chat/completions", "/v1/completions", "/v1/responses", "/generate", "/sessions/{id}/generate"):
+        assert "408" in statuses[path]
+    assert {path for path, some in statuses.items() if "504" in some} == set()
+
+
 async def test_keys_are_asked_for_where_they_are_needed(make_client: Any) -> None:
     found = await _document(await make_client(api_keys=("one",)))
     scheme = found["components"]["securitySchemes"]["key"]
