@@ -54,12 +54,16 @@ class Op(ABC):
 
 @dataclass(eq=False, slots=True)
 class Append(Op):
-    """Adds tokens of the program's text. Nothing is computed until a later operation needs it."""
+    """Adds tokens of the program's text. Nothing is computed until a later operation needs it.
+
+    What could never run is refused here: who only ever appends would fill the memory of the process.
+    """
 
     tokens: Sequence[int]
 
     @override
     def begin(self, core: EngineCore, session: SessionState) -> None:
+        core.check_length(session, 0, num_extra=len(self.tokens))
         session.extend(self.tokens)
 
 

@@ -16,6 +16,7 @@ from runtime.server.connections import CONNECTIONS
 from runtime.server.keys import RUNNING
 from runtime.server.programs.runner import ProgramRunner
 from runtime.server.served_engine import ServedEngine
+from runtime.server.sessions.keys import GREETING
 
 __all__ = ["serve", "serve_until"]
 
@@ -91,6 +92,7 @@ async def serve_until(
     runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=CLOSE_SECONDS, access_log=None)
     await runner.setup()
     try:
+        await app[GREETING].prepare()
         site = web.TCPSite(runner, config.host, config.port, backlog=BACKLOG)
         try:
             await site.start()

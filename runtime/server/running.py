@@ -28,6 +28,15 @@ class Running:
     def __len__(self) -> int:
         return len(self._cancels)
 
+    def check_open(self) -> None:
+        """Whether anybody new is let in.
+
+        Raises:
+            ApiError: the server is stopping (503).
+        """
+        if self.is_draining:
+            raise ApiError(Problem(503, "the server is stopping", code="stopping", headers={"Retry-After": "5"}))
+
     @contextmanager
     def entered(self, rid: str, cancel: Callable[[], None], owner: str = "") -> Iterator[None]:
         """Counts a request while the block runs.
@@ -40,8 +49,7 @@ class Running:
         Raises:
             ApiError: the server is stopping (503), or too many requests run (429).
         """
-        if self.is_draining:
-            raise ApiError(Problem(503, "the server is stopping", code="stopping", headers={"Retry-After": "5"}))
+        self.check_open()
         if len(self._cancels) >= self._most:
             message = f"max_requests={self._most} requests are in work; try again later"
             raise ApiError(Problem(429, message, code="too_many_requests", headers={"Retry-After": "1"}))

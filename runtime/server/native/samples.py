@@ -127,8 +127,8 @@ async def answered(
         request[ACCOUNT].count(samples[0].params, [one.handle for one in running])
         cancel()
         for sample in samples[len(running) :]:
-            sample.session.cancel()
             if sample.ends:
+                sample.session.cancel()
                 sample.session.close()
 
 

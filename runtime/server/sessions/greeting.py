@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import logging
 from typing import Any, get_args
 
 from grammars.spec import Spec
@@ -14,13 +15,16 @@ from runtime.wire import messages as wire
 
 __all__ = ["Greeting"]
 
+log = logging.getLogger("sgdsl.server")
+
 PROBE = "The quick brown fox jumps over the lazy dog; 7 * 8 = 56, été, 日本."
+PREPARE_SECONDS = 60.0
 MOST_CONCURRENCY = 64
 """A batch of programs that fork fills the engine with fewer threads at the client than it runs requests."""
 
 
 class Greeting:
-    """Made once, by the first who asks.
+    """Made once: when the server comes up, else by the first who asks, who may wait behind everybody's requests.
 
     Args:
         engine: what is told of.
@@ -32,6 +36,15 @@ class Greeting:
         self._name = name
         self._lock = asyncio.Lock()
         self._hello: wire.Hello | None = None
+
+    async def prepare(self) -> None:
+        """Has it ready before anybody connects; where that cannot be, the log says so and the first who asks waits."""
+        try:
+            async with asyncio.timeout(PREPARE_SECONDS):
+                await self.hello()
+        except Exception as error:  # an engine that fails now may serve again soon
+            why = f"{type(error).__name__}: {error}" if str(error) else f"none within {PREPARE_SECONDS:g} s"
+            log.warning("what clients of sessions are greeted with is not ready: %s", why)
 
     async def hello(self) -> wire.Hello:
         """The first message of every connection.

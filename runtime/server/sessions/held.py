@@ -24,6 +24,8 @@ class HeldSession:
         id: cannot be guessed. origin: the id of the session it is a fork of.
         owner: the tenant that opened it.
         num_users: requests that use it now. last_used: on the loop's clock.
+        most_tokens: it has no more than so many; None where nobody knows.
+        appending: held by whoever appends, so that what was counted is still so.
     """
 
     def __init__(self, name: str, session: ServedSession, origin: str | None, now: float, owner: str = "") -> None:
@@ -33,6 +35,12 @@ class HeldSession:
         self.owner = owner
         self.num_users = 0
         self.last_used = now
+        self.most_tokens: int | None = 0
+        self.appending = asyncio.Lock()
+
+    def grow(self, most: int | None) -> None:
+        """It gets at most so many tokens more; None where nobody knows."""
+        self.most_tokens = None if most is None or self.most_tokens is None else self.most_tokens + most
 
 
 class HeldSessions:
@@ -70,7 +78,10 @@ class HeldSessions:
         self._check_room(n)
         forks: Sequence[ServedSession] = held.session.fork(n)
         held.session.flush()
-        return [self._hold(fork, held.id, held.owner) for fork in forks]
+        found = [self._hold(fork, held.id, held.owner) for fork in forks]
+        for one in found:
+            one.most_tokens = held.most_tokens
+        return found
 
     def find(self, name: str, owner: str = "") -> HeldSession:
         """The owner's session of that name.

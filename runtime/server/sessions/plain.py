@@ -14,10 +14,11 @@ from runtime.choosing import Choosing
 from runtime.handle import Scores
 from runtime.server.access.tenant import TENANT, namespace_of
 from runtime.server.bodies import answer, read_model
-from runtime.server.errors import bad_request
+from runtime.server.errors import ApiError, bad_request
 from runtime.server.keys import ENGINE, RUNNING
 from runtime.server.native.requests import params_of
-from runtime.server.native.samples import Sample, answered, append
+from runtime.server.native.samples import Sample, answered
+from runtime.server.sessions.appending import append_within, most_of
 from runtime.server.sessions.held import HeldSession
 from runtime.server.sessions.keys import HELD
 from runtime.server.sessions.requests import (
@@ -45,7 +46,7 @@ async def open_session(request: web.Request) -> web.Response:
     held = request.app[HELD].open(namespace_of(request, body.namespace), body.program, request[TENANT].name)
     try:
         if content is not None:
-            await append(held.session, content)
+            await _append(request, held, content)
     except BaseException:
         request.app[HELD].drop(held)
         raise
@@ -75,7 +76,7 @@ async def append_to(request: web.Request) -> web.Response:
     if content is None:
         raise bad_request("text", "text: one is needed, or input_ids")
     with _used(request) as held:
-        await append(held.session, content)
+        await _append(request, held, content)
     return answer({"id": held.id})
 
 
@@ -91,6 +92,7 @@ async def generate(request: web.Request) -> web.StreamResponse:
         raise bad_request("sampling_params.n", f"n={params.n} is not allowed: 1 on a session; fork it for more")
     with _used(request) as held:
         sample = Sample(held.session, params, body.ask(request.app), body.rid or uuid4().hex, ends=False)
+        held.grow(params.max_new_tokens)
         with _ending(request, held):
             return await answered(request, [sample], is_stream=body.stream, is_list=False)
 
@@ -100,6 +102,7 @@ async def score(request: web.Request) -> web.Response:
     body = await read_model(request, ScoreBody)
     choosing = Choosing(body.method, float(body.temperature), body.seed)
     with _used(request) as held:
+        held.grow(max(map(most_of, body.choices), default=0))
         # In a thread: every choice is tokenized together with the text before it, however long that is.
         handle = await asyncio.to_thread(
             held.session.score, body.choices, choosing, unconditional=body.unconditional, priority=body.priority
@@ -132,6 +135,7 @@ async def concat(request: web.Request) -> web.Response:
     body = await read_model(request, ConcatBody)
     with _used(request) as held:
         parts = [request.app[HELD].find(name, request[TENANT].name).session for name in body.sessions]
+        held.grow(None)
         count = await _waited(request, held, held.session.concat(parts))
     return answer({"num_tokens": count})
 
@@ -142,6 +146,7 @@ async def truncate(request: web.Request) -> web.Response:
     with _used(request) as held:
         held.session.truncate(body.num_tokens)
         count = await _waited(request, held, held.session.mark())
+        held.most_tokens = None  # it may have gone on meanwhile
     return answer({"num_tokens": count})
 
 
@@ -155,6 +160,13 @@ async def close(request: web.Request) -> web.Response:
     """`DELETE /sessions/{id}`: the session ends when what it was asked for is done."""
     request.app[HELD].drop(_found(request), cancels=False)
     return answer({"success": True})
+
+
+async def _append(request: web.Request, held: HeldSession, content: str | Sequence[int]) -> None:
+    async def count() -> int:
+        return len(await _waited(request, held, held.session.tokens()))
+
+    await append_within(request.app[ENGINE], held, content, count)
 
 
 def _content(body: AppendBody) -> str | list[int] | None:
@@ -179,9 +191,14 @@ async def _waited(request: web.Request, held: HeldSession, handle: Awaitable[T])
 
 @contextmanager
 def _ending(request: web.Request, held: HeldSession) -> Iterator[None]:
-    """A session that has failed, or whose client has gone in the middle of something, is over."""
+    """A session that has failed, or whose client has gone in the middle of something, is over.
+
+    One whose request was not let in has not begun anything, and stays.
+    """
     try:
         yield
+    except ApiError:
+        raise
     except BaseException:
         request.app[HELD].drop(held)
         raise

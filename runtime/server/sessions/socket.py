@@ -32,6 +32,7 @@ CLOSE_SECONDS = 2.0
 
 async def connect(request: web.Request) -> web.StreamResponse:
     """Serves one client's sessions until either side ends the connection."""
+    request.app[RUNNING].check_open()
     hello = await request.app[GREETING].hello()  # before the handshake: who cannot be served is told by HTTP
     limits = request.app[CONFIG].sessions
     socket = web.WebSocketResponse(

@@ -7,18 +7,48 @@ import aiohttp
 import pytest
 
 from runtime.engine import Engine
-from runtime.errors import ConfigError
+from runtime.errors import ConfigError, EngineClosed
+from runtime.handle import Handle
 from runtime.server.config import ServerConfig
 from runtime.server.lifecycle import serve_until
 from runtime.server.local_engine import LocalEngine
+from runtime.session import Session
+from runtime.wire import messages as wire
 
 ENDLESS: dict[str, Any] = {"prompt": "the", "ignore_eos": True, "stream": True}
 
 
-async def _run(engine: Engine, stop: asyncio.Event, **settings: Any) -> tuple[asyncio.Task[None], str]:
+UPGRADE = {
+    "Connection": "Upgrade",
+    "Upgrade": "websocket",
+    "Sec-WebSocket-Version": "13",
+    "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==",
+}
+
+
+class _Counting(LocalEngine):
+    """Counts what it is asked; fails while it is told to."""
+
+    num_asked = 0
+    fails = False
+
+    def server_info(self) -> Handle[dict[str, Any]]:
+        self.num_asked += 1
+        if self.fails:
+            raise EngineClosed("it is gone")
+        return super().server_info()
+
+    def open(self, *, namespace: str = "", program: str = "") -> Session:
+        self.num_asked += 1
+        return super().open(namespace=namespace, program=program)
+
+
+async def _run(
+    engine: LocalEngine, stop: asyncio.Event, hurry: asyncio.Event | None = None, **settings: Any
+) -> tuple[asyncio.Task[None], str]:
     ready: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     config = ServerConfig(port=0, **settings)
-    task = asyncio.create_task(serve_until(stop, LocalEngine(engine), config, ready.set_result))
+    task = asyncio.create_task(serve_until(stop, engine, config, ready.set_result, None, hurry))
     return task, await ready
 
 
@@ -27,7 +57,7 @@ async def test_who_is_served_when_the_order_to_stop_comes_goes_on_for_a_while(
     tiny_engine: Engine, tokens: int | None, seconds: float, is_cut: bool
 ) -> None:
     stop = asyncio.Event()
-    task, url = await _run(tiny_engine, stop, drain_seconds=seconds)
+    task, url = await _run(LocalEngine(tiny_engine), stop, drain_seconds=seconds)
     async with aiohttp.ClientSession() as session, asyncio.timeout(60):
         async with session.post(f"{url}/v1/completions", json={**ENDLESS, "max_tokens": tokens}) as response:
             await response.content.readline()
@@ -41,9 +71,63 @@ async def test_who_is_served_when_the_order_to_stop_comes_goes_on_for_a_while(
             await session.get(f"{url}/health")
 
 
+async def test_who_connects_first_waits_for_nothing_of_the_engine(tiny_engine: Engine) -> None:
+    """What a client of sessions is greeted with was made before; else it would stand in line with requests."""
+    stop = asyncio.Event()
+    engine = _Counting(tiny_engine)
+    task, url = await _run(engine, stop)
+    asked = engine.num_asked
+    assert asked > 0
+    async with aiohttp.ClientSession() as session, asyncio.timeout(60):
+        for _ in range(2):
+            async with session.ws_connect(url + wire.PATH) as socket:
+                (hello,) = wire.read_from_server(await socket.receive_str())
+                assert isinstance(hello, wire.Hello)
+    assert engine.num_asked == asked
+    stop.set()
+    await task
+
+
+async def test_an_engine_that_cannot_be_asked_keeps_no_server_from_coming_up(
+    tiny_engine: Engine, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    stop = asyncio.Event()
+    engine = _Counting(tiny_engine)
+    engine.fails = True
+    task, url = await _run(engine, stop)
+    assert "is not ready: EngineClosed: it is gone" in caplog.text
+    async with aiohttp.ClientSession() as session, asyncio.timeout(60):
+        async with session.get(f"{url}{wire.PATH}", headers=UPGRADE) as response:
+            assert response.status == 503
+        engine.fails = False  # another has taken its place
+        async with session.ws_connect(url + wire.PATH) as socket:
+            assert isinstance(wire.read_from_server(await socket.receive_str())[0], wire.Hello)
+    stop.set()
+    await task
+
+
+async def test_while_it_drains_no_connection_of_sessions_begins(tiny_engine: Engine) -> None:
+    stop, hurry = asyncio.Event(), asyncio.Event()
+    task, url = await _run(LocalEngine(tiny_engine), stop, hurry, drain_seconds=60)
+    async with (
+        aiohttp.ClientSession() as session,
+        asyncio.timeout(60),
+        session.post(f"{url}/v1/completions", json=ENDLESS) as response,
+    ):
+        await response.content.readline()
+        stop.set()
+        while (await session.get(f"{url}/health")).status == 200:
+            await asyncio.sleep(0.001)
+        async with session.get(f"{url}{wire.PATH}", headers=UPGRADE) as refused:
+            assert (refused.status, refused.headers["Retry-After"]) == (503, "5")
+        hurry.set()
+        assert "request_cancelled" in await response.text()
+    await task
+
+
 async def test_a_port_that_is_taken(tiny_engine: Engine) -> None:
     stop = asyncio.Event()
-    task, url = await _run(tiny_engine, stop)
+    task, url = await _run(LocalEngine(tiny_engine), stop)
     port = int(url.rpartition(":")[2])
     with pytest.raises(ConfigError, match=f"port={port}"):
         await serve_until(stop, LocalEngine(tiny_engine), ServerConfig(port=port), print)
