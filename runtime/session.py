@@ -98,7 +98,8 @@ class Session:
         for token in given:
             if isinstance(token, bool) or not isinstance(token, int) or not 0 <= token < self._tokenizer.vocab_size:
                 raise InvalidParameter("input_ids", token, f"token ids in 0..{self._tokenizer.vocab_size - 1}")
-        self._record(Append(given))
+        if given:
+            self._record(Append(given))
 
     def generate(
         self,

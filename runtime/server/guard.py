@@ -6,8 +6,8 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from runtime.server.connections import CONNECTIONS
-from runtime.server.errors import CLIENT_CLOSED, problem_of, response_of
-from runtime.server.keys import CONFIG
+from runtime.server.errors import CLIENT_CLOSED, response_of
+from runtime.server.keys import CONFIG, RUNNING
 
 __all__ = ["tell_errors"]
 
@@ -24,4 +24,4 @@ async def tell_errors(request: web.Request, handler: Handler) -> web.StreamRespo
     except ConnectionError:  # the client has gone: nobody is there to be told
         return web.Response(status=CLIENT_CLOSED)
     except Exception as error:
-        return response_of(problem_of(error))
+        return response_of(request.app[RUNNING].told(error))

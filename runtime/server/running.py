@@ -6,9 +6,13 @@ import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from runtime.server.errors import ApiError, Problem
+from runtime.server.errors import CLIENT_CLOSED, ApiError, Problem, problem_of
 
 __all__ = ["Running"]
+
+CANCEL_SECONDS = 5.0
+"""For telling clients that their requests were cancelled."""
+STOPPING = Problem(503, "the server is stopping", code="stopping", headers={"Retry-After": "5"})
 
 
 class Running:
@@ -24,6 +28,7 @@ class Running:
         self._idle = asyncio.Event()
         self._idle.set()
         self.is_draining = False
+        self._was_cut = False
 
     def __len__(self) -> int:
         return len(self._cancels)
@@ -35,7 +40,7 @@ class Running:
             ApiError: the server is stopping (503).
         """
         if self.is_draining:
-            raise ApiError(Problem(503, "the server is stopping", code="stopping", headers={"Retry-After": "5"}))
+            raise ApiError(STOPPING)
 
     @contextmanager
     def entered(self, rid: str, cancel: Callable[[], None], owner: str = "") -> Iterator[None]:
@@ -72,6 +77,11 @@ class Running:
             cancel()
         return len(found)
 
+    def told(self, error: BaseException) -> Problem:
+        """How an exception is told to the client: who was cut short by the server's end may come again."""
+        problem = problem_of(error)
+        return STOPPING if self._was_cut and problem.status == CLIENT_CLOSED else problem
+
     async def drain(self, seconds: float, hurry: asyncio.Event | None = None) -> int:
         """Lets nobody in any more and waits for those inside; after so many seconds they are cancelled.
 
@@ -84,6 +94,7 @@ class Running:
         self.is_draining = True
         if await self._is_idle_within(seconds, hurry):
             return 0
+        self._was_cut = True
         cancelled = self.cancel()
         await self._is_idle_within(CANCEL_SECONDS)
         return cancelled
@@ -96,7 +107,3 @@ class Running:
             for one in waiting:
                 one.cancel()
         return self._idle.is_set()
-
-
-CANCEL_SECONDS = 5.0
-"""For telling clients that their requests were cancelled."""

@@ -14,7 +14,6 @@ from runtime.errors import RequestCancelled
 from runtime.handle import Chunk, Handle
 from runtime.server.access.tenant import TENANT
 from runtime.server.bodies import answer
-from runtime.server.errors import problem_of
 from runtime.server.feed import Feed
 from runtime.server.keys import CONFIG, RUNNING
 from runtime.server.sse import Sse
@@ -173,7 +172,7 @@ async def _streamed(request: web.Request, feed: Feed, running: Sequence[_Running
             except ConnectionError:
                 raise
             except Exception as error:
-                await sse.send(problem_of(error).body())
+                await sse.send(request.app[RUNNING].told(error).body())
             await sse.done()
     finally:
         first.cancel()

@@ -15,7 +15,7 @@ from aiohttp import web
 from runtime.handle import Chunk, Generation
 from runtime.sampling.params import SamplingParams
 from runtime.server.access.tenant import TENANT
-from runtime.server.errors import bad_request, problem_of
+from runtime.server.errors import bad_request
 from runtime.server.generations import Ask, Generations
 from runtime.server.keys import CONFIG, ENGINE, RUNNING, model_name
 from runtime.server.openai.requests import GenerationRequest
@@ -120,6 +120,6 @@ async def streamed(
         except (ConnectionError, asyncio.CancelledError):
             raise
         except Exception as error:
-            await sse.send(problem_of(error).body())
+            await sse.send(request.app[RUNNING].told(error).body())
         await sse.done()
     return sse.response

@@ -12,7 +12,7 @@ from pydantic import Field, StrictBool, StrictFloat, StrictInt, StrictStr
 
 from runtime.server.access.tenant import TENANT, namespace_of
 from runtime.server.bodies import answer, read_model
-from runtime.server.errors import ApiError, Problem, bad_request, problem_of
+from runtime.server.errors import ApiError, Problem, bad_request
 from runtime.server.keys import CONFIG, RUNNING
 from runtime.server.native.requests import Body
 from runtime.server.programs.runner import ProgramLimits, ProgramOrder, ProgramRun, ProgramRunner
@@ -85,7 +85,7 @@ async def _streamed(request: web.Request, rid: str, run: ProgramRun) -> web.Stre
         except (ConnectionError, asyncio.CancelledError):
             raise
         except Exception as error:
-            await sse.send({"event": "error", **problem_of(error).body()})
+            await sse.send({"event": "error", **request.app[RUNNING].told(error).body()})
         await sse.done()
     return sse.response
 

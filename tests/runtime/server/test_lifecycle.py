@@ -63,12 +63,42 @@ async def test_who_is_served_when_the_order_to_stop_comes_goes_on_for_a_while(
             await response.content.readline()
             stop.set()
             text = await response.text()
-        assert ("request_cancelled" in text) is is_cut
+        assert ('"code":"stopping"' in text) is is_cut
         assert ('"finish_reason":"length"' in text) is not is_cut
         assert text.endswith("data: [DONE]\n\n")
         await task
         with pytest.raises(aiohttp.ClientConnectorError):
             await session.get(f"{url}/health")
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/v1/completions", {"prompt": "the", "ignore_eos": True}),
+        ("/v1/chat/completions", {"messages": [{"role": "user", "content": "hi"}], "ignore_eos": True}),
+        ("/v1/responses", {"input": "hi", "ignore_eos": True}),
+    ],
+)
+@pytest.mark.parametrize("is_stream", [False, True])
+async def test_who_is_cut_short_is_told_to_come_again(
+    tiny_engine: Engine, path: str, body: dict[str, Any], is_stream: bool
+) -> None:
+    stop = asyncio.Event()
+    task, url = await _run(LocalEngine(tiny_engine), stop, drain_seconds=0)
+    async with aiohttp.ClientSession() as session, asyncio.timeout(60):
+        asked = asyncio.create_task(session.post(url + path, json={**body, "stream": is_stream}))
+        if is_stream:
+            await asked
+        while tiny_engine.stats()["running"] == 0:
+            await asyncio.sleep(0.001)
+        stop.set()
+        async with await asked as response:
+            text = await response.text()
+    assert '"code":"stopping"' in text
+    assert "the server is stopping" in text
+    assert response.status == (200 if is_stream else 503)
+    assert is_stream or response.headers["Retry-After"] == "5"
+    await task
 
 
 async def test_who_connects_first_waits_for_nothing_of_the_engine(tiny_engine: Engine) -> None:
@@ -121,7 +151,7 @@ async def test_while_it_drains_no_connection_of_sessions_begins(tiny_engine: Eng
         async with session.get(f"{url}{wire.PATH}", headers=UPGRADE) as refused:
             assert (refused.status, refused.headers["Retry-After"]) == (503, "5")
         hurry.set()
-        assert "request_cancelled" in await response.text()
+        assert '"code":"stopping"' in await response.text()
     await task
 
 

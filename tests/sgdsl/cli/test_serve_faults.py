@@ -238,7 +238,7 @@ async def test_whose_time_is_up_is_told_so_and_the_server_ends_well(
             await asyncio.sleep(0.01)
         server.process.send_signal(signal.SIGTERM)
     for events in await asyncio.gather(*streams):
-        assert_cut(events, "cancelled")
+        assert_cut(events, "stopping")
     assert await server.ended() == 0
     assert "8 requests were cancelled" in server.log
     assert not is_alive(pid)

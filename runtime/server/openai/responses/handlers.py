@@ -15,9 +15,9 @@ from aiohttp import web
 from runtime.handle import Generation
 from runtime.server.access.tenant import TENANT
 from runtime.server.bodies import answer, read_model
-from runtime.server.errors import ApiError, Problem, bad_request, problem_of
+from runtime.server.errors import ApiError, Problem, bad_request
 from runtime.server.generations import Generations
-from runtime.server.keys import CONFIG, model_name
+from runtime.server.keys import CONFIG, RUNNING, model_name
 from runtime.server.openai.chat import ChatWork, chat_work
 from runtime.server.openai.models import check_model
 from runtime.server.openai.responses.items import Items
@@ -200,7 +200,7 @@ async def _events(work: _Work, generations: Generations) -> AsyncIterator[list[d
     except (ConnectionError, asyncio.CancelledError, GeneratorExit):
         raise
     except Exception as error:
-        problem = problem_of(error)
+        problem = work.app[RUNNING].told(error)
         said = {"code": problem.code or "server_error", "message": problem.message}
         failed = work.body("failed", items.output, error=said)
         yield [{"type": "error", "param": problem.param, **said}, {"type": "response.failed", "response": failed}]
