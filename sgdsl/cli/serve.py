@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from sgdsl.cli import logs
@@ -35,7 +37,7 @@ def serve(options: argparse.Namespace) -> int:
     from sgdsl.served.runner import GraphRunner
 
     try:
-        with _served(told, settings) as (engine, lines):
+        with _stoppable(), _served(told, settings) as (engine, lines):
             _say(options, *lines)
             serve_engine(
                 engine,
@@ -48,6 +50,20 @@ def serve(options: argparse.Namespace) -> int:
     except EngineError as error:
         raise CommandError(str(error)) from error
     return 0
+
+
+@contextmanager
+def _stoppable() -> Iterator[None]:
+    """SIGTERM while the model is loaded ends it as at any other time, and leaves nothing behind."""
+    before = signal.signal(signal.SIGTERM, _stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    raise SystemExit(0)
 
 
 @contextmanager

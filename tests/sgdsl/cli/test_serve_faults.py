@@ -128,7 +128,7 @@ async def serve(folder: Path, tmp_path: Path) -> AsyncIterator[MakeServer]:
     begun: list[Server] = []
     async with aiohttp.ClientSession(connector=connector, timeout=timeout) as client:
 
-        async def start(*words: object) -> Server:
+        async def start(*words: object, comes_up: bool = True) -> Server:
             command = [sys.executable, "-P", "-m", "sgdsl.cli", "serve", str(folder), "--port", "0", "-v"]
             settings = [word for setting in SETTINGS for word in ("--set", setting)]
             log = tmp_path / f"server-{len(begun)}.log"
@@ -139,7 +139,8 @@ async def serve(folder: Path, tmp_path: Path) -> AsyncIterator[MakeServer]:
                     env={**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(temporary)},
                 )  # fmt: skip
             begun.append(Server(process, log, client))
-            await begun[-1].come_up()
+            if comes_up:
+                await begun[-1].come_up()
             return begun[-1]
 
         yield start
@@ -242,6 +243,22 @@ async def test_whose_time_is_up_is_told_so_and_the_server_ends_well(
     assert await server.ended() == 0
     assert "8 requests were cancelled" in server.log
     assert not is_alive(pid)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
+async def test_told_to_stop_while_it_loads_it_leaves_nothing_behind(
+    serve: MakeServer, tmp_path: Path, number: signal.Signals, code: int
+) -> None:
+    server = await serve(comes_up=False)
+    sockets = tmp_path / "s"
+    async with asyncio.timeout(START_SECONDS):
+        while not list(sockets.glob("sgdsl-*/orders")):
+            await asyncio.sleep(0.01)
+    server.process.send_signal(number)
+    assert await server.ended() == code
+    assert list(sockets.iterdir()) == []
+    assert " at http://" not in server.log
+    assert "Traceback" not in server.log
 
 
 async def test_a_stopped_engine_is_found_out_killed_and_replaced(serve: MakeServer) -> None:
