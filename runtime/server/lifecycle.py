@@ -13,7 +13,9 @@ from runtime.errors import ConfigError
 from runtime.server.app import make_app
 from runtime.server.config import ServerConfig
 from runtime.server.connections import CONNECTIONS
+from runtime.server.entrance import Entrance
 from runtime.server.keys import RUNNING
+from runtime.server.open_files import OpenFiles
 from runtime.server.programs.runner import ProgramRunner
 from runtime.server.served_engine import ServedEngine
 from runtime.server.sessions.keys import GREETING
@@ -23,7 +25,6 @@ __all__ = ["serve", "serve_until"]
 log = logging.getLogger("sgdsl.server")
 
 CLOSE_SECONDS = 2.0
-BACKLOG = 1024
 
 
 def serve(
@@ -33,26 +34,36 @@ def serve(
 
     A second signal ends the drain: whoever is still served is told that it was cut short. A third ends it at once.
 
+    The process may then have as many files open as its hard limit lets it.
+
     Args:
         ready: told the URL when requests are taken.
         programs: as `make_app`.
 
     Raises:
-        ConfigError: host and port cannot be had.
+        ConfigError: host and port cannot be had, or hardly a file may be open.
     """
+    files = OpenFiles.raised()
+    shortage = files.shortage(config.max_requests)
+    if shortage is not None:
+        log.warning("%s", shortage)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(_serve(engine, config, ready, programs))
+        runner.run(_serve(engine, config, ready, programs, files))
 
 
 async def _serve(
-    engine: ServedEngine, config: ServerConfig, ready: Callable[[str], None], programs: ProgramRunner | None
+    engine: ServedEngine,
+    config: ServerConfig,
+    ready: Callable[[str], None],
+    programs: ProgramRunner | None,
+    files: OpenFiles,
 ) -> None:
     stop, hurry = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, _on_signal, stop, hurry, number)
     try:
-        await serve_until(stop, engine, config, ready, programs, hurry)
+        await serve_until(stop, engine, config, ready, programs, hurry, files)
     finally:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.remove_signal_handler(number)
@@ -77,13 +88,16 @@ async def serve_until(
     ready: Callable[[str], None],
     programs: ProgramRunner | None = None,
     hurry: asyncio.Event | None = None,
+    files: OpenFiles | None = None,
 ) -> None:
     """Serves until `stop` is set, then takes no new requests, and lets running ones go on for `drain_seconds`.
 
     Meanwhile it listens on: who comes is told 503, which a closed port would not say, and `/health` is red.
 
     Args:
+        ready, programs: as `serve`.
         hurry: once it is set, nobody is waited for any more.
+        files: how many connections there may be; None for no limit.
 
     Raises:
         ConfigError: host and port cannot be had.
@@ -93,7 +107,7 @@ async def serve_until(
     await runner.setup()
     try:
         await app[GREETING].prepare()
-        site = web.TCPSite(runner, config.host, config.port, backlog=BACKLOG)
+        site = Entrance(runner, config.host, config.port, files or OpenFiles(None))
         try:
             await site.start()
         except OSError as error:
