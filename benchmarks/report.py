@@ -35,13 +35,18 @@ class Row:
 
 
 class Report:
-    """Collects rows, printing each as it comes."""
+    """Collects rows, printing each as it comes.
 
-    def __init__(self, described: dict[str, str]) -> None:
+    Args:
+        described: what is measured, and where.
+        peer: the head of the column of what it is compared with.
+    """
+
+    def __init__(self, described: dict[str, str], peer: str = "transformers") -> None:
         self._described = described
         self._rows: list[Row] = []
         print(", ".join(f"{key} {value}" for key, value in described.items()))
-        print(f"\n{'':<58}{'sgdsl':>10}{'transformers':>14}{'ratio':>8}  goal")
+        print(f"\n{'':<58}{'sgdsl':>10}{peer:>14}{'ratio':>8}  goal")
 
     def add(self, row: Row) -> None:
         """Adds a row."""

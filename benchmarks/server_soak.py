@@ -10,81 +10,25 @@ import argparse
 import asyncio
 import json
 import random
-import re
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
-import psutil
+
+if TYPE_CHECKING:
+    from benchmarks.serving.served import Served
 
 PAUSE_EVERY = 30.0
 QUIET_SECONDS = 20.0
-START_SECONDS = 120.0
+SETTINGS = {"max_total_tokens": 1024, "audit": "step", "max_running_requests": 24, "chat_template": "chatml"}
 HELD = ("request", "session", "in_transfer")
 
 
-class Server:
-    """`sgdsl serve` on a tiny random model, as a process.
-
-    Args:
-        folder: for the model.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        from benchmarks.tiny_folder import tiny_folder
-
-        tiny_folder(folder)
-        settings = {"max_total_tokens": 1024, "audit": "step", "max_running_requests": 24, "chat_template": "chatml"}
-        arguments = [argument for key, value in settings.items() for argument in ("--set", f"{key}={value}")]
-        command = [
-            sys.executable,
-            "-m",
-            "sgdsl.cli",
-            "serve",
-            str(folder),
-            "--port",
-            "0",
-            "--served-model-name",
-            "tiny",
-        ]
-        self._log = folder / "server.log"
-        with self._log.open("w") as log:
-            self._process = subprocess.Popen([*command, *arguments], stdout=log, stderr=log)
-        self.url = self._read_url()
-
-    def _read_url(self) -> str:
-        until = time.monotonic() + START_SECONDS
-        while time.monotonic() < until and self._process.poll() is None:
-            found = re.search(r" at (http://\S+)", self._log.read_text())
-            if found:
-                return found[1]
-            time.sleep(0.1)
-        self._process.kill()
-        raise RuntimeError(f"the server does not start: {self.log}")
-
-    @property
-    def log(self) -> str:
-        """What it has said last."""
-        return self._log.read_text()[-2000:]
-
-    @property
-    def megabytes(self) -> float:
-        """Resident memory of the server and its engine."""
-        own = psutil.Process(self._process.pid)
-        return sum(process.memory_info().rss for process in (own, *own.children(recursive=True))) / 2**20
-
-    def stop(self) -> int:
-        """Ends it as an operator would; its exit status."""
-        self._process.terminate()
-        return self._process.wait(60)
-
-
-async def soak(server: Server, seconds: float, num_clients: int, seed: int) -> dict[str, Any]:
+async def soak(server: Served, seconds: float, num_clients: int, seed: int) -> dict[str, Any]:
     from benchmarks.serving.clients import Clients
 
     rng = random.Random(seed)
@@ -93,7 +37,7 @@ async def soak(server: Server, seconds: float, num_clients: int, seed: int) -> d
     audits = 0
     connector = aiohttp.TCPConnector(limit=0)
     async with aiohttp.ClientSession(server.url, connector=connector) as http:
-        clients = Clients(http, "tiny", rng)
+        clients = Clients(http, server.name, rng)
 
         async def client(until: float) -> None:
             while time.monotonic() < until and not clients.wrong:
@@ -147,8 +91,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if not 0 < options.seconds < float("inf") or options.clients < 1:
         parser.error("--seconds and --clients: finite numbers above 0 are allowed")
+    from benchmarks.serving.served import Served
+    from benchmarks.tiny_folder import tiny_folder
+
     with tempfile.TemporaryDirectory() as name:
-        server = Server(Path(name))
+        tiny_folder(Path(name))
+        server = Served(name, Path(name), SETTINGS)
         try:
             report = asyncio.run(soak(server, options.seconds, options.clients, options.seed))
         finally:

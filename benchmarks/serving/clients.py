@@ -23,8 +23,6 @@ BAD_GRAMMARS: tuple[dict[str, Any], ...] = (
     {"ebnf": "root ::= missing"},
     {"regex": "(?<=a)b{2}(?P=none)"},
 )
-LONGEST = 60.0
-"""Seconds that nothing may take."""
 PREFIX = "Once upon a time there was a theatre in which every seat had a number. "
 
 
@@ -45,18 +43,20 @@ class Clients:
         http: a session whose base URL is the server's.
         model: its model's name.
         rng: draws everything.
+        longest: seconds that nothing may take.
 
     Attributes:
         counts: how many of each kind, and of each outcome.
         wrong: what should not have happened.
     """
 
-    def __init__(self, http: aiohttp.ClientSession, model: str, rng: random.Random) -> None:
+    def __init__(self, http: aiohttp.ClientSession, model: str, rng: random.Random, longest: float = 60.0) -> None:
         self.http = http
         self.counts: Counter[str] = Counter()
         self.wrong: list[str] = []
         self._model = model
         self._rng = rng
+        self._longest = longest
         self._graph = json.loads(story.trace().to_json())
 
     async def one(self) -> None:
@@ -69,15 +69,15 @@ class Clients:
             async with asyncio.timeout_at(None if name == "session" else self._leaves_at()):
                 await KINDS[name](self)
         except TimeoutError:
-            if asyncio.get_running_loop().time() - begun >= LONGEST:
-                self.wrong.append(f"{name}: no answer within {LONGEST:g} s")
+            if asyncio.get_running_loop().time() - begun >= self._longest:
+                self.wrong.append(f"{name}: no answer within {self._longest:g} s")
             self.counts["disconnected"] += 1
         except aiohttp.ClientError as error:
             self.wrong.append(f"{name}: {type(error).__name__}: {error}")
 
     def _leaves_at(self) -> float:
         """When a client hangs up: half of them soon."""
-        seconds = self._rng.expovariate(8.0) if self._rng.random() < 0.5 else LONGEST
+        seconds = self._rng.expovariate(8.0) if self._rng.random() < 0.5 else self._longest
         return asyncio.get_running_loop().time() + seconds
 
     def _text(self) -> str:
