@@ -193,6 +193,11 @@ def _add_bench(commands: argparse._SubParsersAction[_Parser]) -> None:
     serve.add_argument("--seed", metavar="N", type=int, default=0, help="another load (default: 0)")
     serve.add_argument("--json", metavar="FILE", help="write the figures as JSON")
     serve.add_argument("--plot", metavar="FILE", help="draw them, as PNG")
+    serve.add_argument("--label", metavar="NAME", help="what the run is called beside others (default: the model)")
+    serve.add_argument(
+        "--compare", metavar="FILE", action="append", default=[],
+        help="show another run beside it, in table and picture: what --json wrote then; may be repeated",
+    )  # fmt: skip
     _add_noise(serve)
     serve.set_defaults(command=_bench_serve)
 

@@ -1,4 +1,4 @@
-"""Picture: a measured load in four charts. Needs matplotlib."""
+"""Picture: measured loads in four charts, one run or several together. Needs matplotlib."""
 
 from __future__ import annotations
 
@@ -7,26 +7,27 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from sgdsl.cli.bench.figures import Slo, quantile
-from sgdsl.cli.bench.sample import Sample
+from sgdsl.cli.bench.figures import Slo
+from sgdsl.cli.bench.result import Result, Spread
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["draw", "tokens_by_time"]
+__all__ = ["draw"]
 
 INK, MUTED, LINE, BAND = "#24292f", "#6e7781", "#1f6f8b", "#c9dfe7"
 MARK = "#b35900"
+LINES = ((LINE, "-"), ("#c2364f", (0, (5, 1.5))), ("#6b4e9b", (0, (1.5, 1.2))), ("#4d7c0f", (0, (6, 1.5, 1.5, 1.5))))
+"""Colours and dashes of runs, this one's first."""
 PLATE = MappingProxyType({"facecolor": "white", "edgecolor": "none", "pad": 1})
 """Behind what is written over lines."""
-NUM_BINS = 60
 
 
-def draw(samples: Sequence[Sample], slo: Slo, title: Sequence[str], path: Path) -> None:
+def draw(results: Sequence[Result], slo: Slo, title: Sequence[str], path: Path) -> None:
     """Writes the picture as PNG: tokens a second over time, and how latencies are spread.
 
     Args:
-        samples: finished and failed ones.
+        results: of this run, and of those it is compared with.
         title: what was measured, a line each.
 
     Raises:
@@ -41,65 +42,84 @@ def draw(samples: Sequence[Sample], slo: Slo, title: Sequence[str], path: Path) 
     FigureCanvasAgg(figure)
     figure.suptitle("\n".join(title), x=0.02, ha="left", fontsize=11, color=INK, linespacing=1.5)
     (throughput, first), (between, whole) = figure.subplots(2, 2)
-    good = [sample for sample in samples if sample.error is None]
-    _over_time(throughput, good)
-    _spread(first, "Time to the first token", [one.first_seconds for one in good], slo.first_seconds)
-    _spread(between, "Time per token, request by request", [one.token_seconds for one in good], slo.token_seconds)
-    _spread(whole, "Time of a request", [one.ended - one.began for one in good], None)
+    _over_time(throughput, results)
+    _spread(
+        first, "Time to the first token", slo.first_seconds,
+        [(one.label, one.curves.first_token_seconds, one.first_token_seconds) for one in results],
+    )  # fmt: skip
+    _spread(
+        between, "Time per token, request by request", slo.token_seconds,
+        [(one.label, one.curves.per_token_seconds, one.per_token_seconds) for one in results],
+    )  # fmt: skip
+    _spread(
+        whole, "Time of a request", None,
+        [(one.label, one.curves.request_seconds, one.request_seconds) for one in results],
+    )  # fmt: skip
     figure.savefig(path, dpi=140)
 
 
-def tokens_by_time(samples: Sequence[Sample], num_bins: int) -> tuple[list[float], list[float]]:
-    """Middles of equal spans since the first request began, in seconds, and the tokens a second in each.
-
-    A request's tokens are spread evenly over its pieces.
-    """
-    if not any(sample.arrivals for sample in samples):
-        return [], []
-    begin = min(sample.began for sample in samples)
-    width = max(max(sample.arrivals[-1] for sample in samples if sample.arrivals) - begin, 1e-9) / num_bins
-    counts = [0.0] * num_bins
-    for sample in samples:
-        for arrival in sample.arrivals:
-            counts[min(int((arrival - begin) / width), num_bins - 1)] += sample.num_new / len(sample.arrivals)
-    return [(place + 0.5) * width for place in range(num_bins)], [count / width for count in counts]
-
-
-def _over_time(axes: Axes, samples: Sequence[Sample]) -> None:
-    places, rates = tokens_by_time(samples, NUM_BINS)
-    axes.fill_between(places, rates, color=BAND, linewidth=0, zorder=2)
-    axes.plot(places, rates, color=LINE, linewidth=1.4, zorder=3)
+def _over_time(axes: Axes, results: Sequence[Result]) -> None:
+    highest = 0.0
+    for place, one in enumerate(results):
+        colour, dashes = LINES[place % len(LINES)]
+        curve = one.curves.throughput
+        if place == 0:
+            axes.fill_between(curve.seconds, curve.tokens_per_second, color=BAND, linewidth=0, zorder=2)
+        label = f"{one.label}: {one.new_tokens_per_second:.1f} tokens/s"
+        axes.plot(
+            curve.seconds, curve.tokens_per_second, color=colour, linestyle=dashes, linewidth=1.4, zorder=3, label=label
+        )
+        highest = max(highest, *curve.tokens_per_second, 0.0)
     _frame(axes, "Throughput", "tokens/s")
-    axes.set_ylim(0, 1.1 * max(rates, default=1.0) or 1)
+    # Room for the legend above the lines.
+    axes.set_ylim(0, (1.1 if len(results) == 1 else 1.15 + 0.13 * len(results)) * highest or 1)
     axes.set_xlim(left=0)
     axes.set_xlabel("seconds since the first request", color=MUTED, fontsize=9)
+    if len(results) > 1:
+        axes.legend(loc="upper left", fontsize=8, frameon=False, labelcolor=INK, handlelength=2.4)
 
 
-def _spread(axes: Axes, title: str, values: Sequence[float | None], limit: float | None) -> None:
+def _spread(
+    axes: Axes, title: str, limit: float | None, runs: Sequence[tuple[str, Sequence[float], Spread | None]]
+) -> None:
     """The share of requests that took at most so long, with the limit on it."""
-    known = sorted(1000 * value for value in values if value is not None)
     _frame(axes, title, "% of requests")
     axes.set_xlabel("milliseconds", color=MUTED, fontsize=9)
     axes.set_ylim(0, 104)
-    if not known:
-        return
-    shares = [100 * (place + 1) / len(known) for place in range(len(known))]
-    axes.step([known[0], *known], [0, *shares], where="post", color=LINE, linewidth=1.8, zorder=3)
-    for share in (0.5, 0.9, 0.99):
-        value = quantile(known, share)
-        axes.plot([value], [100 * share], color=LINE, marker="o", markersize=4, zorder=4)
-        axes.annotate(
-            f"p{100 * share:.0f}  {value:,.{0 if value >= 100 else 1}f}", (value, 100 * share), xytext=(7, -11),
-            textcoords="offset points", color=INK, fontsize=8, annotation_clip=False, bbox=dict(PLATE), zorder=5,
-        )  # fmt: skip
-    high = max(known[-1], 0.0 if limit is None else 1000 * limit)
-    axes.set_xlim(0, 1.18 * high or 1)
+    highest = 0.0 if limit is None else 1000 * limit
+    for place, (label, values, spread) in enumerate(runs):
+        if spread is None or not values:
+            continue
+        colour, dashes = LINES[place % len(LINES)]
+        known = [1000 * value for value in values]
+        shares = [100 * step / (len(known) - 1) for step in range(len(known))]
+        marks = [(0.5, 1000 * spread.p50), (0.9, 1000 * spread.p90), (0.99, 1000 * spread.p99)]
+        said = f"{label}: p50 {_number(marks[0][1])}, p99 {_number(marks[2][1])}"
+        axes.step(known, shares, where="post", color=colour, linestyle=dashes, linewidth=1.8, zorder=3, label=said)
+        highest = max(highest, known[-1])
+        for share, value in marks:
+            axes.plot([value], [100 * share], color=colour, marker="o", markersize=4, zorder=4)
+            if len(runs) == 1:
+                _note(axes, f"p{100 * share:.0f}  {_number(value)}", (value, 100 * share), (7, -11), INK)
+    if highest:
+        axes.set_xlim(0, 1.18 * highest)
     if limit is not None:
         axes.axvline(1000 * limit, color=MARK, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
-        axes.annotate(
-            f"limit {1000 * limit:g}", (1000 * limit, 0), xytext=(5, 5), textcoords="offset points", color=MARK,
-            fontsize=8, bbox=dict(PLATE), zorder=5,
-        )  # fmt: skip
+        _note(axes, f"limit {1000 * limit:g}", (1000 * limit, 0), (5, 5), MARK)
+    if len(runs) > 1:
+        axes.legend(loc="lower right", fontsize=8, frameon=True, framealpha=0.9, edgecolor="none", labelcolor=INK,
+                    handlelength=2.4)  # fmt: skip
+
+
+def _number(value: float) -> str:
+    return f"{value:,.{0 if value >= 100 else 1}f}"
+
+
+def _note(axes: Axes, text: str, place: tuple[float, float], offset: tuple[float, float], colour: str) -> None:
+    axes.annotate(
+        text, place, xytext=offset, textcoords="offset points", color=colour, fontsize=8, annotation_clip=False,
+        bbox=dict(PLATE), zorder=5,
+    )  # fmt: skip
 
 
 def _frame(axes: Axes, title: str, unit: str) -> None:

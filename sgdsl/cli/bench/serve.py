@@ -13,11 +13,15 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from sgdsl.cli.bench.client import Client
+from sgdsl.cli.bench.curves import curves
 from sgdsl.cli.bench.figures import Slo, figures
 from sgdsl.cli.bench.load import Load, Plan
+from sgdsl.cli.bench.result import Result, differences, read_result
 from sgdsl.cli.bench.sample import Sample
-from sgdsl.cli.bench.table import lines
+from sgdsl.cli.bench.table import compared, lines
 from sgdsl.cli.bench.workload import Shape, scripts
 from sgdsl.cli.errors import CommandError, UsageError
 
@@ -26,6 +30,8 @@ __all__ = ["bench_serve"]
 NUM_SCRIPTS, CONCURRENCY = 100, 8
 """Where nothing else is said."""
 WARM_UP_SEED = -1
+LOAD = ("workload", "rate", "concurrency", "num_requests", "seconds", "prompt_tokens", "new_tokens", "seed")
+"""Options that say what was asked, which is saved with what came of it."""
 
 
 def bench_serve(options: argparse.Namespace) -> int:
@@ -39,9 +45,15 @@ def bench_serve(options: argparse.Namespace) -> int:
         _check_place(name)
     if options.plot is not None:
         _check_drawing()
+    others = [read_result(Path(name)) for name in options.compare]
     found, samples = asyncio.run(_measure(options))
     print("\n".join(lines(found)), flush=True)
-    _save(found, samples, options)
+    if others:
+        own = msgspec.convert(found, Result)
+        print("\n".join(["", *compared(own, others)]), flush=True)
+        for line in differences(own, others):
+            _say(line, options)
+    _save(found, others, options)
     failed = next((sample for sample in samples if sample.error is not None), None)
     if failed is None:
         return 0
@@ -93,25 +105,17 @@ async def _measure(options: argparse.Namespace) -> tuple[dict[str, Any], list[Sa
         wall, cpu = time.monotonic() - wall, time.process_time() - cpu
     if load.has_given_up:
         _say("the server is gone: given up", options)
-    slo = _slo(options)
-    settings = {
-        name: getattr(options, name)
-        for name in (
-            "workload",
-            "rate",
-            "concurrency",
-            "num_requests",
-            "seconds",
-            "prompt_tokens",
-            "new_tokens",
-            "seed",
-        )
+    found = {
+        "label": options.label or model,
+        "url": client.url,
+        "model": model,
+        "load": {name: getattr(options, name) for name in LOAD},
+        "gave_up": load.has_given_up,
+        **figures(samples, _slo(options)),
+        "client": {"cpu_seconds": cpu, "cores": cpu / wall if wall else 0.0},
+        "curves": curves(samples),
     }
-    client_cost = {"cpu_seconds": cpu, "cores": cpu / wall if wall else 0.0}
-    return {
-        "url": client.url, "model": model, "load": settings, "gave_up": load.has_given_up, **figures(samples, slo),
-        "client": client_cost,
-    }, samples  # fmt: skip
+    return found, samples
 
 
 async def _warm_up(client: Client, options: argparse.Namespace, model: str, shape: Shape) -> None:
@@ -153,23 +157,30 @@ def _told(options: argparse.Namespace) -> Callable[[Sample], None]:
     return tell
 
 
-def _save(found: dict[str, Any], samples: Sequence[Sample], options: argparse.Namespace) -> None:
-    load = options.workload
-    load += f", {options.rate:g} a second" if options.rate else f", {options.concurrency or CONCURRENCY} at once"
-    title = [
-        f"{found['model']} at {found['url']}",
-        f"{load}, prompts of about {options.prompt_tokens} tokens, {options.new_tokens} new ones: "
-        f"{found['completed']} of {found['requests']} requests, {found['new_tokens_per_second']:.1f} tokens/s",
-    ]
+def _save(found: dict[str, Any], others: Sequence[Result], options: argparse.Namespace) -> None:
     try:
         if options.json is not None:
             Path(options.json).write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
         if options.plot is not None:
             from sgdsl.cli.bench.picture import draw
 
-            draw(samples, _slo(options), title, Path(options.plot))
+            results = [msgspec.convert(found, Result), *others]
+            draw(results, _slo(options), _title(found, others, options), Path(options.plot))
     except OSError as error:
         raise CommandError(f"what was found cannot be written: {error}") from error
+
+
+def _title(found: dict[str, Any], others: Sequence[Result], options: argparse.Namespace) -> list[str]:
+    load = options.workload
+    load += f", {options.rate:g} a second" if options.rate else f", {options.concurrency or CONCURRENCY} at once"
+    load += f", prompts of about {options.prompt_tokens} tokens, {options.new_tokens} new ones"
+    came = f"{found['completed']} of {found['requests']} requests"
+    if others:
+        all_came = [came, *(f"{one.completed} of {one.requests}" for one in others)]
+        labels = [found["label"], *(one.label for one in others)]
+        return [" and ".join(labels), f"{load}: {', '.join(all_came)}"]
+    name = f"{found['model']} at {found['url']}"
+    return [name, f"{load}: {came}, {found['new_tokens_per_second']:.1f} tokens/s"]
 
 
 def _say(line: str, options: argparse.Namespace) -> None:

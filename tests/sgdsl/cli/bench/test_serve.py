@@ -130,3 +130,20 @@ def test_our_own_server(own_server: str, sgdsl: Any, tmp_path: Path, workload: s
     assert (found["model"], found["completed"], found["new_tokens"]) == ("tiny", calls, 3 * calls)
     assert found["cached_tokens"] > 0
     assert found["first_token_seconds"]["p50"] > 0
+
+
+def test_a_run_beside_another(bench: Any, server: Any, tmp_path: Path) -> None:
+    table, picture = tmp_path / "found.json", tmp_path / "both.png"
+    assert bench(*FEW, "--label", "before", "--json", table, "-q")[0] == 0
+    code, out, err = bench(*FEW, "--seed", 5, "--compare", table, "--compare", table, "--plot", picture)
+    assert code == 0
+    assert ["first", "before", "before"] in [line.split() for line in out.splitlines()]
+    assert err.count("sgdsl: before had another load: seed=0\n") == 2
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_what_cannot_be_compared_is_told_before_anything_is_asked(bench: Any, server: Any, tmp_path: Path) -> None:
+    code, _, err = bench(*FEW, "--compare", tmp_path / "none.json")
+    assert code == 2
+    assert "none.json: No such file" in err
+    assert server.bodies == []
