@@ -19,6 +19,8 @@ INK, MUTED, LINE, BAND = "#24292f", "#6e7781", "#1f6f8b", "#c9dfe7"
 MARK = "#b35900"
 LINES = ((LINE, "-"), ("#c2364f", (0, (5, 1.5))), ("#6b4e9b", (0, (1.5, 1.2))), ("#4d7c0f", (0, (6, 1.5, 1.5, 1.5))))
 """Colours and dashes of runs, this one's first."""
+LEGEND_LINE = 0.085
+"""Of the height of a chart."""
 PLATE = MappingProxyType({"facecolor": "white", "edgecolor": "none", "pad": 1})
 """Behind what is written over lines."""
 
@@ -71,12 +73,10 @@ def _over_time(axes: Axes, results: Sequence[Result]) -> None:
         )
         highest = max(highest, *curve.tokens_per_second, 0.0)
     _frame(axes, "Throughput", "tokens/s")
-    # Room for the legend above the lines.
-    axes.set_ylim(0, (1.1 if len(results) == 1 else 1.15 + 0.13 * len(results)) * highest or 1)
+    axes.set_ylim(0, 1.1 * highest or 1)
     axes.set_xlim(left=0)
     axes.set_xlabel("seconds since the first request", color=MUTED, fontsize=9)
-    if len(results) > 1:
-        axes.legend(loc="upper left", fontsize=8, frameon=False, labelcolor=INK, handlelength=2.4)
+    _legend(axes, len(results))
 
 
 def _spread(
@@ -104,11 +104,21 @@ def _spread(
     if highest:
         axes.set_xlim(0, 1.18 * highest)
     if limit is not None:
-        axes.axvline(1000 * limit, color=MARK, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
+        axes.plot([1000 * limit] * 2, [0, 100], color=MARK, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
         _note(axes, f"limit {1000 * limit:g}", (1000 * limit, 0), (5, 5), MARK)
-    if len(runs) > 1:
-        axes.legend(loc="lower right", fontsize=8, frameon=True, framealpha=0.9, edgecolor="none", labelcolor=INK,
-                    handlelength=2.4)  # fmt: skip
+    _legend(axes, len(runs))
+
+
+def _legend(axes: Axes, num_runs: int) -> None:
+    """Which line is whose, in a room of its own above them all."""
+    if num_runs == 1:
+        return
+    ticks, (low, high) = axes.get_yticks(), axes.get_ylim()
+    axes.set_ylim(low, high * (1.06 + LEGEND_LINE * num_runs))
+    axes.set_yticks([tick for tick in ticks if low <= tick <= high])
+    axes.legend(
+        loc="upper left", borderaxespad=0, fontsize=8, frameon=False, labelcolor=INK, handlelength=2.8, labelspacing=0.4
+    )
 
 
 def _number(value: float) -> str:
@@ -123,10 +133,13 @@ def _note(axes: Axes, text: str, place: tuple[float, float], offset: tuple[float
 
 
 def _frame(axes: Axes, title: str, unit: str) -> None:
+    from matplotlib.ticker import StrMethodFormatter
+
     axes.set_title(f"{title}  ", loc="left", fontsize=10, color=INK)
     axes.set_title(unit, loc="right", fontsize=9, color=MUTED)
     axes.grid(axis="y", color="#e6e9ec", linewidth=0.8)
     axes.set_axisbelow(True)
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.10g}"))
     axes.tick_params(colors=MUTED, labelsize=9, length=0, pad=6)
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.spines["bottom"].set_color("#c8ccd1")

@@ -174,13 +174,15 @@ def _title(found: dict[str, Any], others: Sequence[Result], options: argparse.Na
     load = options.workload
     load += f", {options.rate:g} a second" if options.rate else f", {options.concurrency or CONCURRENCY} at once"
     load += f", prompts of about {options.prompt_tokens} tokens, {options.new_tokens} new ones"
-    came = f"{found['completed']} of {found['requests']} requests"
-    if others:
-        all_came = [came, *(f"{one.completed} of {one.requests}" for one in others)]
-        labels = [found["label"], *(one.label for one in others)]
-        return [" and ".join(labels), f"{load}: {', '.join(all_came)}"]
-    name = f"{found['model']} at {found['url']}"
-    return [name, f"{load}: {came}, {found['new_tokens_per_second']:.1f} tokens/s"]
+    if not others:
+        came = f"{found['completed']} of {found['requests']} requests, {found['new_tokens_per_second']:.1f} tokens/s"
+        return [f"{found['model']} at {found['url']}", f"{load}: {came}"]
+    runs = [msgspec.convert(found, Result), *others]
+    if all(one.completed == one.requests for one in runs):
+        answered = "all requests answered"
+    else:
+        answered = "answered " + ", ".join(f"{one.completed} of {one.requests}" for one in runs)
+    return [", ".join(one.label for one in runs), f"{load}: {answered}"]
 
 
 def _say(line: str, options: argparse.Namespace) -> None:
