@@ -133,12 +133,13 @@ def _note(axes: Axes, text: str, place: tuple[float, float], offset: tuple[float
 
 
 def _frame(axes: Axes, title: str, unit: str) -> None:
-    from matplotlib.ticker import StrMethodFormatter
+    from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
     axes.set_title(f"{title}  ", loc="left", fontsize=10, color=INK)
     axes.set_title(unit, loc="right", fontsize=9, color=MUTED)
     axes.grid(axis="y", color="#e6e9ec", linewidth=0.8)
     axes.set_axisbelow(True)
+    axes.xaxis.set_major_locator(MaxNLocator(6))
     axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.10g}"))
     axes.tick_params(colors=MUTED, labelsize=9, length=0, pad=6)
     axes.spines[["top", "right", "left"]].set_visible(False)
