@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["WORD", "MockEngine"]
 
 WORD = " word"
+MOST_CALLS = 4096
 LAPS = 3
 """Turns of the loop that a step waits for: in the first a reader is woken, in the second it writes."""
 
@@ -90,8 +91,9 @@ class MockEngine:
         return _done({})
 
     def server_info(self) -> Handle[dict[str, Any]]:
-        """It has nothing to tell."""
-        return _done({})
+        """What clients of sessions are told of it, and no more."""
+        settings = {"max_running_requests": {"became": MOST_CALLS}}
+        return _done({"model": self.model_name, "weight_format": "none", "settings": settings})
 
     def flush_cache(self) -> Handle[int]:
         """It has none."""
