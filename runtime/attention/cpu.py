@@ -10,7 +10,7 @@ import torch
 
 from runtime.attention.base import KVPool
 from runtime.attention.job import ATTENTION_JOB
-from runtime.attention.prefix_tree import Node, group_decodes
+from runtime.attention.prefix_tree import GroupedDecodes
 from runtime.batch import ForwardBatch
 from runtime.errors import ConfigError
 from runtime.model.config import ModelConfig
@@ -53,6 +53,7 @@ class CpuAttention:
         self._rows_size = self._widened_size = 0
         self._arrays: tuple[np.ndarray[Any, Any], ...] = ()
         self._threads = 1
+        self._groups = self._grouped(1)
         self._job = np.zeros(1, dtype=ATTENTION_JOB)
         for name, value in (("num_heads", config.num_heads), ("num_kv_heads", config.num_kv_heads), ("dim", self._dim)):
             self._job[name] = value
@@ -93,7 +94,9 @@ class CpuAttention:
         order = [np.arange(starts[num_extends])]
         if batch.num_decodes:
             place, node = int(starts[num_extends]), len(blocks)
-            members, own_items, own_nodes = self._decodes(table[num_extends:], lengths[num_extends:], batch.page_size)
+            if self._groups.page_size != batch.page_size:
+                self._groups = self._grouped(batch.page_size)
+            members, own_items, own_nodes = self._groups.of(table[num_extends:], lengths[num_extends:])
             order.append(members + place)
             items.append(own_items + np.array([place, 0, node, node]))
             nodes.append(own_nodes + np.array([0, 0, num_extends, 0, 0]))
@@ -103,18 +106,8 @@ class CpuAttention:
         longest = np.maximum.reduceat(node_table[:, 4], item_table[:, 2])
         return Work(item_table, node_table, places, item_table[:, 1] * self._group, longest.astype(np.int64))
 
-    def _decodes(self, table: Any, lengths: Any, page_size: int) -> tuple[Any, Any, Any]:
-        """Members in the order of their groups, items and nodes, of sequences that have one query each."""
-        most = _MOST_ROWS // self._group
-        groups = group_decodes(table, lengths, page_size, _SCORES // self._group, max(1, most))
-        items: list[tuple[int, int, int, int]] = []
-        nodes: list[Node] = []
-        members: list[int] = []
-        for group in groups:
-            items.append((len(members), len(group.members), len(nodes), len(nodes) + len(group.nodes)))
-            nodes.extend(group.nodes)
-            members.extend(group.members)
-        return np.array(members), np.array(items), np.array(nodes)
+    def _grouped(self, page_size: int) -> GroupedDecodes:
+        return GroupedDecodes(page_size, _SCORES // self._group, max(1, _MOST_ROWS // self._group))
 
     def attend(self, layer: int, queries: torch.Tensor, pool: KVPool) -> torch.Tensor:
         """See `AttentionBackend.attend`."""
@@ -154,7 +147,7 @@ def _blocks(index: int, starts: np.ndarray[Any, Any], lengths: np.ndarray[Any, A
 
 
 class Work(NamedTuple):
-    """What there is to compute: the job's `items`, `nodes` and `order`; each item's query rows, and its longest's keys."""
+    """What there is to compute: the job's `items`, `nodes` and `order`; query rows, and most keys, of each item."""
 
     items: np.ndarray[Any, Any]
     nodes: np.ndarray[Any, Any]

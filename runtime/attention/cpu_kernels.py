@@ -175,6 +175,19 @@ def _fill_nothing(
 
 
 @register_jitable
+def _arrays(own: Any, part: int) -> Any:
+    """The job's arrays."""
+    items = atomics.carray(atomics.pointer(own.items), (own.num_items, 4), np.int32)
+    nodes = atomics.carray(atomics.pointer(own.nodes), (own.num_nodes, 5), np.int32)
+    order = atomics.carray(atomics.pointer(own.order), own.num_tokens, np.int32)
+    bounds = atomics.carray(atomics.pointer(own.bounds), part + 2, np.int32)
+    positions = atomics.carray(atomics.pointer(own.positions), own.num_tokens, np.int64)
+    page_table = atomics.carray(atomics.pointer(own.page_table), (own.num_sequences, own.table_width), np.int32)
+    in_order = atomics.carray(atomics.pointer(own.in_order), own.table_width, np.int32)
+    return items, nodes, order, bounds, positions, page_table, in_order
+
+
+@register_jitable
 def _take(queries: int, query_stride: int, places: Any, head: int, size: int, factor: Any, packed: int) -> None:
     """packed[places, size] = one KV head's queries of the rows at these places, times the factor."""
     for place in range(len(places)):
@@ -222,13 +235,7 @@ def compile_attend(kind: str = "float32") -> Any:
         keys, values = own.keys + layer * own.layer_bytes, own.values + layer * own.layer_bytes
         key_scales = own.key_scales + layer * own.layer_scale_bytes
         value_scales = own.value_scales + layer * own.layer_scale_bytes
-        items = atomics.carray(atomics.pointer(own.items), (own.num_items, 4), np.int32)
-        nodes = atomics.carray(atomics.pointer(own.nodes), (own.num_nodes, 5), np.int32)
-        order = atomics.carray(atomics.pointer(own.order), own.num_tokens, np.int32)
-        bounds = atomics.carray(atomics.pointer(own.bounds), part + 2, np.int32)
-        positions = atomics.carray(atomics.pointer(own.positions), own.num_tokens, np.int64)
-        page_table = atomics.carray(atomics.pointer(own.page_table), (own.num_sequences, own.table_width), np.int32)
-        in_order = atomics.carray(atomics.pointer(own.in_order), own.table_width, np.int32)
+        items, nodes, order, bounds, positions, page_table, in_order = _arrays(own, part)
         block = own.scratch + thread * own.scratch_size * 4
         spare = block + KEYS * dim * 4
         packed = spare + LANES * dim * 4

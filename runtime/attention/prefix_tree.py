@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Group", "Node", "group_decodes"]
+__all__ = ["Group", "GroupedDecodes", "Node", "group_decodes"]
 
 Ints = npt.NDArray[np.integer[Any]]
 
@@ -48,6 +48,48 @@ class Group(NamedTuple):
 
     members: Sequence[int]
     nodes: Sequence[Node]
+
+
+class GroupedDecodes:
+    """The groups of a batch as arrays; most steps have those of the step before, with a key more for each sequence.
+
+    Args:
+        page_size, most_keys, most_members: see `group_decodes`.
+    """
+
+    def __init__(self, page_size: int, most_keys: int, most_members: int) -> None:
+        self.page_size = page_size
+        self._most = most_keys, most_members
+        self._table: Ints = np.empty((0, 0), dtype=np.int32)
+        self._full: Ints = np.empty(0, dtype=np.int32)
+        self._members: Ints = self._full
+        self._items = self._nodes = self._table
+        self._leaves: tuple[Ints, Ints] | None = None
+
+    def of(self, table: Ints, lengths: Ints) -> tuple[Ints, Ints, Ints]:
+        """Members in the order of their groups; items (see `runtime.attention.job`) of them; and nodes of the items."""
+        full = lengths // self.page_size
+        is_same = np.array_equal(full, self._full) and np.array_equal(table, self._table)
+        if self._leaves is None or not is_same:
+            self._table, self._full = table.copy(), full
+            self._build(lengths)
+        else:
+            leaves, owners = self._leaves
+            self._nodes[leaves, 4] = lengths[owners]
+        return self._members, self._items, self._nodes
+
+    def _build(self, lengths: Ints) -> None:
+        items: list[tuple[int, int, int, int]] = []
+        nodes: list[Node] = []
+        members: list[int] = []
+        for group in group_decodes(self._table, lengths, self.page_size, *self._most):
+            items.append((len(members), len(group.members), len(nodes), len(nodes) + len(group.nodes)))
+            nodes.extend(group.nodes)
+            members.extend(group.members)
+        self._members, self._items, self._nodes = (np.array(part) for part in (members, items, nodes))
+        # Where all of somebody's keys are shared, the next one needs a node that is not there yet.
+        leaves = np.flatnonzero(self._nodes[:, 1] == 1)
+        self._leaves = (leaves, self._nodes[leaves, 2]) if len(leaves) == len(members) else None
 
 
 def group_decodes(table: Ints, lengths: Ints, page_size: int, most_keys: int, most_members: int) -> list[Group]:

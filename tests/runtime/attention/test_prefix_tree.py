@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runtime.attention.prefix_tree import FEWEST_PAGES, Group, group_decodes
+from runtime.attention.prefix_tree import FEWEST_PAGES, Group, GroupedDecodes, group_decodes
 
 PAGE = 4
 
@@ -82,3 +82,23 @@ def test_little_is_not_shared() -> None:
     table[:, : FEWEST_PAGES - 1] = 99
     groups = group_decodes(table, np.full(2, FEWEST_PAGES * PAGE), PAGE, 10**6, 100)
     assert [len(group.members) for group in groups] == [1, 1]
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    paths=st.lists(st.lists(st.integers(0, 1), min_size=3, max_size=7), min_size=1, max_size=9),
+    steps=st.lists(st.sampled_from(["same", "longer", "other"]), max_size=12),
+)
+def test_what_is_kept_between_steps_is_what_would_be_found_anew(paths: list[list[int]], steps: list[str]) -> None:
+    table = tables([[*path, 9 + i] for i, path in enumerate(paths)])
+    lengths = np.array([len(path) * PAGE + 1 for path in paths])
+    kept = GroupedDecodes(PAGE, 200, 4)
+    for step in ["same", *steps]:
+        if step == "longer":
+            lengths = np.where(lengths % PAGE == 0, lengths, lengths + 1)
+        elif step == "other":
+            table = table[::-1].copy()
+            lengths = lengths[::-1].copy()
+        fresh = GroupedDecodes(PAGE, 200, 4)
+        for found, expected in zip(kept.of(table, lengths), fresh.of(table, lengths), strict=True):
+            assert found.tolist() == expected.tolist()
