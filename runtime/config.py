@@ -28,10 +28,10 @@ class ModelSettings:
 
     Args:
         model: a built-in name, a folder, a GGUF file or a hub id.
-        weight_format: blocks (a GGUF's Q4_0, Q4_1 and Q8_0 as stored, computed as float32), int8 (the same blocks, or
-            Q8_0 made of what is in none, times rows rounded to 8 bits), float32 (our packed kernel), float32-torch,
-            bfloat16, fp16 (see `runtime.model.linear`); auto is blocks where the file has some, else float32, where
-            their kernels compile.
+        weight_format: int8 (a GGUF's Q4_0, Q4_1 and Q8_0 as stored, or Q8_0 made of what is in none, times rows
+            rounded to 8 bits), blocks (the same blocks, computed as float32), float32 (our packed kernel),
+            float32-torch, bfloat16, fp16 (see `runtime.model.linear`); auto is int8 where the file has blocks, else
+            float32, where their kernels compile.
         attention: name from `runtime.attention.registry`, or auto.
         chat_template: in place of the model's own: a name out of `runtime.chat_formats`, Jinja text, or a file.
     """

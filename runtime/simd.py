@@ -52,7 +52,7 @@ STAMP = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()
 _WIDE = bool(llvm.get_host_cpu_features().get("avx512f", False))
 LANES = 16 if _WIDE else 8
 # Rows a tile of so many vectors may have: 24 of 32 (or 12 of 16) vector registers hold sums.
-ROWS = {3: 8, 2: 12, 1: 4} if _WIDE else {2: 6, 1: 4}
+ROWS = {3: 8, 2: 6, 1: 4} if _WIDE else {2: 6, 1: 4}
 WIDEST = max(ROWS)
 
 _FLOAT, _INT32, _INT64 = ir.FloatType(), ir.IntType(32), ir.IntType(64)

@@ -10,6 +10,7 @@ import torch
 
 from runtime.attention.base import KVPool
 from runtime.attention.job import ATTENTION_JOB
+from runtime.attention.prefix_tree import GroupedDecodes
 from runtime.batch import ForwardBatch
 from runtime.errors import ConfigError
 from runtime.model.config import ModelConfig
@@ -27,8 +28,9 @@ _SCORES = 1 << 17
 class CpuAttention:
     """Reads keys and values through the page table; a query's result has the same bits in a prompt and as a decode.
 
-    The work is cut into units of one KV head and a block of consecutive queries of one sequence, and the units into
-    one run for each thread, of about equal cost.
+    The work is cut into units of one KV head and either a block of consecutive queries of one sequence, or the decodes
+    of sequences that share pages, which are then read once for all; the units into some runs for each thread, of about
+    equal cost.
 
     Args:
         config: num_heads, num_kv_heads and head_dim are read.
@@ -51,6 +53,7 @@ class CpuAttention:
         self._rows_size = self._widened_size = 0
         self._arrays: tuple[np.ndarray[Any, Any], ...] = ()
         self._threads = 1
+        self._groups = self._grouped(1)
         self._job = np.zeros(1, dtype=ATTENTION_JOB)
         for name, value in (("num_heads", config.num_heads), ("num_kv_heads", config.num_kv_heads), ("dim", self._dim)):
             self._job[name] = value
@@ -59,33 +62,52 @@ class CpuAttention:
         """Cuts the batch into units and shares them out among the threads."""
         threads = torch.get_num_threads()
         positions = np.ascontiguousarray(batch.positions.numpy())
-        starts = batch.query_starts.numpy()
-        lengths = batch.context_lens.numpy()
-        group = self._group
-        num_extends = batch.num_sequences - batch.num_decodes
-        blocks = [_blocks(index, starts, lengths, group) for index in range(num_extends)]
-        decodes = np.arange(num_extends, batch.num_sequences, dtype=np.int32)
-        singles = np.stack((decodes, starts[num_extends:-1], np.ones_like(decodes)), axis=1)
-        items = np.ascontiguousarray(np.concatenate([*blocks, singles]), dtype=np.int32)
-        rows, keys = items[:, 2] * group, positions[items[:, 1] + items[:, 2] - 1] + 1
+        table = np.ascontiguousarray(batch.page_table.numpy())
+        work = self._work(batch, table, positions)
         # A unit streams its keys once, whatever its rows, and then computes every row with every key.
-        cost = np.repeat(keys * (rows + 8), self._num_kv_heads).cumsum()
+        cost = np.repeat(work.keys * (work.rows + 8), self._num_kv_heads).cumsum()
         parts = min(len(cost), threads * self._parts)
         bounds = np.searchsorted(cost, cost[-1] * np.arange(parts + 1) / parts).astype(np.int32)
         bounds[0], bounds[-1] = 0, len(cost)
-        table = np.ascontiguousarray(batch.page_table.numpy())
         in_order = np.arange(table.shape[1], dtype=np.int32)
-        self._arrays = (items, bounds, positions, table, in_order)
-        names = ("items", "bounds", "positions", "page_table", "in_order")
+        self._arrays = (work.items, work.nodes, work.order, bounds, positions, table, in_order)
+        names = ("items", "nodes", "order", "bounds", "positions", "page_table", "in_order")
         for name, array in zip(names, self._arrays, strict=True):
             self._job[name] = array.ctypes.data
-        self._job["num_items"], self._job["num_tokens"] = len(items), len(positions)
+        self._job["num_items"], self._job["num_nodes"] = len(work.items), len(work.nodes)
+        self._job["num_tokens"], self._job["num_parts"] = len(positions), parts
         self._job["num_sequences"], self._job["table_width"] = table.shape
-        self._job["page_size"], self._job["num_parts"] = batch.page_size, parts
+        self._job["page_size"] = batch.page_size
         self._threads = threads
-        padded = -(-keys // self._keys) * self._keys
-        self._rows_size = int((rows * (padded + 2 * self._dim)).max())
-        self._widened_size = 2 * self._dim * int(padded.max())
+        padded = (-(-work.keys // self._keys) + 1) * self._keys
+        self._rows_size = int((work.rows * (padded + 2 * self._dim)).max())
+        self._widened_size = self._dim * int(padded.max())
+
+    def _work(self, batch: ForwardBatch, table: np.ndarray[Any, Any], positions: np.ndarray[Any, Any]) -> Work:
+        starts, lengths = batch.query_starts.numpy(), batch.context_lens.numpy()
+        num_extends = batch.num_sequences - batch.num_decodes
+        extends = [_blocks(index, starts, lengths, self._group) for index in range(num_extends)]
+        blocks = np.concatenate([np.empty((0, 3), dtype=np.int32), *extends])
+        numbers, ends = np.arange(len(blocks)), positions[blocks[:, 1] + blocks[:, 2] - 1] + 1
+        items = [np.stack((blocks[:, 1], blocks[:, 2], numbers, numbers + 1), axis=1)]
+        nodes = [np.stack((np.zeros_like(numbers), blocks[:, 2], blocks[:, 0], np.zeros_like(numbers), ends), axis=1)]
+        order = [np.arange(starts[num_extends])]
+        if batch.num_decodes:
+            place, node = int(starts[num_extends]), len(blocks)
+            if self._groups.page_size != batch.page_size:
+                self._groups = self._grouped(batch.page_size)
+            members, own_items, own_nodes = self._groups.of(table[num_extends:], lengths[num_extends:])
+            order.append(members + place)
+            items.append(own_items + np.array([place, 0, node, node]))
+            nodes.append(own_nodes + np.array([0, 0, num_extends, 0, 0]))
+        item_table, node_table, places = (
+            np.ascontiguousarray(np.concatenate(part), dtype=np.int32) for part in (items, nodes, order)
+        )
+        longest = np.maximum.reduceat(node_table[:, 4], item_table[:, 2])
+        return Work(item_table, node_table, places, item_table[:, 1] * self._group, longest.astype(np.int64))
+
+    def _grouped(self, page_size: int) -> GroupedDecodes:
+        return GroupedDecodes(page_size, _SCORES // self._group, max(1, _MOST_ROWS // self._group))
 
     def attend(self, layer: int, queries: torch.Tensor, pool: KVPool) -> torch.Tensor:
         """See `AttentionBackend.attend`."""
@@ -122,6 +144,16 @@ def _blocks(index: int, starts: np.ndarray[Any, Any], lengths: np.ndarray[Any, A
     firsts = np.arange(starts[index], starts[index + 1], most)
     counts = np.minimum(most, starts[index + 1] - firsts)
     return np.stack((np.full_like(firsts, index), firsts, counts), axis=1)
+
+
+class Work(NamedTuple):
+    """What there is to compute: the job's `items`, `nodes` and `order`; query rows, and most keys, of each item."""
+
+    items: np.ndarray[Any, Any]
+    nodes: np.ndarray[Any, Any]
+    order: np.ndarray[Any, Any]
+    rows: np.ndarray[Any, Any]
+    keys: np.ndarray[Any, Any]
 
 
 class Kernels(NamedTuple):

@@ -95,8 +95,9 @@ def _mix(
     page_size: int,
     num_keys: int,
     out: int,
+    add: bool,
 ) -> None:
-    """out[rows, dim] = weights[rows, num_keys] · values, page by page."""
+    """out[rows, dim] (+)= weights[rows, num_keys] · values, page by page."""
     for key in range(0, num_keys, page_size):
         count = min(page_size, num_keys - key)
         source = values + pages[key // page_size] * page_size * stride * 4
@@ -117,19 +118,18 @@ def _mix(
                     count,
                     out + (row * dim + d) * 4,
                     dim,
-                    key > 0,
+                    add or key > 0,
                 )
             d += KEYS
         while d < dim:
             wide = d + LANES <= dim
             for row in range(0, rows, 4):
                 left, target = weights + (row * length + key) * 4, out + (row * dim + d) * 4
+                more = add or key > 0
                 if wide:
-                    simd.tile_one(min(4, rows - row), left, length, source + d * 4, stride, count, target, dim, key > 0)
+                    simd.tile_one(min(4, rows - row), left, length, source + d * 4, stride, count, target, dim, more)
                 else:
-                    simd.tile_float(
-                        min(4, rows - row), left, length, source + d * 4, stride, count, target, dim, key > 0
-                    )
+                    simd.tile_float(min(4, rows - row), left, length, source + d * 4, stride, count, target, dim, more)
             d += LANES if wide else 1
 
 
@@ -174,6 +174,42 @@ def _fill_nothing(
     """float32 is read where it is."""
 
 
+@register_jitable
+def _arrays(own: Any, part: int) -> Any:
+    """The job's arrays."""
+    items = atomics.carray(atomics.pointer(own.items), (own.num_items, 4), np.int32)
+    nodes = atomics.carray(atomics.pointer(own.nodes), (own.num_nodes, 5), np.int32)
+    order = atomics.carray(atomics.pointer(own.order), own.num_tokens, np.int32)
+    bounds = atomics.carray(atomics.pointer(own.bounds), part + 2, np.int32)
+    positions = atomics.carray(atomics.pointer(own.positions), own.num_tokens, np.int64)
+    page_table = atomics.carray(atomics.pointer(own.page_table), (own.num_sequences, own.table_width), np.int32)
+    in_order = atomics.carray(atomics.pointer(own.in_order), own.table_width, np.int32)
+    return items, nodes, order, bounds, positions, page_table, in_order
+
+
+@register_jitable
+def _take(queries: int, query_stride: int, places: Any, head: int, size: int, factor: Any, packed: int) -> None:
+    """packed[places, size] = one KV head's queries of the rows at these places, times the factor."""
+    for place in range(len(places)):
+        simd.scale(queries + (places[place] * query_stride + head * size) * 4, packed + place * size * 4, size, factor)
+
+
+@register_jitable
+def _give(mixed: int, shares: int, places: Any, head: int, group: int, dim: int, num_heads: int, out: int) -> None:
+    """Writes rows [places * group, dim], each times its share, to where they belong."""
+    for row in range(len(places) * group):
+        target = out + (places[row // group] * num_heads + head * group + row % group) * dim * 4
+        simd.scale(mixed + row * dim * 4, target, dim, simd.get(shares + row * 4))
+
+
+@register_jitable
+def _weigh(scores: int, length: int, places: Any, group: int, positions: Any, shares: int) -> None:
+    """Scores to weights, row by row, and what one over their sum is."""
+    for row in range(len(places) * group):
+        valid = positions[places[row // group]] + 1
+        simd.softmax(scores + row * length * 4, valid, length, shares + row * 4)
+
+
 # Functions of the module, for numba's cache does not know one made anew in every process.
 _FILLS = {"float32": _fill_nothing, "bfloat16": _fill_bfloat16, "float16": _fill_float16, "int8": _fill_int8}
 
@@ -195,49 +231,47 @@ def compile_attend(kind: str = "float32") -> Any:
     def attend(part: int, thread: int, layer: int, job: int) -> None:
         stamp  # noqa: B018
         own = atomics.carray(atomics.pointer(job), 1, ATTENTION_JOB)[0]
-        num_heads, num_kv_heads, dim, page_size = own.num_heads, own.num_kv_heads, own.dim, own.page_size
+        num_kv_heads, dim, page_size = own.num_kv_heads, own.dim, own.page_size
         keys, values = own.keys + layer * own.layer_bytes, own.values + layer * own.layer_bytes
         key_scales = own.key_scales + layer * own.layer_scale_bytes
         value_scales = own.value_scales + layer * own.layer_scale_bytes
-        queries, query_stride, out = own.queries, own.query_stride, own.out
-        items = atomics.carray(atomics.pointer(own.items), (own.num_items, 3), np.int32)
-        bounds = atomics.carray(atomics.pointer(own.bounds), part + 2, np.int32)
-        positions = atomics.carray(atomics.pointer(own.positions), own.num_tokens, np.int64)
-        page_table = atomics.carray(atomics.pointer(own.page_table), (own.num_sequences, own.table_width), np.int32)
-        in_order = atomics.carray(atomics.pointer(own.in_order), own.table_width, np.int32)
+        items, nodes, order, bounds, positions, page_table, in_order = _arrays(own, part)
         block = own.scratch + thread * own.scratch_size * 4
         spare = block + KEYS * dim * 4
         packed = spare + LANES * dim * 4
-        group = num_heads // num_kv_heads
+        group = own.num_heads // num_kv_heads
         stride = dim if is_narrow else num_kv_heads * dim
         factor = np.float32(1.0 / math.sqrt(dim))
         for unit in range(bounds[part], bounds[part + 1]):
             item, head = unit // num_kv_heads, unit % num_kv_heads
-            sequence, first, count = items[item, 0], items[item, 1], items[item, 2]
-            pages = page_table[sequence]
-            num_keys = positions[first + count - 1] + 1
-            length = (num_keys + KEYS - 1) // KEYS * KEYS
+            first, count, begin, end = items[item, 0], items[item, 1], items[item, 2], items[item, 3]
+            places, num_keys = order[first : first + count], nodes[begin:end, 4].max()
+            # Scores of a node are written in whole vectors of keys, so a little more than the last.
+            length = (num_keys + KEYS - 1) // KEYS * KEYS + KEYS
             rows = count * group
-            mixed = packed + rows * dim * 4
-            scores = mixed + rows * dim * 4
-            for query in range(count):
-                source = queries + ((first + query) * query_stride + head * group * dim) * 4
-                simd.scale(source, packed + query * group * dim * 4, group * dim, factor)
-            own_keys, own_values = keys + head * dim * 4, values + head * dim * 4
-            if is_narrow:
-                own_keys = scores + rows * length * 4
-                own_values = own_keys + length * dim * 4
-                fill(keys, key_scales, head, num_kv_heads, dim, pages, page_size, num_keys, own_keys)
-                fill(values, value_scales, head, num_kv_heads, dim, pages, page_size, num_keys, own_values)
-                pages = in_order
-            _score(packed, rows, own_keys, stride, dim, pages, page_size, num_keys, scores, length, block, spare)
-            for row in range(rows):
-                valid = positions[first + row // group] + 1
-                simd.softmax(scores + row * length * 4, valid, length, block + row * 4)
-            _mix(scores, length, rows, own_values, stride, dim, pages, page_size, num_keys, mixed)
-            for row in range(rows):
-                target = out + ((first + row // group) * num_heads + head * group + row % group) * dim * 4
-                simd.scale(mixed + row * dim * 4, target, dim, simd.get(block + row * 4))
+            mixed, scores = packed + rows * dim * 4, packed + 2 * rows * dim * 4
+            wide = scores + rows * length * 4
+            _take(own.queries, own.query_stride, places, head, group * dim, factor, packed)
+            own_keys, own_values = keys + head * dim * 4, values + head * dim * 4  # as they lie, where float32
+            for node in range(begin, end):
+                top, members, start = nodes[node, 0] * group, nodes[node, 1] * group, nodes[node, 3]
+                pages, node_keys = page_table[nodes[node, 2], start // page_size :], nodes[node, 4] - start
+                if is_narrow:
+                    fill(keys, key_scales, head, num_kv_heads, dim, pages, page_size, node_keys, wide)
+                    own_keys, pages = wide, in_order
+                target = scores + (top * length + start) * 4
+                left = packed + top * dim * 4
+                _score(left, members, own_keys, stride, dim, pages, page_size, node_keys, target, length, block, spare)
+            _weigh(scores, length, places, group, positions, block)
+            for node in range(begin, end):
+                top, members, start = nodes[node, 0] * group, nodes[node, 1] * group, nodes[node, 3]
+                pages, node_keys = page_table[nodes[node, 2], start // page_size :], nodes[node, 4] - start
+                if is_narrow:
+                    fill(values, value_scales, head, num_kv_heads, dim, pages, page_size, node_keys, wide)
+                    own_values, pages = wide, in_order
+                left, target = scores + (top * length + start) * 4, mixed + top * dim * 4
+                _mix(left, length, members, own_values, stride, dim, pages, page_size, node_keys, target, start > 0)
+            _give(mixed, block, places, head, group, dim, own.num_heads, own.out)
 
     return compile_part(attend, types.void(*([types.int64] * 4)))
 

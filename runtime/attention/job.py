@@ -19,8 +19,11 @@ ATTENTION_JOB = job_type(
         "key_scales",  # of layer 0, float32 [slots, num_kv_heads], where keys and values are int8
         "value_scales",
         "layer_scale_bytes",
-        "items",  # int32 [num_items, 3]: sequence, first row, rows
+        "items",  # int32 [num_items, 4]: places first … first + count - 1 of `order`; nodes begin … end - 1
         "num_items",
+        "nodes",  # int32 [num_nodes, 5]: see `runtime.attention.prefix_tree.Node`, members being places of an item
+        "num_nodes",
+        "order",  # int32 [num_tokens]: which row of queries is at a place
         "num_parts",
         "bounds",  # int32 [num_parts + 1]: units item * num_kv_heads + head of part i are bounds[i]:bounds[i + 1]
         "positions",  # int64 [num_tokens]

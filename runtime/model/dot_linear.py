@@ -75,11 +75,12 @@ def dot_kernel(number: int) -> PanelKernel:
         Exception: whatever numba raises where it does not compile.
     """
     from runtime.model.dot_kernels import compile_dot_gemm
+    from runtime.model.lookup_kernels import compile_dot_lookup
     from runtime.simd_dot import HOST, ROW_BLOCK, WAYS
 
     kind = BLOCK_KINDS[number]
     packing = 128 if WAYS[HOST].shifts_rows(kind) else 0
-    return PanelKernel(compile_dot_gemm(kind), WAYS[HOST].width, packing, ROW_BLOCK)
+    return PanelKernel(compile_dot_gemm(kind), WAYS[HOST].width, packing, ROW_BLOCK, lookup=compile_dot_lookup(kind))
 
 
 def in_blocks(weight: torch.Tensor) -> BlockMatrix:

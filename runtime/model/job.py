@@ -37,7 +37,9 @@ STEP_JOB = np.dtype(
             "chosen",  # int64 [R]: rows whose logits are wanted
             "positions",  # int64 [T]
             "slots",  # int64 [T]
-            "hidden",  # float32 [T, hidden_size]: embeddings at first
+            "hidden",  # float32 [T, hidden_size]
+            "lookup",  # C function that gives rows of the head; 0 where `hidden` holds embeddings at first
+            "tokens",  # int64 [T]
             "chosen_hidden",  # [R, hidden_size]
             "heads",  # [T, panels * width of qkv]
             "attended",  # [T, num_heads * dim]
@@ -68,4 +70,4 @@ STEP_JOB = np.dtype(
 """One step over a packed batch of T tokens. Everything but counts and eps is an address."""
 
 PHASES_PER_LAYER = 11
-"""Of a step; two more come after the last layer."""
+"""Of a step; one comes before the first, and two more after the last."""

@@ -128,8 +128,9 @@ def packed_kernel() -> PanelKernel:
         Exception: whatever numba raises where it does not compile.
     """
     from runtime.model.cpu_kernels import PANEL, compile_gemm
+    from runtime.model.lookup_kernels import compile_lookup
 
-    return PanelKernel(compile_gemm(), PANEL)
+    return PanelKernel(compile_gemm(), PANEL, lookup=compile_lookup())
 
 
 class BFloat16Linear:
@@ -206,15 +207,15 @@ KEEP_BLOCKS: Mapping[str, Callable[[BlockMatrix, torch.Tensor | None], Linear]] 
 def resolve_weight_format(name: str, kinds: Collection[int] = ()) -> str:
     """The weight format to use for `name` and a file with blocks of these kinds (numbers of GGUF's types).
 
-    "auto" is the first of "blocks" (if there are any), "float32" and "float32-torch" whose kernels compile; what does
-    not is logged.
+    "auto" is the first of "int8" and "blocks" (if there are any), "float32" and "float32-torch" whose kernels compile;
+    what does not is logged.
 
     Raises:
         ConfigError: no weight format of that name, or its kernel does not compile here.
     """
     if name not in WEIGHT_FORMATS and name != "auto":
         raise ConfigError(f"weight_format={name!r} is not allowed: one of auto, {', '.join(WEIGHT_FORMATS)}")
-    candidates = [name] if name != "auto" else ["blocks", "float32"] if kinds else ["float32"]
+    candidates = [name] if name != "auto" else ["int8", "blocks", "float32"] if kinds else ["float32"]
     for candidate in candidates:
         try:
             _compile(candidate, kinds)

@@ -50,7 +50,8 @@ class Llama:
         self._head = head
         self._ops = ops
         self.rotary = Rotary(config)
-        self._step = Step.of(config, layers, norm, head, self.rotary) if ops.name == "cpu" else None
+        is_tied = embedding == getattr(head, "rows", None)
+        self._step = Step.of(config, layers, norm, head, self.rotary, is_tied) if ops.name == "cpu" else None
 
     def _place(self, index: int, heads: torch.Tensor, angles: Angles, slots: torch.Tensor, pool: KVPool) -> None:
         """Rotates queries and keys in place, and stores keys and values: as they are, or rounded by the pool."""
@@ -68,17 +69,16 @@ class Llama:
         Returns:
             float32 [R, vocab_size], the logits of `batch.logit_rows`.
         """
-        hidden = self._embedding(batch.token_ids)
         attention.prepare(batch)
         if self._step is not None and pool.is_exact:
+            hidden = None if self._step.embeds else self._embedding(batch.token_ids)
             logits = self._step.run(hidden, batch, pool, attention)
             if logits is not None:
                 return logits
-        return self._by_kernels(hidden, batch, pool, attention)
+        return self._by_kernels(batch, pool, attention)
 
-    def _by_kernels(
-        self, hidden: torch.Tensor, batch: ForwardBatch, pool: KVPool, attention: AttentionBackend
-    ) -> torch.Tensor:
+    def _by_kernels(self, batch: ForwardBatch, pool: KVPool, attention: AttentionBackend) -> torch.Tensor:
+        hidden = self._embedding(batch.token_ids)
         config, angles = self.config, self.rotary.rows(batch.positions)
         last = len(self._layers) - 1
         for index, layer in enumerate(self._layers):

@@ -25,6 +25,7 @@ class PanelKernel:
         packing: what is added to the quants of rows that are rounded to 8 bits first; -1 where they stay floats.
         row_block: bytes of a packed row for each of its `inner` units; 0 where rows stay floats.
         scratch: floats that each thread works on.
+        lookup: gives rows of the matrix (see `runtime.model.lookup_kernels`), if there is one.
     """
 
     function: Any
@@ -32,6 +33,7 @@ class PanelKernel:
     packing: int = -1
     row_block: int = 0
     scratch: int = 0
+    lookup: Any = None
 
 
 class Product:

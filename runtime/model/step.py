@@ -34,13 +34,23 @@ class Step:
         norm: float32 [hidden_size], before the head.
         head: hidden_size to vocab_size, in panels.
         rotary: angles of the positions.
+        is_tied: whether embeddings are rows of the head.
 
     Raises:
         Exception: whatever numba raises where the kernel does not compile.
+
+    Attributes:
+        embeds: whether it looks the tokens' embeddings up itself.
     """
 
     def __init__(
-        self, config: ModelConfig, layers: Sequence[LlamaLayer], norm: torch.Tensor, head: Product, rotary: Rotary
+        self,
+        config: ModelConfig,
+        layers: Sequence[LlamaLayer],
+        norm: torch.Tensor,
+        head: Product,
+        rotary: Rotary,
+        is_tied: bool,
     ) -> None:
         self._function = _kernel()
         self._config, self._rotary = config, rotary
@@ -60,31 +70,39 @@ class Step:
         for name in ("hidden_size", "intermediate_size", "num_heads", "num_kv_heads"):
             job[name] = getattr(config, name)
         job["dim"] = config.head_dim
+        self.embeds = is_tied and head.kernel.lookup is not None
+        job["lookup"] = head.kernel.lookup.address if self.embeds else 0
         self._heads_width, self._gated_width = (_width(layers[0], name) for name in ("qkv", "gate_up"))
         self._head = head
         self._buffers: dict[str, np.ndarray[Any, Any]] = {}
 
     @classmethod
     def of(
-        cls, config: ModelConfig, layers: Sequence[LlamaLayer], norm: torch.Tensor, head: Linear, rotary: Rotary
+        cls,
+        config: ModelConfig,
+        layers: Sequence[LlamaLayer],
+        norm: torch.Tensor,
+        head: Linear,
+        rotary: Rotary,
+        is_tied: bool,
     ) -> Step | None:
         """A step of these parts; None, logged, where they are of another kind, or its kernel does not compile."""
         reason = _obstacle(config, layers, head)
         if not reason and head.product is not None:
             try:
-                return cls(config, layers, norm, head.product, rotary)
+                return cls(config, layers, norm, head.product, rotary, is_tied)
             except Exception as error:
                 reason = f"its kernel does not compile ({error})"
         _LOG.info("a step is computed kernel by kernel, not as one: %s", reason)
         return None
 
     def run(
-        self, hidden: torch.Tensor, batch: ForwardBatch, pool: KVPool, attention: AttentionBackend
+        self, hidden: torch.Tensor | None, batch: ForwardBatch, pool: KVPool, attention: AttentionBackend
     ) -> torch.Tensor | None:
         """Runs a batch that `attention` is prepared for, writing its keys and values into the pool.
 
         Args:
-            hidden: float32 [T, hidden_size], the tokens' embeddings, written over.
+            hidden: float32 [T, hidden_size], the tokens' embeddings, written over; None where the step `embeds`.
 
         Returns:
             float32 [R, vocab_size], the logits of `batch.logit_rows`; None where `attention` is not of that kind.
@@ -106,14 +124,17 @@ class Step:
             return None
         job["attention"] = attending
         cos, sin = self._rotary.tables(batch.positions)
-        logits = hidden.new_empty(outputs, self._head.width)
+        if hidden is None:
+            hidden = torch.empty(rows, config.hidden_size)
+        logits = torch.empty(outputs, self._head.width)
         job["rows"], job["num_outputs"] = rows, outputs
         job["chosen"], job["positions"] = batch.logit_rows.data_ptr(), batch.positions.data_ptr()
+        job["tokens"] = batch.token_ids.data_ptr()
         job["slots"], job["hidden"], job["logits"] = batch.out_slots.data_ptr(), hidden.data_ptr(), logits.data_ptr()
         job["cos"], job["sin"] = cos.data_ptr(), sin.data_ptr()
         job["keys"], job["values"] = pool.keys.data_ptr(), pool.values.data_ptr()
         job["layer_bytes"] = pool.keys[0].nbytes
-        team_of(threads).run(self._function.address, job, PHASES_PER_LAYER * config.num_layers + 2)
+        team_of(threads).run(self._function.address, job, PHASES_PER_LAYER * config.num_layers + 3)
         return logits[:, : config.vocab_size]
 
     def _reserve(self, name: str, size: int) -> None:

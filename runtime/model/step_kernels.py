@@ -32,6 +32,22 @@ _ATTENTION_AT = JOB_AT + STEP_JOB.fields["attention"][1] if STEP_JOB.fields else
 
 
 @register_jitable
+def _embed(at: Any, phase: int, job: Any) -> None:
+    """The tokens' rows of the head."""
+    team, turn, thread, threads = at
+    rows, length, lookup, head = job.rows, job.hidden_size, job.lookup, job.head
+    tokens = atomics.carray(atomics.pointer(job.tokens), rows, np.int64)
+    parts = min(rows, PARTS * threads)
+    part = claim(turn, phase)
+    while part < parts:
+        for row in range(rows * part // parts, rows * (part + 1) // parts):
+            atomics.call(lookup, (tokens[row], head.w, head.inner, job.hidden + row * length * 4))
+        finish(team, turn, phase, parts)
+        part = claim(turn, phase)
+    wait(team, turn, thread, phase, parts)
+
+
+@register_jitable
 def _norm(at: Any, phase: int, job: Any, rows: int, x: int, bias: int, weight: int, matrix: Any) -> None:
     """Adds the bias of the matrix that was added last; rows of x, normed, as the next matrix takes them."""
     team, turn, thread, threads = at
@@ -130,8 +146,10 @@ def compile_step() -> Any:
         num_layers, at, before = own.num_layers, (team, turn, thread, threads), 0
         layers = atomics.carray(atomics.pointer(own.layers), num_layers, LAYER)
         rows, hidden, attended = own.rows, own.hidden, own.attended
+        if own.lookup != 0:
+            _embed(at, 0, own)
         for index in range(num_layers):
-            layer, phase = layers[index], index * PHASES_PER_LAYER
+            layer, phase = layers[index], index * PHASES_PER_LAYER + 1
             _norm(at, phase, own, rows, hidden, before, layer.attention_norm, layer.qkv)
             _multiply(at, phase + 1, own, layer.qkv, own.normed, own.heads, rows, 0)
             _place(at, phase + 2, own, index, layer.qkv)
@@ -149,7 +167,7 @@ def compile_step() -> Any:
             _activate(at, phase + 9, own, rows, layer.gate_up, layer.down)
             _multiply(at, phase + 10, own, layer.down, own.normed, hidden, rows, 1)
             before = layer.down.bias
-        phase = num_layers * PHASES_PER_LAYER
+        phase = num_layers * PHASES_PER_LAYER + 1
         _norm(at, phase, own, rows, hidden, before, own.norm, own.head)
         _multiply(at, phase + 1, own, own.head, own.normed, own.logits, rows, 0)
 

@@ -267,7 +267,7 @@ def test_speculative_api() -> None:
 def test_streaming_server() -> None:
     entry = run("streaming_server")
     assert entry["text"].startswith("POST /ask Why is the sky blue?\n")
-    assert "scatter" in entry["text"]
+    assert "atmosphere" in entry["text"]
     assert entry["value"]["pieces"] > 10
 
 

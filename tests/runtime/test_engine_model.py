@@ -40,14 +40,15 @@ def outputs(answers: list[dict[str, Any]]) -> list[list[int]]:
     return [answer["output_ids"] for answer in answers]
 
 
-def test_greedy_text_is_that_of_transformers(engine: Engine) -> None:
+def test_greedy_text_is_that_of_transformers() -> None:
     transformers = pytest.importorskip("transformers")
     files = resolve("smollm2")
     reference = transformers.AutoModelForCausalLM.from_pretrained(
         files.path.parent, gguf_file=files.path.name, dtype=torch.float32
     ).eval()
-    ours = outputs(engine.generate(PROMPTS, greedy(16)))
-    prompts = [engine.tokenizer.encode(prompt) for prompt in PROMPTS]
+    with Engine("smollm2", weight_format="blocks", max_total_tokens=8192) as engine:
+        ours = outputs(engine.generate(PROMPTS, greedy(16)))
+        prompts = [engine.tokenizer.encode(prompt) for prompt in PROMPTS]
     # Teacher forcing: one forward over prompt and output tells at every place what the reference would have said.
     longest = max(map(len, prompts)) + 16
     ids = torch.zeros(len(prompts), longest, dtype=torch.int64)

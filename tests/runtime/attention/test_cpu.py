@@ -132,3 +132,36 @@ def test_what_lies_behind_a_sequence_in_its_last_page_is_not_seen() -> None:
         pool.keys[:, page * 16 + length % 16 : (page + 1) * 16] = float("nan")
         pool.values[:, page * 16 + length % 16 : (page + 1) * 16] = float("nan")
     assert torch.equal(backend.attend(0, queries, pool), expected)
+
+
+def test_decodes_that_share_pages_have_the_bits_they_have_alone() -> None:
+    config, page_size = tiny_config(), 4
+    paths = [[1, 2, 3, 4, 5], [1, 2, 3, 4, 6], [1, 2, 3, 7, 8], [1, 2, 3, 7, 0], [9, 10, 11, 0, 0]]
+    lengths = [19, 20, 18, 16, 9]
+    for dtype in KV_DTYPES:
+        pool = make_pool(config, 12, page_size, 1, dtype)
+        queries = torch.randn(5, config.num_heads, config.head_dim, generator=torch.Generator().manual_seed(2))
+        attention, results = CpuAttention(config), []
+        for chosen in ([0, 1, 2, 3, 4], [4, 2, 0, 3, 1], [0], [1], [2], [3], [4]):
+            attention.prepare(decodes([paths[i] for i in chosen], [lengths[i] for i in chosen], page_size))
+            results.append(dict(zip(chosen, attention.attend(0, queries[chosen], pool), strict=True)))
+        for alone in results[2:]:
+            ((index, expected),) = alone.items()
+            for together in results[:2]:
+                assert torch.equal(together[index], expected)
+
+
+def decodes(tables: list[list[int]], lengths: list[int], page_size: int) -> ForwardBatch:
+    """One new token for each sequence."""
+    zeros = torch.zeros(len(tables), dtype=torch.int64)
+    return ForwardBatch(
+        token_ids=zeros,
+        positions=torch.tensor(lengths) - 1,
+        out_slots=zeros,
+        query_starts=torch.arange(len(tables) + 1, dtype=torch.int32),
+        context_lens=torch.tensor(lengths, dtype=torch.int32),
+        page_table=torch.tensor(tables, dtype=torch.int32),
+        num_decodes=len(tables),
+        logit_rows=torch.empty(0, dtype=torch.int64),
+        page_size=page_size,
+    )

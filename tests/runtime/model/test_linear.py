@@ -73,6 +73,8 @@ def test_auto_takes_the_first_format_that_compiles_with_a_log_line(
         raise ImportError("no numba")
 
     assert resolve_weight_format("auto") == "float32"
+    assert resolve_weight_format("auto", {3, 8}) == "int8"
+    monkeypatch.setattr("runtime.model.linear.dot_kernel", lambda kind: broken())
     assert resolve_weight_format("auto", {3, 8}) == "blocks"
     monkeypatch.setattr("runtime.model.linear.block_kernel", lambda kind: broken())
     assert resolve_weight_format("auto", {3, 8}) == "float32"

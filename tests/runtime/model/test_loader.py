@@ -70,12 +70,11 @@ def test_blocks_and_float32_give_the_same_bits(
 ) -> None:
     files = make_quantized(type_of, **options)
     config = ModelConfig.load(files)
-    models = {name: load_model(files, config, weight_format=name) for name in ("blocks", "auto", "float32")}
-    assert [model.weight_format for model in models.values()] == [label, label, "float32"]
+    models = {name: load_model(files, config, weight_format=name) for name in ("blocks", "float32")}
+    assert [model.weight_format for model in models.values()] == [label, "float32"]
     tokens = [5, 9, 30, 17, 44, 2, 8, 101, 7, 60, 33]
     expected = logits(models["float32"], tokens)
     assert torch.equal(logits(models["blocks"], tokens), expected)
-    assert torch.equal(logits(models["auto"], tokens), expected)
 
 
 @pytest.mark.parametrize("name", ["float32-torch", "bfloat16"])
@@ -102,6 +101,16 @@ def test_int8_keeps_blocks_or_makes_them_and_is_near_float32(
     assert 0 < error < 0.15  # attention of random weights is sharp; each product is checked in test_dot_linear
 
 
+@pytest.mark.parametrize(
+    ("type_of", "label"), [(smollm2_mix, "int8 (Q4_1, Q8_0; 8-bit rows)"), (lambda name: "F16", "float32")]
+)
+def test_unless_told_otherwise_blocks_are_multiplied_in_integers_and_all_else_in_float32(
+    make_quantized: Callable[..., ModelFiles], type_of: Callable[[str], str], label: str
+) -> None:
+    files = make_quantized(type_of)
+    assert load_model(files, ModelConfig.load(files)).weight_format == label
+
+
 def test_safetensors_have_no_blocks_to_keep(tiny: Any) -> None:
     model = load_model(tiny.safetensors, ModelConfig.load(tiny.safetensors), weight_format="blocks")
     assert model.weight_format == "float32"
@@ -117,7 +126,7 @@ def test_the_default_model_has_the_same_logits_in_both_formats() -> None:
     files = hub.resolve("smollm2")
     config = ModelConfig.load(files)
     tokens = torch.randint(0, config.vocab_size, (24,), generator=torch.Generator().manual_seed(0)).tolist()
-    kept = load_model(files, config)
+    kept = load_model(files, config, weight_format="blocks")
     assert kept.weight_format == "blocks (Q4_1, Q8_0; float32 values)"
     found = logits(kept, tokens)
     del kept
