@@ -7,7 +7,7 @@ import numpy as np
 from runtime.attention.job import ATTENTION_JOB
 from runtime.parallel.job import job_type
 
-__all__ = ["LAYER", "MATRIX", "PHASES_PER_LAYER", "PRODUCT_JOB", "STEP_JOB"]
+__all__ = ["LAYER", "MATRIX", "PHASES", "PHASES_PER_LAYER", "PRODUCT_JOB", "STEP_JOB"]
 
 PRODUCT_JOB = job_type(["kernel", "packing", "x", "w", "out", "rows", "inner", "panels", "add", "packed", "scratch"])
 """A panel kernel and its arguments (see `runtime.model.product_kernels`); how rows are packed, and where to."""
@@ -56,6 +56,7 @@ STEP_JOB = np.dtype(
             "layer_bytes",
             "layers",  # [num_layers] of LAYER
             "num_layers",
+            "times",  # int64 [phases + 1]: when each was over, by the processor's clock; 0: nobody asks
             "norm",  # float32 [hidden_size]
             "hidden_size",
             "intermediate_size",
@@ -69,5 +70,6 @@ STEP_JOB = np.dtype(
 )
 """One step over a packed batch of T tokens. Everything but counts and eps is an address."""
 
-PHASES_PER_LAYER = 11
-"""Of a step; one comes before the first, and two more after the last."""
+PHASES = ("norm", "qkv", "place", "attention", "choose", "pack", "output", "norm", "gate_up", "activate", "down")
+PHASES_PER_LAYER = len(PHASES)
+"""Of a step; `embed` comes before those of the first layer, `norm` and `head` after the last."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from typing import Any
 
@@ -13,7 +13,7 @@ import torch
 from runtime.attention.base import AttentionBackend, KVPool
 from runtime.batch import ForwardBatch
 from runtime.model.config import ModelConfig
-from runtime.model.job import LAYER, PHASES_PER_LAYER, STEP_JOB
+from runtime.model.job import LAYER, PHASES, PHASES_PER_LAYER, STEP_JOB
 from runtime.model.layer import LlamaLayer
 from runtime.model.layers import Rotary
 from runtime.model.linear import Linear
@@ -136,6 +136,26 @@ class Step:
         job["layer_bytes"] = pool.keys[0].nbytes
         team_of(threads).run(self._function.address, job, PHASES_PER_LAYER * config.num_layers + 3)
         return logits[:, : config.vocab_size]
+
+    def profile(self, run: Callable[[], object]) -> dict[str, float]:
+        """Has `run` run a batch through this step, and tells which share of its time each kind of phase took.
+
+        Raises:
+            ValueError: `run` ran nothing.
+        """
+        times = np.zeros(PHASES_PER_LAYER * self._config.num_layers + 3, dtype=np.int64)
+        self._job["times"] = times.ctypes.data
+        try:
+            run()
+        finally:
+            self._job["times"] = 0
+        if not times.all():
+            raise ValueError("no whole step was run")
+        shares: dict[str, float] = {}
+        names = [*(PHASES * self._config.num_layers), "norm", "head"]
+        for name, spent in zip(names, np.diff(times) / (times[-1] - times[0]), strict=True):
+            shares[name] = shares.get(name, 0.0) + float(spent)
+        return shares
 
     def _reserve(self, name: str, size: int) -> None:
         """Sees to it that a buffer has room for so many floats."""

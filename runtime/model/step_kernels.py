@@ -136,6 +136,13 @@ def _choose(at: Any, phase: int, job: Any) -> None:
     wait(team, turn, thread, phase, 1)
 
 
+@register_jitable
+def _tell(at: Any, job: Any, phase: int) -> None:
+    """Notes when a phase was over, where that is asked for."""
+    if job.times != 0 and at[2] == 0:
+        atomics.put(job.times + 8 * phase, atomics.cycles())
+
+
 def compile_step() -> Any:
     """function(thread, threads, team, turn), whose job is a `STEP_JOB`."""
     stamp = STAMP
@@ -148,27 +155,41 @@ def compile_step() -> Any:
         rows, hidden, attended = own.rows, own.hidden, own.attended
         if own.lookup != 0:
             _embed(at, 0, own)
+        _tell(at, own, 0)
         for index in range(num_layers):
             layer, phase = layers[index], index * PHASES_PER_LAYER + 1
             _norm(at, phase, own, rows, hidden, before, layer.attention_norm, layer.qkv)
+            _tell(at, own, phase)
             _multiply(at, phase + 1, own, layer.qkv, own.normed, own.heads, rows, 0)
+            _tell(at, own, phase + 1)
             _place(at, phase + 2, own, index, layer.qkv)
+            _tell(at, own, phase + 2)
             if index == num_layers - 1 and own.num_outputs == 0:
                 return
             attend_rows(at, phase + 3, index, turn + _ATTENTION_AT)
+            _tell(at, own, phase + 3)
             if index == num_layers - 1:
                 _choose(at, phase + 4, own)
                 rows, hidden, attended = own.num_outputs, own.chosen_hidden, own.chosen_attended
+            _tell(at, own, phase + 4)
             if layer.output.packing >= 0:
                 pack_rows(at, phase + 5, attended, rows, layer.output.inner, layer.output.packing, own.packed)
+            _tell(at, own, phase + 5)
             _multiply(at, phase + 6, own, layer.output, attended, hidden, rows, 1)
+            _tell(at, own, phase + 6)
             _norm(at, phase + 7, own, rows, hidden, layer.output.bias, layer.mlp_norm, layer.gate_up)
+            _tell(at, own, phase + 7)
             _multiply(at, phase + 8, own, layer.gate_up, own.normed, own.gated, rows, 0)
+            _tell(at, own, phase + 8)
             _activate(at, phase + 9, own, rows, layer.gate_up, layer.down)
+            _tell(at, own, phase + 9)
             _multiply(at, phase + 10, own, layer.down, own.normed, hidden, rows, 1)
+            _tell(at, own, phase + 10)
             before = layer.down.bias
         phase = num_layers * PHASES_PER_LAYER + 1
         _norm(at, phase, own, rows, hidden, before, own.norm, own.head)
+        _tell(at, own, phase)
         _multiply(at, phase + 1, own, own.head, own.normed, own.logits, rows, 0)
+        _tell(at, own, phase + 1)
 
     return compile_part(step, types.void(*([types.int64] * 4)))

@@ -13,7 +13,7 @@ from typing import Any
 
 from numba.extending import intrinsic
 
-__all__ = ["STAMP", "add", "call", "carray", "get", "pause", "pointer", "put", "swap"]
+__all__ = ["STAMP", "add", "call", "carray", "cycles", "get", "pause", "pointer", "put", "swap"]
 
 # These come without type annotations, or with ones that leave most of their functions out.
 ir: Any = import_module("llvmlite.ir")
@@ -75,6 +75,16 @@ def _pause(typing_context):  # type: ignore[no-untyped-def]
     return types.void(), generate
 
 
+def _cycles(typing_context):  # type: ignore[no-untyped-def]
+    """The processor's clock."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        kind = ir.FunctionType(_WHOLE, [])
+        return builder.call(cgutils.get_or_insert_function(builder.module, kind, "llvm.readcyclecounter"), [])
+
+    return types.int64(), generate
+
+
 def _call(typing_context, function, values):  # type: ignore[no-untyped-def]
     """Calls the C function at that address with a tuple of int64; it returns nothing."""
 
@@ -100,6 +110,7 @@ get: Any = intrinsic(_get)
 put: Any = intrinsic(_put)
 add: Any = intrinsic(_add)
 swap: Any = intrinsic(_swap)
+cycles: Any = intrinsic(_cycles)
 pause: Any = intrinsic(_pause)
 call: Any = intrinsic(_call)
 pointer: Any = intrinsic(_pointer)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from runtime.attention import registry
 from runtime.attention.base import KVPool
 from runtime.batch import ForwardBatch
+from runtime.model.job import PHASES
 from runtime.model.llama import Llama
 from runtime.model.loader import random_model, tiny_config
 
@@ -105,3 +106,14 @@ def test_biases_are_added(name: str) -> None:
 def test_a_model_that_is_not_in_panels_or_not_divided_by_them_is_computed_kernel_by_kernel() -> None:
     assert random_model(tiny_config(**SHAPE), 3, weight_format="float32-torch")._step is None
     assert random_model(tiny_config(hidden_size=80, num_heads=5, num_kv_heads=5), 3)._step is None
+
+
+def test_a_profile_tells_the_share_of_every_phase() -> None:
+    model, batch = MODELS["int8"], make_batch([(5, 9, 2), (30, 1, 1)], 1)
+    assert model._step is not None
+    shares = model._step.profile(lambda: run(model, batch, 1, as_one=True))
+    assert set(shares) == {*PHASES, "head"}
+    assert sum(shares.values()) == pytest.approx(1.0)
+    assert min(shares.values()) >= 0
+    with pytest.raises(ValueError, match="no whole step was run"):
+        model._step.profile(lambda: None)
