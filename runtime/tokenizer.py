@@ -98,6 +98,14 @@ class Tokenizer:
         return Vocabulary(self.token_bytes, self.eos_token_ids, encode=self.encode_plain, special=self.special_tokens)
 
     @cached_property
+    def shown_bytes(self) -> tuple[bytes | None, ...]:
+        """`token_bytes` with special tokens standing for their names."""
+        table = list(self.token_bytes)
+        for name, token in self.special_tokens.items():
+            table[token] = name.encode()
+        return tuple(table)
+
+    @cached_property
     def prefixes(self) -> TokenPrefixes:
         """The vocabulary in the order of its bytes."""
         return TokenPrefixes(self.token_bytes)
