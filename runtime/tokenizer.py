@@ -135,9 +135,13 @@ class Tokenizer:
     @cached_property
     def _plain_backend(self) -> Backend:
         """A copy of its own: what it recognises is a setting of the whole tokenizer, and others use that one."""
-        twin = Backend.from_str(self._backend.to_str())
+        twin = self.backend_copy()
         twin.encode_special_tokens = True
         return twin
+
+    def backend_copy(self) -> Backend:
+        """The tokenizer of `tokenizers` underneath, as a copy that its holder may change."""
+        return Backend.from_str(self._backend.to_str())
 
     def encode_batch(self, texts: Sequence[str], *, add_bos: bool = False) -> list[list[int]]:
         """`encode` of many texts at once, on all cores."""
