@@ -80,10 +80,15 @@ async def test_who_asks_nothing_more_is_sent_away_and_who_waits_is_not(tiny_engi
         assert b'"completion_tokens":400' in answer
 
 
-async def test_a_body_that_never_comes(tiny_engine: Engine) -> None:
-    async with _server(tiny_engine, body_seconds=0.1) as port, _socket(port) as (reader, writer):
-        writer.write(_post(b'{"prompt"', length=1000))
-        answer = await reader.readuntil(b"}}")
+@pytest.mark.parametrize("drips", [False, True])
+async def test_a_body_that_never_comes_or_by_drops(tiny_engine: Engine, drips: bool) -> None:
+    async with _server(tiny_engine, body_seconds=0.2) as port, _socket(port) as (reader, writer):
+        writer.write(_post(b'{"prompt"', length=100_000))
+        answered = asyncio.create_task(reader.readuntil(b"}}"))
+        while drips and not answered.done():
+            writer.write(b" ")
+            await asyncio.sleep(0.01)
+        answer = await answered
         assert answer.startswith(b"HTTP/1.1 408")
         assert b'"code":"timeout"' in answer
 
