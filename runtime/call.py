@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 from uuid import uuid4
 
-from runtime.errors import InvalidParameter
-from runtime.handle import Chunk, Generation, TokenLogprob
+from runtime.errors import InvalidParameter, RequestCancelled
+from runtime.handle import Chunk, Generation, Handle, TokenLogprob
 from runtime.sampling.params import SamplingParams
 from runtime.session import Session
 
@@ -18,8 +19,10 @@ __all__ = [
     "Call",
     "Params",
     "Partial",
+    "cut_short",
     "parse_params",
     "parse_prompts",
+    "parse_rids",
     "sample_params",
     "shaped",
 ]
@@ -61,11 +64,13 @@ class Call:
         session: holds the prompt; closed when the generation has ended.
         params: sampling.
         ask: what the answer shall contain.
+        rid: its name.
     """
 
-    def __init__(self, session: Session, params: SamplingParams, ask: Ask) -> None:
+    def __init__(self, session: Session, params: SamplingParams, ask: Ask, rid: str) -> None:
         self._ask = ask
-        self._id = uuid4().hex
+        self.rid = rid
+        self._is_aborted = False
         self._handle = session.generate(params, top_logprobs=ask.top, logprob_start=ask.start)
         self._session = session
         session.close()
@@ -73,33 +78,39 @@ class Call:
     def answer(self) -> Answer:
         """Waits for the result; whoever stops waiting cancels it."""
         try:
-            return shaped(self._handle.result(), self._id, self._ask)
+            return shaped(self._handle.result(), self.rid, self._ask)
+        except RequestCancelled as error:
+            return self._aborted(error)
         finally:
             self.drop()
 
     async def async_answer(self) -> Answer:
         """Waits for the result without blocking."""
         try:
-            return shaped(await self._handle, self._id, self._ask)
+            return shaped(await self._handle, self.rid, self._ask)
+        except RequestCancelled as error:
+            return self._aborted(error)
         finally:
             self.drop()
 
     def stream(self) -> Iterator[Answer]:
         """Answers with the text so far; the last one is complete. Leaving early cancels the generation."""
-        partial = Partial(self._id, self._ask)
+        partial = Partial(self.rid, self._ask)
         try:
-            for chunk in self._handle:
-                yield partial.grown(chunk)
+            with self._until_aborted():
+                for chunk in self._handle:
+                    yield partial.grown(chunk)
             yield self.answer()
         finally:
             self.drop()
 
     async def async_stream(self) -> AsyncIterator[Answer]:
         """As `stream`, asynchronously."""
-        partial = Partial(self._id, self._ask)
+        partial = Partial(self.rid, self._ask)
         try:
-            async for chunk in self._handle:
-                yield partial.grown(chunk)
+            with self._until_aborted():
+                async for chunk in self._handle:
+                    yield partial.grown(chunk)
             yield self.answer()
         finally:
             self.drop()
@@ -108,6 +119,30 @@ class Call:
         """Cancels the generation unless it has ended."""
         if not self._handle.done():
             self._session.cancel()
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the generation has."""
+        return self._handle.done()
+
+    def abort(self) -> None:
+        """Ends the generation; its answer is what there is by then."""
+        self._is_aborted = True
+        self.drop()
+
+    @contextmanager
+    def _until_aborted(self) -> Iterator[None]:
+        try:
+            yield
+        except RequestCancelled:
+            if not self._is_aborted:
+                raise
+
+    def _aborted(self, error: RequestCancelled) -> Answer:
+        """The answer of one that was aborted; one that was cancelled in another way raises what it is cancelled by."""
+        if not self._is_aborted:
+            raise error
+        return cut_short(self._handle, error, self.rid, self._ask)
 
 
 class Partial:
@@ -161,6 +196,13 @@ def shaped(result: Generation, call_id: str, ask: Ask) -> Answer:
     return {"text": result.text, "output_ids": list(result.token_ids), "meta_info": meta}
 
 
+def cut_short(handle: Handle[Generation], error: RequestCancelled, call_id: str, ask: Ask) -> Answer:
+    """The answer of a generation that was cancelled: what there was by then."""
+    found = Partial(call_id, ask).grown(*handle.chunks)
+    found["meta_info"]["finish_reason"] = {"type": "abort", "message": str(error)}
+    return found
+
+
 def _logprobs(side: str, entries: Sequence[TokenLogprob], ask: Ask) -> Answer:
     def text(token: int) -> str | None:
         return None if ask.token_text is None else ask.token_text(token)
@@ -174,6 +216,21 @@ def _logprobs(side: str, entries: Sequence[TokenLogprob], ask: Ask) -> Answer:
 def parse_params(given: Params) -> SamplingParams:
     """Sampling parameters from any form they come in."""
     return given if isinstance(given, SamplingParams) else SamplingParams.parse(given)
+
+
+def parse_rids(given: str | Sequence[str] | None, num_prompts: int) -> list[str]:
+    """A name for each prompt's call: those given, numbered where one is given for several, or new ones.
+
+    Raises:
+        InvalidParameter: there are not as many as prompts, or one is no text.
+    """
+    if given is None:
+        return [uuid4().hex for _ in range(num_prompts)]
+    if isinstance(given, str):
+        return [given] if num_prompts == 1 else [f"{given}_{place}" for place in range(num_prompts)]
+    if len(given) != num_prompts or not all(isinstance(one, str) for one in given):
+        raise InvalidParameter("rid", given, f"a text, or one for each of the {num_prompts} prompts")
+    return list(given)
 
 
 def sample_params(params: SamplingParams, place: int) -> SamplingParams:

@@ -8,19 +8,21 @@ import threading
 import weakref
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
-from runtime.call import Ask, Call, Params, parse_params, parse_prompts, sample_params
+from runtime.call import Ask, Params
+from runtime.calls import Calls
 from runtime.chat_template import ChatTemplate
 from runtime.config import EngineConfig
-from runtime.errors import ConfigError, EngineClosed, InvalidParameter
+from runtime.errors import ConfigError, EngineClosed
 from runtime.handle import Handle
 from runtime.inventory import inventory
 from runtime.session import Session
 from runtime.session_state import SessionState, check_namespace
 from runtime.startup import Assembled, start
 from runtime.tokenizer import Tokenizer
+from runtime.tokenizer_manager import TokenizerManager
 
 if TYPE_CHECKING:
     from grammars import Spec
@@ -60,6 +62,7 @@ class Engine:
         self._assembled = assembled
         self._core = assembled.core
         self._closed = False
+        self._calls = Calls(self.open)
         self._thread = threading.Thread(target=self._core.run, name="sgdsl-engine", daemon=True)
         self._thread.start()
         # The thread knows the core alone, so an engine nobody holds any more stops. One that lives to the end of the
@@ -129,8 +132,17 @@ class Engine:
         return_logprob: bool = False,
         logprob_start_len: int | None = None,
         top_logprobs_num: int = 0,
+        rid: str | Sequence[str] | None = None,
     ) -> Any:
         """Generates for one prompt or a list of them, shaped as SGLang's `Engine.generate`.
+
+        Args:
+            prompt, input_ids: text, or token ids; one, or a list.
+            sampling_params: for all, or a list of as many.
+            stream: see below.
+            return_logprob, logprob_start_len, top_logprobs_num: log probabilities, from which token of the prompt on,
+                with how many alternatives.
+            rid: a name to abort it by, or one for each prompt; a single one is numbered where there are several.
 
         Returns:
             `{"text", "output_ids", "meta_info"}`, a list of those for a list (and for n > 1), or with `stream=True` an
@@ -141,7 +153,7 @@ class Engine:
             EngineError: whatever the first failing prompt failed with.
         """
         ask = Ask(return_logprob, logprob_start_len, top_logprobs_num)
-        calls, is_list = self._calls(prompt, input_ids, sampling_params, ask, stream)
+        calls, is_list = self._calls.begin(prompt, input_ids, sampling_params, ask, rid, stream)
         if stream:
             return calls[0].stream()
         try:
@@ -161,10 +173,11 @@ class Engine:
         return_logprob: bool = False,
         logprob_start_len: int | None = None,
         top_logprobs_num: int = 0,
+        rid: str | Sequence[str] | None = None,
     ) -> Any:
         """As `generate`, without blocking; with `stream=True` it returns an async iterator."""
         ask = Ask(return_logprob, logprob_start_len, top_logprobs_num)
-        calls, is_list = self._calls(prompt, input_ids, sampling_params, ask, stream)
+        calls, is_list = self._calls.begin(prompt, input_ids, sampling_params, ask, rid, stream)
         if stream:
             return calls[0].async_stream()
         try:
@@ -174,37 +187,26 @@ class Engine:
                 call.drop()
         return list(answers) if is_list else answers[0]
 
-    def _calls(
-        self,
-        prompt: str | Sequence[str] | None,
-        input_ids: Sequence[int] | Sequence[Sequence[int]] | None,
-        sampling_params: Params | Sequence[Params],
-        ask: Ask,
-        stream: bool,
-    ) -> tuple[list[Call], bool]:
-        prompts, is_list = parse_prompts(prompt, input_ids)
-        if isinstance(sampling_params, Sequence):
-            params = [parse_params(p) for p in sampling_params]
-            if len(params) != len(prompts):
-                allowed = f"one for all, or as many as the {len(prompts)} prompts"
-                raise InvalidParameter("len(sampling_params)", len(params), allowed)
-        else:
-            params = [parse_params(sampling_params)] * len(prompts)
-        is_list = is_list or any(own.n > 1 for own in params)
-        if stream and is_list:
-            raise InvalidParameter("stream", True, "False for a list of prompts or n > 1")
-        calls: list[Call] = []
-        try:
-            for content, own in zip(prompts, params, strict=True):
-                session = self.open()
-                session.append(content)
-                sessions = [session] if own.n == 1 else [session, *session.fork(own.n - 1)]
-                calls += [Call(branch, sample_params(own, place), ask) for place, branch in enumerate(sessions)]
-        except BaseException:
-            for call in calls:
-                call.drop()
-            raise
-        return calls, is_list
+    def abort_request(self, rid: str = "", abort_all: bool = False) -> int:
+        """Ends generate calls; whoever waits for one gets what there is by then, its finish reason being "abort".
+
+        Args:
+            rid: the name that the call was given; nothing happens where there is no such one.
+            abort_all: all of them instead.
+
+        Returns:
+            How many that were.
+        """
+        return self._calls.abort(None if abort_all else rid)
+
+    async def check_health(self) -> None:
+        """Raises EngineClosed where it serves nobody any more."""
+        self._check_open()
+
+    @cached_property
+    def tokenizer_manager(self) -> TokenizerManager:
+        """Where hosts made for SGLang look for the tokenizer; needs `transformers`."""
+        return TokenizerManager(self.tokenizer)
 
     def stats(self) -> dict[str, Any]:
         """Counters since start (see `runtime.stats.Stats`), what runs and waits now, hit rates and the memory ledger.

@@ -213,6 +213,7 @@ class Generate(Op):
         first = None if self.logprob_start is None else max(0, self.logprob_start - 1)
         request = core.request(session, params.max_new_tokens, first, params.priority, self.deadline)
         ends = core.tokenizer.eos_token_ids
+        table = core.tokenizer.token_bytes if params.skip_special_tokens else core.tokenizer.shown_bytes
         row = SamplingRow(
             params,
             prompt_ids=tuple(session.tokens) if params.repetition_penalty != 1.0 else (),
@@ -227,7 +228,7 @@ class Generate(Op):
             request,
             handle=self.handle,
             row=row,
-            output=Output(params, core.tokenizer.token_bytes, ends, limit, matcher, len(skipped)),
+            output=Output(params, table, ends, limit, matcher, len(skipped)),
             encode=core.tokenizer.encode,
             jumps=core.jumps_forward and params.jump_forward,
             healed=healed,

@@ -98,6 +98,14 @@ class Tokenizer:
         return Vocabulary(self.token_bytes, self.eos_token_ids, encode=self.encode_plain, special=self.special_tokens)
 
     @cached_property
+    def shown_bytes(self) -> tuple[bytes | None, ...]:
+        """`token_bytes` with special tokens standing for their names."""
+        table = list(self.token_bytes)
+        for name, token in self.special_tokens.items():
+            table[token] = name.encode()
+        return tuple(table)
+
+    @cached_property
     def prefixes(self) -> TokenPrefixes:
         """The vocabulary in the order of its bytes."""
         return TokenPrefixes(self.token_bytes)
@@ -127,9 +135,13 @@ class Tokenizer:
     @cached_property
     def _plain_backend(self) -> Backend:
         """A copy of its own: what it recognises is a setting of the whole tokenizer, and others use that one."""
-        twin = Backend.from_str(self._backend.to_str())
+        twin = self.backend_copy()
         twin.encode_special_tokens = True
         return twin
+
+    def backend_copy(self) -> Backend:
+        """The tokenizer of `tokenizers` underneath, as a copy that its holder may change."""
+        return Backend.from_str(self._backend.to_str())
 
     def encode_batch(self, texts: Sequence[str], *, add_bos: bool = False) -> list[list[int]]:
         """`encode` of many texts at once, on all cores."""

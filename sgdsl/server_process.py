@@ -107,17 +107,11 @@ class Runtime:
 
     def get_tokenizer(self) -> Any:
         """The model's tokenizer, as a fast tokenizer of `transformers`."""
-        from transformers import PreTrainedTokenizerFast
-
         from runtime.model.hub import resolve
-        from runtime.tokenizer_files import TokenizerFiles
+        from runtime.tokenizer import Tokenizer
+        from runtime.tokenizer_manager import TokenizerManager
 
-        found = TokenizerFiles.read(resolve(self.model_path))
-        made = PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
-            tokenizer_object=found.backend, **found.token_names
-        )
-        made.chat_template = found.chat_template
-        return made
+        return TokenizerManager(Tokenizer.load(resolve(self.model_path))).tokenizer
 
     def shutdown(self) -> None:
         """Ends the server: what runs may go on for a few seconds. Safe to call twice."""

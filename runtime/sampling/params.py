@@ -36,6 +36,7 @@ class SamplingParams:
             most 1,024 characters, as `re` reads them, without references, atomic groups, possessive repetitions and
             `(?x)`; look-around at one character only.
         ignore_eos: end tokens of the model do not end the text.
+        skip_special_tokens: special tokens are no part of the text; otherwise their names are, save one that ends it.
         n: number of samples.
         seed: the same seed gives the same text whatever else is in the batch.
         constraint: the grammar the text must follow.
@@ -65,6 +66,7 @@ class SamplingParams:
     stop_token_ids: tuple[int, ...] = ()
     stop_regex: str | None = None
     ignore_eos: bool = False
+    skip_special_tokens: bool = True
     n: int = 1
     seed: int | None = None
     constraint: Spec | None = None
@@ -102,6 +104,7 @@ class SamplingParams:
         if self.timeout is not None:
             _number("timeout", self.timeout, 0.0, math.inf, exclude_low=True)
         _boolean("ignore_eos", self.ignore_eos)
+        _boolean("skip_special_tokens", self.skip_special_tokens)
         _boolean("token_healing", self.token_healing)
         _boolean("jump_forward", self.jump_forward)
         if not isinstance(self.constraint, Spec | None):

@@ -16,6 +16,7 @@ from runtime.server.connections import CONNECTIONS
 from runtime.server.entrance import Entrance
 from runtime.server.keys import RUNNING
 from runtime.server.open_files import OpenFiles
+from runtime.server.peer_log import PeerLog
 from runtime.server.programs.runner import ProgramRunner
 from runtime.server.served_engine import ServedEngine
 from runtime.server.sessions.keys import GREETING
@@ -103,7 +104,9 @@ async def serve_until(
         ConfigError: host and port cannot be had.
     """
     app = make_app(engine, config, programs)
-    runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=CLOSE_SECONDS, access_log=None)
+    runner = web.AppRunner(
+        app, handler_cancellation=True, shutdown_timeout=CLOSE_SECONDS, access_log=None, logger=PeerLog(log)
+    )
     await runner.setup()
     try:
         await app[GREETING].prepare()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-from typing import Any
+import json
+from typing import Any, Literal
 
 import pytest
+from pydantic import BaseModel
 
 
 @pytest.fixture
@@ -42,3 +44,32 @@ def test_a_signature_is_asked(lm: Any, client_of: Any) -> None:
     asked = lm.history[-1]
     assert asked["outputs"][0]
     assert asked["usage"]["prompt_tokens"] > 0
+
+
+def test_a_form_for_the_answer(lm: Any) -> None:
+    class Colour(BaseModel):
+        name: Literal["red", "green"]
+
+    assert Colour.model_validate_json(lm("Name a colour.", response_format=Colour)[0])
+
+
+def test_tools(lm: Any) -> None:
+    parameters = {"type": "object", "properties": {"colour": {"enum": ["red", "green"]}}, "required": ["colour"]}
+    tool = {"type": "function", "function": {"name": "paint", "parameters": parameters}}
+    (answer,) = lm("Paint it.", tools=[tool], tool_choice="required")
+    call = answer["tool_calls"][0]
+    assert call.function.name == "paint"
+    assert json.loads(call.function.arguments)["colour"] in ("red", "green")
+
+
+async def test_a_stream(lm: Any, client_of: Any) -> None:
+    dspy = client_of("dspy")
+    listener = pytest.importorskip("dspy.streaming").StreamListener
+    exceptions = pytest.importorskip("dspy.utils.exceptions")
+    program = dspy.streamify(
+        dspy.Predict("question -> answer"), stream_listeners=[listener(signature_field_name="answer")]
+    )
+    with dspy.context(lm=lm), contextlib.suppress(exceptions.AdapterParseError, ExceptionGroup):
+        async for _ in program(question="Name a colour."):
+            pass
+    assert lm.history[-1]["outputs"][0]

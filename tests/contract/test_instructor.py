@@ -62,3 +62,29 @@ def test_a_stream_of_partial_objects(client: Any, client_of: Any) -> None:
     asked = {name: value for name, value in ASKED.items() if name != "max_retries"}
     *_, last = made.chat.completions.create_partial(**asked)
     assert last.name in ("red", "green")
+
+
+def test_plain_chat(client: Any, client_of: Any) -> None:
+    made = client_of("instructor").from_openai(client)
+    asked = {**ASKED, "response_model": None}
+    assert made.chat.completions.create(**asked).choices[0].message.content
+
+
+def test_several_objects_by_a_tool(client: Any, client_of: Any) -> None:
+    instructor = client_of("instructor")
+    made = instructor.from_openai(client, mode=instructor.Mode.TOOLS)
+    asked = {**ASKED, "max_tokens": 200}
+    del asked["response_model"], asked["max_retries"]
+    errors = pytest.importorskip("instructor.core.exceptions")
+    found: list[Any] = []
+    # A list may be longer than its limit; what has come by then are whole objects.
+    with contextlib.suppress(errors.IncompleteOutputException):
+        found += made.chat.completions.create_iterable(response_model=Colour, **asked)
+    assert all(isinstance(one, Colour) for one in found)
+
+
+async def test_the_asynchronous_client(url: str, client_of: Any) -> None:
+    instructor = client_of("instructor")
+    async with client_of("openai").AsyncOpenAI(base_url=url, api_key="secret", max_retries=0, timeout=120) as client:
+        made = instructor.from_openai(client, mode=instructor.Mode.JSON_SCHEMA)
+        assert isinstance(await made.chat.completions.create(**ASKED), Colour)

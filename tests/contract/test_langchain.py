@@ -36,7 +36,9 @@ def test_stream(chat: Any) -> None:
 
 
 async def test_async(chat: Any) -> None:
+    # One test: the client keeps its connections beyond the loop that made them.
     assert (await chat.ainvoke("Name a colour.", max_tokens=3)).content
+    assert "".join([chunk.content async for chunk in chat.astream("Name a colour.", max_tokens=4)])
 
 
 @pytest.mark.parametrize("method", ["json_schema", "function_calling"])
@@ -62,3 +64,30 @@ def test_tools(chat: Any) -> None:
 def test_a_regex_beside_the_messages(chat: Any) -> None:
     answer = chat.bind(extra_body={"regex": "(Oslo|Rome)"}).invoke("Where to?")
     assert answer.content in ("Oslo", "Rome")
+
+
+def test_tools_in_a_stream_and_their_results(chat: Any, client_of: Any) -> None:
+    messages = client_of("langchain_core.messages")
+    caller = chat.bind_tools([Colour], tool_choice="any", parallel_tool_calls=False)
+    whole, *rest = caller.stream("Name a colour.")
+    for chunk in rest:
+        whole += chunk
+    (call,) = whole.tool_calls
+    assert call["args"]["name"] in ("red", "green")
+    talk = [messages.HumanMessage("Name a colour."), whole, messages.ToolMessage("done", tool_call_id=call["id"])]
+    assert chat.bind_tools([Colour]).invoke(talk, max_tokens=4).response_metadata["finish_reason"]
+
+
+def test_tools_left_to_the_model(chat: Any) -> None:
+    answer = chat.bind_tools([Colour]).invoke("Name a colour.")
+    assert answer.content or answer.tool_calls
+
+
+def test_structured_output_in_a_stream(chat: Any) -> None:
+    *_, last = chat.with_structured_output(Colour).stream("Name a colour.")
+    assert isinstance(last, Colour)
+
+
+def test_batch(chat: Any) -> None:
+    answers = chat.batch(["Name a colour.", "Name a city."], max_tokens=3)
+    assert all(answer.content for answer in answers)

@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 import torch
 
+from grammars import Regex
+from grammars.spec import Sequence, SpecialToken
 from runtime.engine import Engine
 from runtime.errors import (
     ConfigError,
@@ -153,6 +155,18 @@ def test_an_end_token_ends_the_text_and_is_no_part_of_it(engine: Engine, tiny_to
     assert answer["meta_info"]["finish_reason"] == {"type": "stop", "matched": third}
     assert answer["meta_info"]["completion_tokens"] == place + 1
     assert len(answer["meta_info"]["output_token_logprobs"]) == place
+
+
+def test_special_tokens_stand_in_the_text_where_they_are_not_skipped(engine: Engine) -> None:
+    params = {"constraint": Sequence((Regex("[ab]"), SpecialToken("<s>"), "c")), "temperature": 0}
+    hidden = engine.generate("the", params)
+    shown = engine.generate("the", {**params, "skip_special_tokens": False})
+    assert shown["output_ids"] == hidden["output_ids"]
+    assert shown["text"] == hidden["text"][:1] + "<s>c"
+    assert hidden["text"][1:] == "c"
+    stopped = engine.generate("the", {**params, "skip_special_tokens": False, "stop": "s>"})
+    assert stopped["text"] == shown["text"][:2]
+    assert engine.generate("the", {"logit_bias": {2: 1e9}, "skip_special_tokens": False})["text"] == ""
 
 
 def test_min_new_tokens_holds_the_end_back(engine: Engine) -> None:

@@ -111,6 +111,7 @@ def test_special_tokens_are_recognised_and_have_no_bytes(tokenizer: Tokenizer) -
     assert tokenizer.encode("a<s>b")[1] == 1
     assert tokenizer.decode([1, *tokenizer.encode("x"), 2]) == "x"
     assert tokenizer.decode([1, *tokenizer.encode("x"), 2], skip_special_tokens=False) == "<s>x</s>"
+    assert tokenizer.shown_bytes == (b"<unk>", b"<s>", b"</s>", *tokenizer.token_bytes[3:])
     assert tokenizer.token_bytes[:3] == (None, None, None)
     assert tokenizer.token_names == {"bos_token": "<s>", "eos_token": "</s>"}
 

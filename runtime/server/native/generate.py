@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from uuid import uuid4
 
 from aiohttp import web
 
-from runtime.call import parse_prompts, sample_params
+from runtime.call import parse_prompts, parse_rids, sample_params
 from runtime.sampling.params import SamplingParams
 from runtime.server.access.tenant import namespace_of
 from runtime.server.bodies import read_model
@@ -33,7 +32,7 @@ async def generate(request: web.Request) -> web.StreamResponse:
     most = request.app[CONFIG].max_samples
     if not 0 < sum(one.n for one in params) <= most:
         raise bad_request("text", f"{sum(one.n for one in params)} samples are asked for: 1 to {most} are allowed")
-    rids = _rids(body.rid, len(prompts))
+    rids = parse_rids(body.rid, len(prompts))
     is_list = is_list or any(one.n > 1 for one in params)
     samples = await _samples(request, body, prompts, params, rids)
     return await answered(request, samples, is_stream=body.stream, is_list=is_list)
@@ -46,16 +45,6 @@ def _params(app: web.Application, body: GenerateBody, num_prompts: int) -> list[
             raise bad_request("sampling_params", f"sampling_params: {len(given)} for {num_prompts} prompts")
         return [params_of(app, one, "/generate") for one in given]
     return [params_of(app, given, "/generate")] * num_prompts
-
-
-def _rids(given: str | list[str] | None, num_prompts: int) -> list[str]:
-    if isinstance(given, list):
-        if len(given) != num_prompts:
-            raise bad_request("rid", f"rid: {len(given)} for {num_prompts} prompts")
-        return given
-    if given is not None:
-        return [given] if num_prompts == 1 else [f"{given}_{place}" for place in range(num_prompts)]
-    return [uuid4().hex for _ in range(num_prompts)]
 
 
 async def _samples(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
-from runtime.call import Answer, Ask, Partial, shaped
+from runtime.call import Answer, Ask, Partial, cut_short, shaped
 from runtime.errors import RequestCancelled
 from runtime.handle import Chunk, Handle
 from runtime.server.access.tenant import TENANT
@@ -90,10 +90,7 @@ class _Running:
         try:
             return shaped(self.handle.result(), self.sample.rid, self.sample.ask)
         except RequestCancelled as error:
-            chunks = self.handle.chunks
-            found = Partial(self.sample.rid, self.sample.ask).grown(*chunks)
-            found["meta_info"]["finish_reason"] = {"type": "abort", "message": str(error)}
-            return found
+            return cut_short(self.handle, error, self.sample.rid, self.sample.ask)
 
 
 async def answered(

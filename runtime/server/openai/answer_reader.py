@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from runtime.reasoning import Reasoning, Splitter
 from runtime.server.openai.call_reader import CallDelta, CallReader
-from runtime.server.openai.tools import CallFormat
+from runtime.server.openai.tools import Toolbox
 
 __all__ = ["AnswerReader", "Piece"]
 
@@ -28,12 +28,12 @@ class AnswerReader:
 
     Args:
         reasoning: how reasoning is marked; None where there is none.
-        calls: how calls are written; None where there are none.
+        toolbox: what may be called, and how calls are written; None where nothing can be.
     """
 
-    def __init__(self, reasoning: Reasoning | None, calls: CallFormat | None) -> None:
+    def __init__(self, reasoning: Reasoning | None, toolbox: Toolbox | None) -> None:
         self._splitter = None if reasoning is None else Splitter(reasoning)
-        self._calls = None if calls is None else CallReader(calls)
+        self._calls = None if toolbox is None else CallReader(toolbox.format, toolbox.names)
 
     @property
     def has_calls(self) -> bool:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
-from uuid import uuid4
 
-from runtime.server.openai.tools import CallFormat
+from runtime.server.openai.call_formats import CallFormat
+from runtime.server.openai.json_end import JsonEnd
 
 __all__ = ["CallDelta", "CallReader"]
 
@@ -24,12 +25,21 @@ class CallReader:
     """Splits a text into what is said and what is called. The outcome does not depend on where the pieces end.
 
     A call is read as its grammar writes it; something else behind the trigger is text.
+
+    Args:
+        form: how calls are written.
+        names: of what can be called.
     """
 
-    def __init__(self, form: CallFormat) -> None:
+    def __init__(self, form: CallFormat, names: Collection[str]) -> None:
         self._form = form
+        begins = {f"{opened}{name}{form.middle}": name for opened in form.opens for name in names}
+        self._first = {form.start + begin: name for begin, name in begins.items()}
+        self._next = {form.close + form.between + begin: name for begin, name in begins.items()}
+        self._triggers = form.opens if form.other_opens else (form.trigger,)
         self._held = ""
-        self._is_inside = False
+        self._take = self._take_text
+        self._end: JsonEnd = JsonEnd()
         self._spaces = ""
         self.num_calls = 0
 
@@ -38,59 +48,70 @@ class CallReader:
         self._held += piece
         texts: list[str] = []
         deltas: list[CallDelta] = []
-        while self._read(texts, deltas):
+        while self._take(texts, deltas):
             pass
         return "".join(texts), _joined(deltas)
 
     def end(self) -> tuple[str, list[CallDelta]]:
         """What is left when nothing more comes."""
         held, self._held = self._held, ""
-        if self._is_inside:
-            return "", ([CallDelta(self.num_calls - 1, held)] if held else [])
+        if self._take != self._take_text:  # what is held began the end of a call, or the next one
+            return "", []
         texts: list[str] = []
         self._say(held, texts)
         return "".join(texts), []
 
-    def _read(self, texts: list[str], deltas: list[CallDelta]) -> bool:
-        """Takes one step; False where more text is needed for the next."""
-        if self._is_inside:
-            return self._read_arguments(deltas)
-        before, trigger, _ = self._held.partition(self._form.trigger)
-        if not trigger:
-            sure = len(self._held) - _overlap(self._held, self._form.trigger)
+    # Each step takes something from what is held; False where more text is needed for the next.
+
+    def _take_text(self, texts: list[str], deltas: list[CallDelta]) -> bool:
+        places = [place for trigger in self._triggers if (place := self._held.find(trigger)) >= 0]
+        if not places:
+            sure = len(self._held) - max(_overlap(self._held, trigger) for trigger in self._triggers)
             self._say(self._held[:sure], texts)
             self._held = self._held[sure:]
             return False
-        self._say(before, texts)
-        self._held = self._held[len(before) :]
-        return self._read_begin(texts, deltas)
-
-    def _read_begin(self, texts: list[str], deltas: list[CallDelta]) -> bool:
-        form = self._form
-        if not self._held.startswith(form.open):
-            if form.open.startswith(self._held):
-                return False
-            self._say(form.trigger, texts)
-            self._held = self._held[len(form.trigger) :]
+        self._say(self._held[: min(places)], texts)
+        self._held = self._held[min(places) :]
+        if self._begin(self._first, deltas):
             return True
-        name, middle, rest = self._held[len(form.open) :].partition(form.middle)
-        if not middle:
+        if any(begin.startswith(self._held) for begin in self._first):
             return False
-        self._held, self._is_inside, self._spaces = rest, True, ""
-        deltas.append(CallDelta(self.num_calls, "", f"call_{uuid4().hex[:24]}", name))
-        self.num_calls += 1
+        self._say(self._held[0], texts)
+        self._held = self._held[1:]
         return True
 
-    def _read_arguments(self, deltas: list[CallDelta]) -> bool:
-        arguments, close, rest = self._held.partition(self._form.close)
-        if not close:
-            sure = len(self._held) - _overlap(self._held, self._form.close)
-            arguments, rest = self._held[:sure], self._held[sure:]
+    def _take_arguments(self, texts: list[str], deltas: list[CallDelta]) -> bool:
+        size = self._end.find(self._held)
+        arguments = self._held[:size]
         if arguments:
             deltas.append(CallDelta(self.num_calls - 1, arguments))
-        self._held = rest
-        self._is_inside = not close
-        return bool(close)
+        self._held = self._held[len(arguments) :]
+        if size is None:
+            return False
+        self._take = self._take_behind
+        return True
+
+    def _take_behind(self, texts: list[str], deltas: list[CallDelta]) -> bool:
+        """Behind a call's arguments: another call follows, or the calls end here."""
+        if self._begin(self._next, deltas):
+            return True
+        end = self._form.close + self._form.end
+        if any(text.startswith(self._held) for text in (*self._next, end) if text != self._held):
+            return False
+        self._held = self._held.removeprefix(end)
+        self._take = self._take_text
+        return True
+
+    def _begin(self, begins: Mapping[str, str], deltas: list[CallDelta]) -> bool:
+        """Takes the beginning of a call, if one is held."""
+        found = next((begin for begin in begins if self._held.startswith(begin)), None)
+        if found is None:
+            return False
+        self._held, self._spaces = self._held[len(found) :], ""
+        deltas.append(CallDelta(self.num_calls, "", self._form.new_id(), begins[found]))
+        self.num_calls += 1
+        self._take, self._end = self._take_arguments, JsonEnd()
+        return True
 
     def _say(self, text: str, texts: list[str]) -> None:
         """Says a text, without the blanks that only keep calls apart."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -19,14 +19,15 @@ from runtime.server.errors import bad_request
 from runtime.server.generations import Ask, Generations, encoded
 from runtime.server.keys import ENGINE
 from runtime.server.openai.answer_reader import AnswerReader, Piece
+from runtime.server.openai.call_formats import call_format_of
 from runtime.server.openai.call_reader import CallDelta
-from runtime.server.openai.logprobs import chat_logprobs, special_names
+from runtime.server.openai.logprobs import chat_logprobs
 from runtime.server.openai.messages import prompt_of
 from runtime.server.openai.models import check_model
 from runtime.server.openai.requests import ChatRequest
 from runtime.server.openai.response_format import constraint_of
 from runtime.server.openai.sampling import sampling_params
-from runtime.server.openai.serving import Frame, Shown, check_samples, finish_of, streamed, working
+from runtime.server.openai.serving import Frame, check_samples, finish_of, streamed, working
 from runtime.server.openai.thinking import behind, reasoning_in
 from runtime.server.openai.tools import Toolbox
 from runtime.server.openai.usage import usage_of, usage_so_far
@@ -43,12 +44,11 @@ class ChatWork:
     ask: Ask
     toolbox: Toolbox | None
     reasoning: Reasoning | None
-    shown: Shown
     tokenizer: Tokenizer
 
     def reader(self) -> AnswerReader:
         """Reads one sample."""
-        return AnswerReader(self.reasoning, None if self.toolbox is None else self.toolbox.format)
+        return AnswerReader(self.reasoning, self.toolbox)
 
 
 async def chat_completions(request: web.Request) -> web.StreamResponse:
@@ -76,9 +76,8 @@ async def chat_work(request: web.Request, given: ChatRequest) -> ChatWork:
     check_samples(request.app, 1, params)
     top = (given.top_logprobs or 0) if given.logprobs else None
     ask = Ask([await encoded(engine, prompt)], params, top, namespace=namespace_of(request, given.cache_salt))
-    names = special_names(engine.tokenizer) if given.skip_special_tokens is False else None
     separates = given.separate_reasoning is not False
-    return ChatWork(ask, toolbox, reasoning if separates else None, Shown(names), engine.tokenizer)
+    return ChatWork(ask, toolbox, reasoning if separates else None, engine.tokenizer)
 
 
 def _understood(
@@ -87,17 +86,22 @@ def _understood(
     """The prompt's text, how it is continued, and how what comes is to be read."""
     if given.top_logprobs is not None and not given.logprobs:
         raise bad_request("top_logprobs", "top_logprobs: logprobs must be true")
-    toolbox = Toolbox.of(given)
     template = engine.chat_template
-    prompt = prompt_of(template, given, toolbox)
-    reasoning = None if template is None else reasoning_in(template.source, prompt)
+    source = "" if template is None else template.source
+    form = call_format_of(source, engine.tokenizer.special_tokens)
+    toolbox = Toolbox.of(given, form)
+    prompt = prompt_of(template, given, toolbox, form)
+    reasoning = reasoning_in(source, prompt)
     constraint = constraint_of(given)
     if toolbox is not None:
         constraint = toolbox.spec(constraint)
     after = None
     if constraint is not None:
         constraint, after = behind(reasoning, constraint)
-    return prompt, sampling_params(given, constraint, constraint_after=after), toolbox, reasoning
+    params = sampling_params(given, constraint, constraint_after=after)
+    if toolbox is not None and form.special:  # what the calls are read by
+        params = replace(params, skip_special_tokens=False)
+    return prompt, params, toolbox, reasoning
 
 
 async def _whole(work: ChatWork, frame: Frame, generations: Generations) -> web.Response:
@@ -105,7 +109,7 @@ async def _whole(work: ChatWork, frame: Frame, generations: Generations) -> web.
     async for arrived in generations.arrivals():
         for place, chunk in arrived:
             if chunk is not None:
-                texts[place] += work.shown.text(chunk)
+                texts[place] += chunk.text
     results = [generations.result(place) for place in range(len(generations))]
     choices = [
         _choice(work, place, text, result) for place, (text, result) in enumerate(zip(texts, results, strict=True))
@@ -173,7 +177,7 @@ class _Stream:
                     batch += self._last(place)
                     continue
                 self._num_tokens[place] += len(chunk.token_ids)
-                piece = self._readers[place].feed(self._work.shown.text(chunk))
+                piece = self._readers[place].feed(chunk.text)
                 logprobs = chat_logprobs(chunk.logprobs, self._work.tokenizer) if chunk.logprobs else None
                 if piece or logprobs:
                     batch.append(self._chunk(place, self._delta(piece), logprobs))

@@ -18,12 +18,12 @@ from runtime.server.bodies import LARGE_BYTES, answer, read_model
 from runtime.server.errors import bad_request
 from runtime.server.generations import Ask, Generations
 from runtime.server.keys import ENGINE
-from runtime.server.openai.logprobs import TextLogprobs, special_names
+from runtime.server.openai.logprobs import TextLogprobs
 from runtime.server.openai.models import check_model
 from runtime.server.openai.requests import CompletionRequest
 from runtime.server.openai.response_format import constraint_of
 from runtime.server.openai.sampling import sampling_params
-from runtime.server.openai.serving import Frame, Shown, check_samples, finish_of, streamed, working
+from runtime.server.openai.serving import Frame, check_samples, finish_of, streamed, working
 from runtime.server.openai.usage import usage_of, usage_so_far
 from runtime.server.served_engine import ServedEngine
 from runtime.tokenizer import Tokenizer
@@ -44,7 +44,6 @@ class _Work:
     n: int
     echo: bool
     wants_logprobs: bool
-    shown: Shown
     tokenizer: Tokenizer
 
 
@@ -71,8 +70,7 @@ async def _work(request: web.Request, given: CompletionRequest) -> _Work:
     top = (given.logprobs or 0) if needs_logprobs else None
     start = 0 if echo and given.logprobs is not None else None
     ask = Ask(prompts, params, top, start, namespace_of(request, given.cache_salt))
-    names = special_names(engine.tokenizer) if given.skip_special_tokens is False else None
-    return _Work(ask, texts, n, echo, given.logprobs is not None, Shown(names), engine.tokenizer)
+    return _Work(ask, texts, n, echo, given.logprobs is not None, engine.tokenizer)
 
 
 def _params(given: CompletionRequest) -> tuple[SamplingParams, int]:
@@ -130,7 +128,7 @@ async def _whole(work: _Work, frame: Frame, generations: Generations) -> web.Res
     async for arrived in generations.arrivals():
         for place, chunk in arrived:
             if chunk is not None:
-                texts[place] += work.shown.text(chunk)
+                texts[place] += chunk.text
     results = [generations.result(place) for place in range(len(generations))]
     choices: list[dict[str, Any]] = []
     made = work.ask.params.n
@@ -196,9 +194,8 @@ class _Stream:
             self._num_tokens[place] = result.num_generated
             return self._chunk(place, "", **finish_of(result))
         self._num_tokens[place] += len(chunk.token_ids)
-        text = self._work.shown.text(chunk)
         logprobs = self._logprobs[place].next(chunk.logprobs) if self._work.wants_logprobs else None
-        return self._chunk(place, text, logprobs) if text or chunk.logprobs else None
+        return self._chunk(place, chunk.text, logprobs) if chunk.text or chunk.logprobs else None
 
     def _chunk(self, place: int, text: str, logprobs: dict[str, Any] | None = None, **finish: Any) -> dict[str, Any]:
         choice = {"index": place, "text": text, "logprobs": logprobs, "finish_reason": None, **finish}

@@ -8,7 +8,7 @@ from typing import Any
 from runtime.handle import TokenLogprob
 from runtime.tokenizer import Tokenizer
 
-__all__ = ["TextLogprobs", "chat_logprobs", "special_names", "token_text"]
+__all__ = ["TextLogprobs", "chat_logprobs", "token_text"]
 
 LEAST = -9999.0
 """In place of minus infinity, which JSON does not have."""
@@ -40,11 +40,6 @@ def token_text(token: int, tokenizer: Tokenizer) -> str:
     """A token by itself: its text, with U+FFFD for half a character, or a special token's name."""
     data = tokenizer.token_bytes[token]
     return tokenizer.decode([token], skip_special_tokens=False) if data is None else data.decode("utf-8", "replace")
-
-
-def special_names(tokenizer: Tokenizer) -> dict[int, str]:
-    """Special tokens' names by id."""
-    return {index: name for name, index in tokenizer.special_tokens.items()}
 
 
 class TextLogprobs:

@@ -9,16 +9,22 @@ from typing import Any
 from runtime.chat_template import ChatTemplate
 from runtime.errors import RequestError
 from runtime.server.errors import ApiError, bad_request
+from runtime.server.openai.call_formats import HERMES, CallFormat
 from runtime.server.openai.requests import ChatRequest, Message
-from runtime.server.openai.tools import HERMES, Toolbox
+from runtime.server.openai.tools import Toolbox
 
 __all__ = ["prompt_of"]
 
 _OURS = frozenset({"messages", "tools", "add_generation_prompt", "self"})
 
 
-def prompt_of(template: ChatTemplate | None, request: ChatRequest, toolbox: Toolbox | None) -> str:
+def prompt_of(
+    template: ChatTemplate | None, request: ChatRequest, toolbox: Toolbox | None, form: CallFormat = HERMES
+) -> str:
     """The prompt's text.
+
+    Args:
+        form: how the model writes calls.
 
     Raises:
         ApiError: there is no template, or it refuses the messages; `param` names what is wrong.
@@ -27,7 +33,7 @@ def prompt_of(template: ChatTemplate | None, request: ChatRequest, toolbox: Tool
         message = "messages: the model has no chat template; --set chat_template=NAME gives it one"
         raise bad_request("messages", message)
     knows_tools = "tools" in template.source
-    messages = [_plain(one, place, knows_tools) for place, one in enumerate(request.messages)]
+    messages = [_plain(one, place, form, knows_tools) for place, one in enumerate(request.messages)]
     if toolbox is not None and not knows_tools:
         messages = _explained(messages, toolbox.explained())
     continues = request.continue_final_message is True
@@ -67,7 +73,7 @@ def _cut(text: str, last: str) -> str:
     return text[: place + len(last.rstrip())]
 
 
-def _plain(message: Message, place: int, knows_tools: bool) -> dict[str, Any]:
+def _plain(message: Message, place: int, form: CallFormat, knows_tools: bool) -> dict[str, Any]:
     """A message as templates read it: contents are texts, arguments objects."""
     role = "system" if message.role == "developer" else message.role
     content = _text(message, f"messages[{place}].content")
@@ -75,25 +81,30 @@ def _plain(message: Message, place: int, knows_tools: bool) -> dict[str, Any]:
     if message.reasoning_content is not None:
         found["reasoning_content"] = message.reasoning_content
     if not knows_tools:
-        return _told(message, found)
+        return _told(message, form, found)
     if message.tool_calls:
         found["tool_calls"] = [
-            {"id": one.id, "type": "function", "function": _called(one.function.name, one.function.arguments)}
+            {
+                "id": None if one.id is None else form.known_id(one.id),
+                "type": "function",
+                "function": _called(one.function.name, one.function.arguments),
+            }
             for one in message.tool_calls
         ]
     if message.name is not None:
         found["name"] = message.name
     if message.tool_call_id is not None:
-        found["tool_call_id"] = message.tool_call_id
+        found["tool_call_id"] = form.known_id(message.tool_call_id)
     return found
 
 
-def _told(message: Message, found: dict[str, Any]) -> dict[str, Any]:
+def _told(message: Message, form: CallFormat, found: dict[str, Any]) -> dict[str, Any]:
     """For a template that knows no tools: calls and their results as texts."""
     if message.role == "tool":
         return {"role": "user", "content": f"<tool_response>\n{found['content']}\n</tool_response>"}
-    calls = [HERMES.written(one.function.name, one.function.arguments) for one in message.tool_calls or ()]
-    return {**found, "content": "\n".join([*([found["content"]] if found["content"] else []), *calls])}
+    calls = [(one.function.name, one.function.arguments) for one in message.tool_calls or ()]
+    texts = [found["content"], form.written(*calls) if calls else ""]
+    return {**found, "content": "\n".join(filter(None, texts))}
 
 
 def _called(name: str, arguments: str) -> Mapping[str, Any]:

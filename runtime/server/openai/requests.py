@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 __all__ = [
     "ChatRequest",
     "CompletionRequest",
+    "EmbeddingRequest",
     "Function",
     "GenerationRequest",
     "Message",
@@ -164,6 +165,16 @@ class ChatRequest(GenerationRequest):
     reasoning_effort: str | None = None
     add_generation_prompt: bool | None = None
     continue_final_message: bool | None = None
+
+
+class EmbeddingRequest(_Body):
+    """`POST /v1/embeddings`."""
+
+    input: str | list[str] | list[int] | list[list[int]]
+    model: str | None = None
+    encoding_format: Literal["float", "base64"] | None = None
+    dimensions: int | None = None
+    user: str | None = None
 
 
 class CompletionRequest(GenerationRequest):

@@ -6,6 +6,7 @@ from aiohttp import web
 
 from runtime.server.openai.chat import chat_completions
 from runtime.server.openai.completions import completions
+from runtime.server.openai.embeddings import embeddings
 from runtime.server.openai.models import list_models, show_model
 from runtime.server.openai.responses import handlers as responses
 
@@ -19,6 +20,7 @@ def routes() -> list[web.RouteDef]:
         web.get("/v1/models/{name:.+}", show_model),
         web.post("/v1/chat/completions", chat_completions),
         web.post("/v1/completions", completions),
+        web.post("/v1/embeddings", embeddings),
         web.post("/v1/responses", responses.create),
         web.get("/v1/responses/{name}", responses.retrieve),
         web.delete("/v1/responses/{name}", responses.delete),

@@ -16,7 +16,7 @@ __all__ = ["sampling_params"]
 
 _SAME = (
     "n", "temperature", "top_p", "min_p", "frequency_penalty", "presence_penalty", "repetition_penalty", "ignore_eos",
-    "priority", "timeout",
+    "skip_special_tokens", "priority", "timeout",
 )  # fmt: skip
 _THEIR_NAMES: Mapping[str, str] = MappingProxyType({"max_new_tokens": "max_tokens", "min_new_tokens": "min_tokens"})
 MOST_STOP_TOKENS = 256

@@ -12,7 +12,7 @@ from uuid import uuid4
 
 from aiohttp import web
 
-from runtime.handle import Chunk, Generation
+from runtime.handle import Generation
 from runtime.sampling.params import SamplingParams
 from runtime.server.access.tenant import TENANT
 from runtime.server.errors import bad_request
@@ -22,7 +22,7 @@ from runtime.server.openai.requests import GenerationRequest
 from runtime.server.sse import Sse
 from runtime.server.trail.account import ACCOUNT
 
-__all__ = ["Frame", "Shown", "check_samples", "finish_of", "streamed", "working"]
+__all__ = ["Frame", "check_samples", "finish_of", "streamed", "working"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,23 +53,6 @@ class Frame:
             "choices": choices,
             **more,
         }
-
-
-class Shown:
-    """The text of chunks as the client wants it.
-
-    Args:
-        names: special tokens to be shown, by id; none where they are skipped.
-    """
-
-    def __init__(self, names: dict[int, str] | None) -> None:
-        self._names = names or {}
-
-    def text(self, chunk: Chunk) -> str:
-        """What the chunk shows."""
-        if not self._names or not any(token in self._names for token in chunk.token_ids):
-            return chunk.text
-        return chunk.text + "".join(self._names.get(token, "") for token in chunk.token_ids)
 
 
 def finish_of(result: Generation) -> dict[str, Any]:

@@ -9,14 +9,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from grammars import JsonSchema, Spec
-from grammars.spec import AnyOf, Repeat, StructuralTag, Tag
+from grammars.spec import AnyOf, FreeText, Part, Repeat, SpecialToken, StructuralTag, Tag
 from grammars.spec import Sequence as InOrder
 from runtime.server.errors import bad_request
+from runtime.server.openai.call_formats import HERMES, CallFormat
 from runtime.server.openai.closing import closed
 from runtime.server.openai.requests import ChatRequest, NamedTool, Tool
 from runtime.server.openai.response_format import made
 
-__all__ = ["HERMES", "CallFormat", "Toolbox"]
+__all__ = ["Toolbox"]
 
 NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 MOST_CALLS = 16
@@ -26,41 +27,13 @@ NO_ARGUMENTS: Mapping[str, Any] = {"type": "object", "properties": {}, "addition
 
 
 @dataclass(frozen=True, slots=True)
-class CallFormat:
-    """How a model writes a call: `open`, the name, `middle`, the arguments as JSON, `close`.
-
-    `close` must hold what no JSON text can, such as a line break.
-    """
-
-    trigger: str
-    open: str
-    middle: str
-    close: str
-
-    def begin(self, name: str) -> str:
-        """What stands before the arguments."""
-        return f"{self.open}{name}{self.middle}"
-
-    def written(self, name: str, arguments: str) -> str:
-        """A whole call."""
-        return f"{self.begin(name)}{arguments}{self.close}"
-
-
-HERMES = CallFormat(
-    trigger="<tool_call>",
-    open='<tool_call>\n{"name": "',
-    middle='", "arguments": ',
-    close="}\n</tool_call>",
-)
-
-
-@dataclass(frozen=True, slots=True)
 class Toolbox:
     """The tools of a request, and whether and how they must be used.
 
     Attributes:
         mode: "auto", "required", or the name of the function that is called.
         is_parallel: an answer may hold several calls.
+        format: how calls are written.
     """
 
     tools: tuple[Tool, ...]
@@ -70,7 +43,7 @@ class Toolbox:
     format: CallFormat = HERMES
 
     @classmethod
-    def of(cls, request: ChatRequest) -> Toolbox | None:
+    def of(cls, request: ChatRequest, form: CallFormat = HERMES) -> Toolbox | None:
         """None where nothing can be called.
 
         Raises:
@@ -82,13 +55,18 @@ class Toolbox:
             raise bad_request("tool_choice", "tool_choice: there are no tools to choose from")
         if not tools or choice == "none":
             return None
-        is_parallel = request.parallel_tool_calls is not False
+        is_parallel = request.parallel_tool_calls is not False and not form.is_single
         if isinstance(choice, NamedTool):
             name = choice.function.name
             if name not in [tool.function.name for tool in tools]:
                 raise bad_request("tool_choice.function.name", f"tool_choice: {name!r} is none of the tools")
-            return cls(tools, name, True, False)
-        return cls(tools, choice or "auto", False, is_parallel)
+            return cls(tools, name, True, False, form)
+        return cls(tools, choice or "auto", False, is_parallel, form)
+
+    @property
+    def names(self) -> list[str]:
+        """Of the functions."""
+        return [tool.function.name for tool in self.tools]
 
     def described(self) -> list[dict[str, Any]]:
         """The tools as chat templates take them."""
@@ -105,16 +83,39 @@ class Toolbox:
         """
         bodies = [(tool.function.name, self._arguments(place, tool)) for place, tool in enumerate(self.tools)]
         if self.mode == "auto" and otherwise is None:
-            tags = tuple(Tag(self.format.begin(name), body, (self.format.close,)) for name, body in bodies)
-            return StructuralTag(tags, (self.format.trigger,), stop_after_first=not self.is_parallel)
-        calls: list[Spec] = [
-            InOrder((self.format.begin(name), body, self.format.close))
-            for name, body in bodies
-            if not self.is_named or name == self.mode
-        ]
-        one = calls[0] if len(calls) == 1 else AnyOf(tuple(calls))
-        more = InOrder((one, Repeat(InOrder(("\n", one)), 0, MOST_CALLS - 1))) if self.is_parallel else one
-        return AnyOf((otherwise, more)) if self.mode == "auto" and otherwise is not None else more
+            return self._said_or_called(bodies)
+        calls = self._calls([(name, body) for name, body in bodies if not self.is_named or name == self.mode])
+        return AnyOf((otherwise, calls)) if self.mode == "auto" and otherwise is not None else calls
+
+    def _said_or_called(self, bodies: Sequence[tuple[str, Spec]]) -> Spec:
+        """Free text with calls in it, or before them where these are begun by a special token or stand in a list."""
+        form, calls = self.format, self._calls(bodies)
+        if form.special or form.start:
+            return InOrder((FreeText((form.trigger,)), Repeat(calls, 0, 1)))
+        tags = tuple(
+            Tag(f"{opened}{name}{form.middle}", body, (form.close,)) for opened in form.opens for name, body in bodies
+        )
+        spec = StructuralTag(
+            tags, form.opens if form.other_opens else (form.trigger,), stop_after_first=not self.is_parallel
+        )
+        return spec if form.marker is None else AnyOf((spec, InOrder((SpecialToken(form.marker), calls))))
+
+    def _calls(self, bodies: Sequence[tuple[str, Spec]]) -> Spec:
+        """Calls and nothing else."""
+        form = self.format
+        each = [InOrder((*self._parts(form.begin(name)), body, *self._parts(form.close))) for name, body in bodies]
+        one: Spec = each[0] if len(each) == 1 else AnyOf(tuple(each))
+        parts: list[Part] = [*self._parts(form.start), one]
+        if self.is_parallel:
+            parts.append(Repeat(InOrder((*self._parts(form.between), one)), 0, MOST_CALLS - 1))
+        return InOrder((*parts, *self._parts(form.end)))
+
+    def _parts(self, text: str) -> list[Part]:
+        """A text of the format, with the special tokens it names."""
+        if not self.format.special:
+            return [text] if text else []
+        pieces = re.split(f"({'|'.join(map(re.escape, self.format.special))})", text)
+        return [SpecialToken(piece) if piece in self.format.special else piece for piece in pieces if piece]
 
     def _arguments(self, place: int, tool: Tool) -> Spec:
         schema = tool.function.parameters
@@ -124,7 +125,7 @@ class Toolbox:
     def explained(self) -> str:
         """The tools as a text, for templates that know of none."""
         listed = "\n".join(json.dumps(tool, ensure_ascii=False) for tool in self.described())
-        call = self.format.written("NAME", "{…}")
+        call = self.format.written(("NAME", "{…}"))
         return (
             f"These functions can be called, one a line:\n<tools>\n{listed}\n</tools>\n"
             f"To call one, answer with its name and its arguments, like this:\n{call}"

@@ -9,7 +9,7 @@ from aiohttp import web
 from runtime.server.native.cache import MOST_CHARACTERS, MOST_NODES
 from runtime.server.native.control import AbortBody
 from runtime.server.native.requests import DetokenizeBody, GenerateBody, TokenizeBody
-from runtime.server.openai.requests import ChatRequest, CompletionRequest
+from runtime.server.openai.requests import ChatRequest, CompletionRequest, EmbeddingRequest
 from runtime.server.openai.responses.requests import ResponsesRequest
 from runtime.server.openapi import answers
 from runtime.server.openapi.operation import Operation, Query, Trouble
@@ -47,6 +47,10 @@ def _openai() -> Iterator[Operation]:
     yield Operation(
         method="POST", path="/v1/completions", tag="OpenAI", summary="Continues prompts, given as text or token ids",
         body=CompletionRequest, answer=answers.TextCompletion, streams=True, troubles=_ASKS,
+    )  # fmt: skip
+    yield Operation(
+        method="POST", path="/v1/embeddings", tag="OpenAI", summary="Embeddings; models that write texts make none",
+        body=EmbeddingRequest, troubles=(Trouble.BODY, Trouble.ABSENT),
     )  # fmt: skip
     yield Operation(
         method="POST", path="/v1/responses", tag="OpenAI", summary="Answers as items, which can be gone on from later",

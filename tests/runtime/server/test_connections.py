@@ -80,10 +80,15 @@ async def test_who_asks_nothing_more_is_sent_away_and_who_waits_is_not(tiny_engi
         assert b'"completion_tokens":400' in answer
 
 
-async def test_a_body_that_never_comes(tiny_engine: Engine) -> None:
-    async with _server(tiny_engine, body_seconds=0.1) as port, _socket(port) as (reader, writer):
-        writer.write(_post(b'{"prompt"', length=1000))
-        answer = await reader.readuntil(b"}}")
+@pytest.mark.parametrize("drips", [False, True])
+async def test_a_body_that_never_comes_or_by_drops(tiny_engine: Engine, drips: bool) -> None:
+    async with _server(tiny_engine, body_seconds=0.2) as port, _socket(port) as (reader, writer):
+        writer.write(_post(b'{"prompt"', length=100_000))
+        answered = asyncio.create_task(reader.readuntil(b"}}"))
+        while drips and not answered.done():
+            writer.write(b" ")
+            await asyncio.sleep(0.01)
+        answer = await answered
         assert answer.startswith(b"HTTP/1.1 408")
         assert b'"code":"timeout"' in answer
 
@@ -118,9 +123,15 @@ async def test_who_says_no_more_but_listens_leaves_nothing_behind(
 
 
 @pytest.mark.parametrize(
-    "garbage", [b"\x00" * 64, b"\x16\x03\x01\x02\x00\x01", b"GET / HTTP/9.9\r\n\r\n", b"{}\r\n\r\n"]
-)
-async def test_what_is_no_http_harms_nobody(tiny_engine: Engine, garbage: bytes) -> None:
+    "garbage",
+    [
+        b"\x00" * 64, b"\x16\x03\x01\x02\x00\x01", b"GET / HTTP/9.9\r\n\r\n", b"{}\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\nA: \x00\r\n\r\n",
+    ],
+)  # fmt: skip
+async def test_what_is_no_http_harms_nobody_and_fills_no_log(
+    tiny_engine: Engine, caplog: pytest.LogCaptureFixture, garbage: bytes
+) -> None:
     async with _server(tiny_engine, header_seconds=0.3) as port:
         async with _socket(port) as (reader, writer):
             writer.write(garbage)
@@ -129,6 +140,7 @@ async def test_what_is_no_http_harms_nobody(tiny_engine: Engine, garbage: bytes)
         async with _socket(port) as (reader, writer):
             writer.write(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
             assert (await reader.readline()).startswith(b"HTTP/1.1 200")
+    assert [record.message for record in caplog.records if record.levelname not in ("DEBUG", "INFO")] == []
 
 
 async def test_streams_that_are_dropped_all_at_once(

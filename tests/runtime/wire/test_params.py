@@ -61,8 +61,8 @@ EVERYTHING = SamplingParams(
     max_new_tokens=None, min_new_tokens=3, temperature=0.1 + 0.2, top_k=5, top_p=1 / 3, min_p=0.01,
     frequency_penalty=-1.5, presence_penalty=2.0, repetition_penalty=1.1, logit_bias={3: -1e30, 4: 0.5},
     stop=("\n", "é"), stop_token_ids=(1, 2), stop_regex="[0-9]+", ignore_eos=True, n=2, seed=2**63,
-    constraint=SPECS[-1], constraint_after="</think>", token_healing=True, jump_forward=False, priority=7,
-    timeout=2.5,
+    skip_special_tokens=False, constraint=SPECS[-1], constraint_after="</think>", token_healing=True,
+    jump_forward=False, priority=7, timeout=2.5,
 )  # fmt: skip
 
 

@@ -165,7 +165,7 @@ async def _whole(work: _Work, generations: Generations) -> web.Response:
     items, reader = Items(), work.chat.reader()
     async for arrived in generations.arrivals():
         for _, chunk in arrived:
-            items.add(reader.end() if chunk is None else reader.feed(work.chat.shown.text(chunk)))
+            items.add(reader.end() if chunk is None else reader.feed(chunk.text))
     result = generations.result(0)
     items.end(is_whole=result.finish_reason == "stop")
     return answer(work.ended(items, result))
@@ -193,7 +193,7 @@ async def _events(work: _Work, generations: Generations) -> AsyncIterator[list[d
         async for arrived in generations.arrivals():
             batch: list[dict[str, Any]] = []
             for _, chunk in arrived:
-                batch += items.add(reader.end() if chunk is None else reader.feed(work.chat.shown.text(chunk)))
+                batch += items.add(reader.end() if chunk is None else reader.feed(chunk.text))
             if batch:
                 yield batch
         result = generations.result(0)

@@ -51,7 +51,7 @@ export async function* stream(path, body, signal) {
   try {
     for (;;) {
       const { value, done } = await reader.read();
-      if (done) return;
+      if (done) throw new Error("the connection ended before the answer did");
       const blocks = (held + value).split("\n\n");
       held = blocks.pop();
       for (const block of blocks) {

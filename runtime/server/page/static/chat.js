@@ -24,6 +24,10 @@ function shown(role, text = "") {
   return parts;
 }
 
+function ending(reason) {
+  return reason === "length" ? " · cut off: there was room for no more tokens" : "";
+}
+
 // Stays at the end of the conversation, unless somebody has scrolled back.
 function follow() {
   const list = byId("messages");
@@ -47,15 +51,17 @@ export function startChat() {
     const before = system ? [{ role: "system", content: system }] : [];
     const body = { messages: [...before, ...conversation], stream_options: { include_usage: true }, ...settings() };
     let text = "";
+    let reason = null;
     list.setAttribute("aria-busy", "true");
     try {
       for await (const event of stream("/v1/chat/completions", body, signal)) {
         const delta = event.choices[0]?.delta ?? {};
+        reason = event.choices[0]?.finish_reason ?? reason;
         const settle = follow();
         text += delta.content ?? "";
         if (delta.content) parts.text.append(delta.content);
         if (delta.reasoning_content) parts.thought.append(delta.reasoning_content);
-        if (event.usage) parts.cost.textContent = cost(event.usage, (performance.now() - begun) / 1000);
+        if (event.usage) parts.cost.textContent = cost(event.usage, (performance.now() - begun) / 1000) + ending(reason);
         settle();
       }
     } catch (error) {

@@ -1,12 +1,13 @@
 // Live: what the engine does now, asked for again and again while somebody looks.
 
 import { get } from "/page/api.js";
-import { byId, element, told } from "/page/parts.js";
+import { byId, element, note, told } from "/page/parts.js";
 import { drawTree } from "/page/tree.js";
 
 const EVERY = 1000;
 const AFTER_FAILURE = 5000;
 const MOST_RATES = 120;
+const MOST_HOLDERS = 6;
 const OWNERS = {
   evictable: "tree, evictable",
   protected: "tree, in use",
@@ -38,17 +39,27 @@ function drawMemory(ledger, evictable) {
   byId("kv-share").textContent = `${count(used)} of ${count(ledger.total)} tokens, ${percent(used / ledger.total)}`;
 }
 
-// Which programs hold sessions, those with the most tokens first.
+// Whose sequences there are, those with the most tokens first; a request is a sequence too.
 function drawHolders(cache) {
   const held = new Map();
-  for (const { program, num_tokens } of cache.holders) {
-    const name = program || "no program";
-    const before = held.get(name) ?? { sessions: 0, tokens: 0 };
-    held.set(name, { sessions: before.sessions + 1, tokens: before.tokens + num_tokens });
+  for (const { program, num_tokens, is_busy } of cache.holders) {
+    const before = held.get(program) ?? { sequences: 0, busy: 0, tokens: 0 };
+    const busy = before.busy + (is_busy ? 1 : 0);
+    held.set(program, { sequences: before.sequences + 1, busy, tokens: before.tokens + num_tokens });
   }
-  const first = [...held].sort(([, one], [, other]) => other.tokens - one.tokens).slice(0, 4);
-  const lines = first.map(([name, { sessions, tokens }]) => `${name}: ${sessions} (${count(tokens)} tokens)`);
-  byId("holders").textContent = `Sessions: ${count(cache.num_sessions)}${lines.length ? ` · ${lines.join(" · ")}` : ""}`;
+  const first = [...held].sort(([, one], [, other]) => other.tokens - one.tokens).slice(0, MOST_HOLDERS);
+  const rows = first.map(([program, { sequences, busy, tokens }]) => {
+    const row = element("tr");
+    const head = element("th", "", program || "requests");
+    head.scope = "row";
+    row.append(head, ...[sequences, busy, tokens].map((number) => element("td", "", count(number))));
+    return row;
+  });
+  byId("holders").replaceChildren(...rows);
+  byId("holders-table").hidden = rows.length === 0;
+  const more = held.size - first.length;
+  const others = more > 0 ? `, ${count(more)} programs more` : "";
+  byId("holders-size").textContent = rows.length ? `${count(cache.num_sessions)}${others}` : "none";
 }
 
 // Tokens per second, from how far the counter has come between two answers.
@@ -67,8 +78,12 @@ class Rates {
     return rate;
   }
 
+  top() {
+    return Math.max(1, ...this.rates);
+  }
+
   points() {
-    const top = Math.max(1, ...this.rates);
+    const top = this.top();
     const first = MOST_RATES - this.rates.length;
     return this.rates.map((rate, place) => `${first + place},${(27 - (25 * rate) / top).toFixed(1)}`).join(" ");
   }
@@ -88,6 +103,7 @@ function draw(info, rates) {
   const rate = rates.add(stats.generated_tokens + stats.forced_tokens, info.uptime_seconds);
   byId("rate").textContent = rate < 10 ? rate.toFixed(1) : count(Math.round(rate));
   byId("spark").firstElementChild.setAttribute("points", rates.points());
+  byId("spark-top").textContent = `Tokens per second in the last two minutes, up to ${count(Math.ceil(rates.top()))}`;
   byId("limited-by").textContent = stats.limited_by ?? "nothing";
   drawHitRate(stats);
   drawMemory(stats.ledger, stats.evictable_tokens);
@@ -98,6 +114,7 @@ export function startLive() {
   const follow = byId("follow");
   let timer = null;
   let isAsking = false;
+  let standing = "";
 
   async function look() {
     clearTimeout(timer);
@@ -109,11 +126,12 @@ export function startLive() {
       draw(info, rates);
       drawHolders(cache);
       drawTree(cache);
-      byId("state").classList.remove("bad");
+      note(byId("state"), standing);
+      byId("live").classList.remove("stale");
     } catch (error) {
       wait = AFTER_FAILURE;
-      byId("state").textContent = error.status === 401 ? "a key is needed" : told(error);
-      byId("state").classList.add("bad");
+      note(byId("state"), error.status === 401 ? "a key is needed" : told(error), true);
+      byId("live").classList.add("stale");
       if (error.status === 401) return;
       if (error.status === 403) return hide();
     } finally {
@@ -124,14 +142,16 @@ export function startLive() {
 
   // Who may not look at what concerns everybody still has the playground.
   function hide() {
-    byId("state").textContent = "the view of the engine needs an admin's key";
+    note(byId("state"), "the view of the engine needs an admin's key");
     byId("live").hidden = true;
   }
 
   follow.addEventListener("change", look);
   document.addEventListener("visibilitychange", look);
   return {
-    begin() {
+    // What the page says while all is well.
+    begin(said) {
+      standing = said;
       byId("live").hidden = false;
       look();
     },

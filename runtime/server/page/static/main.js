@@ -5,7 +5,7 @@ import { startChat } from "/page/chat.js";
 import { startLive } from "/page/live.js";
 import { startProgram } from "/page/program.js";
 import { startSchema } from "/page/schema.js";
-import { byId } from "/page/parts.js";
+import { byId, note, told } from "/page/parts.js";
 
 const tabs = [...document.querySelectorAll('[role="tab"]')];
 
@@ -60,14 +60,13 @@ async function connect() {
   try {
     const { data } = await get("/v1/models");
     byId("model").textContent = data[0].id;
-    state.textContent = `context of ${data[0].max_model_len.toLocaleString("en")} tokens`;
-    state.classList.remove("bad");
+    const standing = `context of ${data[0].max_model_len.toLocaleString("en")} tokens`;
+    note(state, standing);
     const { paths } = await get("/openapi.json");
     byId("tab-program").hidden = !("/programs" in paths);
-    live.begin();
+    live.begin(standing);
   } catch (error) {
-    state.textContent = error.status === 401 ? "a key is needed" : error.message;
-    state.classList.add("bad");
+    note(state, error.status === 401 ? "a key is needed" : told(error), true);
     if (error.status !== 401) setTimeout(connect, 5000);
   }
 }

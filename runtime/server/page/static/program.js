@@ -15,12 +15,22 @@ function written(value) {
   return typeof value === "string" ? value : JSON.stringify(value);
 }
 
+function cell(value) {
+  const found = element("td");
+  if (Array.isArray(value)) {
+    const list = element("ol");
+    list.append(...value.map((one) => element("li", "", written(one))));
+    found.append(list);
+  } else found.textContent = written(value);
+  return found;
+}
+
 function show(variables) {
   const rows = Object.entries(variables).map(([name, value]) => {
     const row = element("tr");
     const head = element("th", "", name);
     head.scope = "row";
-    row.append(head, element("td", "", written(value)));
+    row.append(head, cell(value));
     return row;
   });
   byId("variables").replaceChildren(...rows);

@@ -60,6 +60,18 @@ async def test_a_stream_says_the_same(post: Any, events: Any) -> None:
     assert chunks[-1]["usage"]["prompt_tokens"] == whole["usage"]["prompt_tokens"]
 
 
+@pytest.mark.parametrize("as_ids", [False, True])
+async def test_prompts_are_echoed_in_a_stream_too(post: Any, events: Any, tiny_engine: Engine, as_ids: bool) -> None:
+    texts = ["the theatre", "12 + 30"]
+    prompts = [tiny_engine.tokenizer.encode(text) for text in texts] if as_ids else texts
+    _, whole = await post(PATH, prompt=prompts, echo=True, **GREEDY)
+    streamed = ["", ""]
+    for chunk in await events(PATH, prompt=prompts, echo=True, **GREEDY):
+        streamed[chunk["choices"][0]["index"]] += chunk["choices"][0]["text"]
+    assert streamed == [choice["text"] for choice in whole["choices"]]
+    assert all(one.startswith(text) and len(one) > len(text) for one, text in zip(streamed, texts, strict=True))
+
+
 async def test_the_best_of_several_comes_first(post: Any) -> None:
     asked = {"prompt": "the", "seed": 1, "max_tokens": 5, "ignore_eos": True, "logprobs": 0}
     _, every = await post(PATH, **asked, n=4)

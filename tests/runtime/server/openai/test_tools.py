@@ -7,8 +7,9 @@ import pytest
 
 from grammars import Choice, GrammarCompiler, Spec, Vocabulary
 from runtime.server.errors import ApiError
+from runtime.server.openai.call_formats import HERMES
 from runtime.server.openai.requests import ChatRequest
-from runtime.server.openai.tools import HERMES, Toolbox
+from runtime.server.openai.tools import Toolbox
 
 CHAT = "/v1/chat/completions"
 USER = [{"role": "user", "content": "x"}]
@@ -17,8 +18,8 @@ TOOLS: list[dict[str, Any]] = [
     {"type": "function", "function": {"name": "set", "parameters": ON}},
     {"type": "function", "function": {"name": "stop"}},
 ]
-SET = HERMES.written("set", '{"on": true}')
-STOP = HERMES.written("stop", "{}")
+SET = HERMES.written(("set", '{"on": true}'))
+STOP = HERMES.written(("stop", "{}"))
 
 
 def toolbox(**fields: Any) -> Toolbox | None:
@@ -39,7 +40,7 @@ def allows(compiler: GrammarCompiler, spec: Spec, text: str) -> bool:
     ("fields", "good", "bad"),
     [
         ({}, ["", "hello", SET, "so: " + STOP, SET + "\n" + SET + " done"],
-         [HERMES.written("set", '{"on": 1}'), HERMES.written("go", "{}"), "<tool_call>x"]),
+         [HERMES.written(("set", '{"on": 1}')), HERMES.written(("go", "{}")), "<tool_call>x"]),
         ({"parallel_tool_calls": False}, ["hello", "so: " + SET], [SET + "\n" + STOP, SET + " done"]),
         ({"tool_choice": "required"}, [SET, STOP, SET + "\n" + STOP], ["", "hello", "so: " + SET]),
         ({"tool_choice": "required", "parallel_tool_calls": False}, [SET, STOP], ["", SET + "\n" + STOP]),

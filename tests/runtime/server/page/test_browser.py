@@ -45,8 +45,8 @@ STOP_AT_ONCE = """
       if (begun) document.getElementById("chat-stop").click();
     }).observe(document.getElementById("messages"), { childList: true, subtree: true });
 """
-MEANT = ("status of 401", "status of 403", "net::ERR_FAILED")
-"""Complaints of tests that ask without a key, and of one that cuts the connection."""
+MEANT = ("status of 401", "status of 403", "status of 503", "net::ERR_FAILED")
+"""Complaints of tests that ask without a key, while an engine is down, and over a connection that was cut."""
 
 Open = Callable[..., Any]
 
@@ -101,6 +101,7 @@ def test_a_conversation_is_shown_as_text(open_page: Open) -> None:
     assert page.locator("#messages .user .text").inner_text() == MARKUP
     assert page.locator("#messages img, #messages b").count() == 0
     assert "8 generated" in page.locator("#messages .assistant .cost").inner_text()
+    assert page.locator("#messages .assistant .cost").inner_text().endswith("there was room for no more tokens")
     first = page.locator("#messages .assistant .text").text_content()
     assert first
     page.get_by_label("Message", exact=True).fill("more")
@@ -130,6 +131,28 @@ def test_a_failure_is_told(open_page: Open) -> None:
     page.get_by_label("Message", exact=True).fill("hello")
     page.keyboard.press("Enter")
     page.get_by_text("the server cannot be reached").wait_for()
+
+
+def test_an_answer_that_is_cut_off_on_the_way_is_told(open_page: Open) -> None:
+    page = open_page()
+    begun = 'data: {"choices": [{"index": 0, "delta": {"content": "once upon"}}]}\n\n'
+    page.route("**/v1/chat/completions", lambda route: route.fulfill(content_type="text/event-stream", body=begun))
+    page.get_by_label("Message", exact=True).fill("a story")
+    page.keyboard.press("Enter")
+    page.get_by_text("the connection ended before the answer did").wait_for()
+    assert page.locator("#messages .assistant .text").inner_text() == "once upon"
+
+
+def test_an_engine_that_is_down_is_said_and_one_that_is_back_too(open_page: Open) -> None:
+    page = open_page()
+    page.locator("#state", has_text="context of").wait_for()
+    down = json.dumps({"error": {"message": "the engine is being started again"}})
+    page.route("**/server_info", lambda route: route.fulfill(status=503, body=down))
+    page.locator("#state.bad", has_text="being started again").wait_for()
+    page.locator("#live.stale").wait_for()
+    page.unroute("**/server_info")
+    page.locator("#state:not(.bad)", has_text="context of").wait_for()
+    page.locator("#live:not(.stale)").wait_for()
 
 
 def test_a_schema_gives_an_object(open_page: Open) -> None:
@@ -170,7 +193,8 @@ def test_the_engine_is_seen_at_work(open_page: Open, tiny_engine: Engine) -> Non
     with tiny_engine.open(program="mine") as session:
         session.append("the theatre there, then the thin thing thinks that those other things are there")
         session.generate(SamplingParams(max_new_tokens=1)).result(60)
-        page.locator("#holders", has_text="mine: 1").wait_for()
+        page.locator("#holders tr", has_text="mine").wait_for()
+        assert page.locator("#holders tr", has_text="mine").locator("td").all_inner_texts()[:2] == ["1", "0"]
     tiny_engine.generate("the theatre there, then the thin thing " * 4, {"max_new_tokens": 4})
     page.locator("#tree .run", has_text="the theatre there").first.wait_for()
     tokens = [one.inner_text().replace(",", "") for one in page.locator("#kv-legend b").all()]
