@@ -43,13 +43,14 @@ class OpenAI(TextBackend):
         api_key: otherwise the environment's `OPENAI_API_KEY`; a server of one's own may need none.
         is_chat_model: asked with messages, rather than with a plain prompt. None: all but OpenAI's completion models.
         chat_template: how messages are written into a plain prompt, and shown by `s.text()`: see `Mock`.
-        extra: "sglang" or "vllm" where the server takes their fields: regexes, choices, grammars, `top_k`, `min_p`,
-            `min_tokens`, `repetition_penalty`, `stop_token_ids` and `ignore_eos`.
+        extra: "sglang", "vllm" or "llamacpp" where the server takes their fields: regexes, choices, grammars, `top_k`,
+            `min_p`, `min_tokens`, `repetition_penalty`, `stop_token_ids` and `ignore_eos`. llama.cpp has neither
+            regexes, nor `min_tokens`, nor `stop_token_ids`.
         response_format: the server can hold a chat's answer to a JSON schema.
         fixed_sampling: the model takes no temperature and no top_p (reasoning models do not): gens that ask for one are
             refused, and selects are made at the model's own.
         prefill: a chat goes on with an assistant message that has begun. None: where `extra` is given.
-        echo: a completion server echoes log probabilities of a prompt. None: where `extra` is given.
+        echo: a completion server echoes log probabilities of a prompt. None: where `extra` is "sglang" or "vllm".
         max_tokens_field: None is `max_completion_tokens` for OpenAI's own chat models, else `max_tokens`.
         extra_body: further fields of every request.
         concurrency: requests at once; more wait.
@@ -111,7 +112,7 @@ class OpenAI(TextBackend):
         self.fingerprint = f"{self.name} {self.base_url} {model} {dialect} {sorted(fields.items())}"
         self.capabilities = Capabilities(
             constraints=dialect.constraints(), gen_options=dialect.gen_options(), tokens=False, images=is_chat,
-            score=not is_chat and (extra is not None if echo is None else echo), roles=is_chat,
+            score=not is_chat and (dialect.echoes() if echo is None else echo), roles=is_chat,
             prefill=not is_chat or dialect.prefill, speculation=True, concurrency=concurrency,
             context_length=context_length,
         )  # fmt: skip

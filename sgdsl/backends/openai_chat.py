@@ -77,7 +77,7 @@ class ChatModel:
         if not messages or not messages[-1].is_open or not messages[-1].content or self._dialect.extra is None:
             return {}
         flags: dict[str, Any] = {"continue_final_message": True}
-        return flags | ({"add_generation_prompt": False} if self._dialect.extra == "vllm" else {})
+        return flags | ({} if self._dialect.extra == "sglang" else {"add_generation_prompt": False})
 
     async def score(self, transcript: Transcript, choices: Sequence[str]) -> ChoiceScores:
         """There are none in a chat."""

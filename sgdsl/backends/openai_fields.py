@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Dialect", "Extra", "chat_fields", "completion_fields"]
 
-Extra: TypeAlias = Literal["sglang", "vllm"]
+Extra: TypeAlias = Literal["sglang", "vllm", "llamacpp"]
 _EXTRA_OPTIONS = frozenset(("top_k", "min_p", "min_tokens", "repetition_penalty", "stop_token_ids", "ignore_eos"))
+_NOT_IN_LLAMACPP = frozenset(("min_tokens", "stop_token_ids"))
 _NEVER = frozenset(("logprob_start_len", "token_healing", "separate_reasoning"))
 _JSON = frozenset(("JsonSchema", "JsonObject"))
 
@@ -48,12 +49,23 @@ class Dialect:
     def gen_options(self) -> frozenset[str]:
         """The options of a gen it honours, as `Capabilities` names them."""
         fixed = frozenset(("temperature", "top_p")) if self.fixed_sampling else frozenset()
-        return GEN_OPTIONS - _NEVER - fixed - (frozenset() if self.extra else _EXTRA_OPTIONS)
+        return GEN_OPTIONS - _NEVER - fixed - self._missing()
+
+    def _missing(self) -> frozenset[str]:
+        if self.extra is None:
+            return _EXTRA_OPTIONS
+        return _NOT_IN_LLAMACPP if self.extra == "llamacpp" else frozenset()
 
     def constraints(self) -> frozenset[str]:
         """The kinds of constraints it can be held to."""
         chat = _JSON | {"Choice"} if self.is_chat and self.response_format else frozenset()
-        return chat | (_JSON | {"Regex", "Choice", "Gbnf"} if self.extra else frozenset())
+        if self.extra is None:
+            return chat
+        return chat | _JSON | {"Choice", "Gbnf"} | (frozenset() if self.extra == "llamacpp" else {"Regex"})
+
+    def echoes(self) -> bool:
+        """Whether a completion server that takes its fields tells the log probabilities of a prompt."""
+        return self.extra in ("sglang", "vllm")
 
     def wraps_choices(self) -> bool:
         """Whether a choice comes as the field of a JSON object."""
@@ -111,9 +123,8 @@ def _sampling(params: SamplingParams, dialect: Dialect) -> tuple[dict[str, Any],
             fields[name] = value
     if dialect.extra is None:
         return fields, {}
-    body: dict[str, Any] = {
-        "top_k": params.top_k, "min_p": params.min_p, "repetition_penalty": params.repetition_penalty,
-    }  # fmt: skip
+    penalty = "repeat_penalty" if dialect.extra == "llamacpp" else "repetition_penalty"
+    body: dict[str, Any] = {"top_k": params.top_k, "min_p": params.min_p, penalty: params.repetition_penalty}
     if params.min_new_tokens:
         body["min_tokens"] = params.min_new_tokens
     if params.stop_token_ids:
@@ -170,6 +181,8 @@ def _extra_constraint(constraint: Spec, dialect: Dialect) -> dict[str, Any]:
 
     if isinstance(constraint, JsonObject):
         constraint = constraint.schema()
+    if dialect.extra == "llamacpp":
+        return _llamacpp(constraint)
     if isinstance(constraint, JsonSchema):
         schema = constraint.schema
         return {"json_schema": schema} if dialect.extra == "sglang" else _vllm("json", json.loads(schema))
@@ -182,6 +195,19 @@ def _extra_constraint(constraint: Spec, dialect: Dialect) -> dict[str, Any]:
         if dialect.extra == "sglang":
             return {"regex": "(" + "|".join(map(re.escape, options)) + ")"}
         return _vllm("choice", options)
+    raise TypeError(f"a {type(constraint).__name__} constraint was not refused when it was asked for")
+
+
+def _llamacpp(constraint: Spec) -> dict[str, Any]:
+    from grammars.spec import Choice, Gbnf, JsonSchema
+
+    if isinstance(constraint, JsonSchema):
+        return {"json_schema": json.loads(constraint.schema)}
+    if isinstance(constraint, Gbnf):
+        return {"grammar": constraint.text}
+    if isinstance(constraint, Choice):
+        # A GBNF string has JSON's escapes for quotes, backslashes and line ends.
+        return {"grammar": "root ::= " + " | ".join(json.dumps(one, ensure_ascii=False) for one in constraint.options)}
     raise TypeError(f"a {type(constraint).__name__} constraint was not refused when it was asked for")
 
 

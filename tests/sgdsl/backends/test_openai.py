@@ -150,11 +150,11 @@ def test_prefill_where_the_server_goes_on(server: Any, openai: Make) -> None:
     assert server.request["messages"][-1] == {"role": "assistant", "content": "Team: "}
     assert "continue_final_message" not in server.request
     assert state.messages()[-1]["content"] == "Team: fine"
-    for extra in ("sglang", "vllm"):
+    for extra in ("sglang", "vllm", "llamacpp"):
         server.requests.clear()
         ask.run(expr, backend=openai(extra=extra))
         assert server.request["continue_final_message"] is True
-        assert ("add_generation_prompt" in server.request) == (extra == "vllm")
+        assert ("add_generation_prompt" in server.request) == (extra != "sglang")
         server.requests.clear()
         ask.run(sg.gen("x"), backend=openai(extra=extra))
         assert "continue_final_message" not in server.request

@@ -88,6 +88,17 @@ def test_servers_that_take_more(server: Any, reply: Any, openai: Make, extra: Li
         assert sent["structured_outputs"] == {"regex": "[0-9]+"}
 
 
+def test_what_llama_cpp_takes_and_what_it_has_no_field_for(server: Any, openai: Make) -> None:
+    gen = sg.gen("x", top_k=5, min_p=0.1, repetition_penalty=1.1, ignore_eos=True)
+    complete.run(gen, backend=openai(extra="llamacpp", is_chat_model=False))
+    asked = {"top_k": 5, "min_p": 0.1, "repeat_penalty": 1.1, "ignore_eos": True, "top_p": 1.0}
+    assert asked.items() <= server.request.items()
+    assert "repetition_penalty" not in server.request
+    for options in ({"regex": "a"}, {"min_tokens": 1}, {"stop_token_ids": [1]}):
+        with pytest.raises(sg.BackendCapabilityError):
+            complete.run(sg.gen("x", **options), backend=openai(extra="llamacpp", is_chat_model=False))
+
+
 @pytest.mark.parametrize(
     ("extra", "options", "answer", "field", "value"),
     [
@@ -98,6 +109,10 @@ def test_servers_that_take_more(server: Any, reply: Any, openai: Make, extra: Li
         ("vllm", {"grammar": 'root ::= "x"'}, "x", "structured_outputs", {"grammar": 'root ::= "x"'}),
         ("vllm", {"choices_method": sg.constrained_greedy, "choices": ["a", "b"]}, "b", "structured_outputs",
          {"choice": ["a", "b"]}),
+        ("llamacpp", {"json_schema": {"type": "object"}}, "{}", "json_schema", {"type": "object"}),
+        ("llamacpp", {"grammar": 'root ::= "x"'}, "x", "grammar", 'root ::= "x"'),
+        ("llamacpp", {"choices_method": sg.constrained_greedy, "choices": ['a"\n', "\\é"]}, "\\é", "grammar",
+         'root ::= "a\\"\\n" | "\\\\é"'),
     ],
 )  # fmt: skip
 def test_constraints_of_completions(

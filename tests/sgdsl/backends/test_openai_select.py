@@ -114,7 +114,11 @@ def test_a_completion_held_to_choices_has_room_for_the_longest(
 
 @pytest.mark.parametrize(
     ("extra", "field", "value"),
-    [("sglang", "regex", "(a|b\\.)"), ("vllm", "structured_outputs", {"choice": ["a", "b."]})],
+    [
+        ("sglang", "regex", "(a|b\\.)"),
+        ("vllm", "structured_outputs", {"choice": ["a", "b."]}),
+        ("llamacpp", "grammar", 'root ::= "a" | "b."'),
+    ],
 )
 def test_a_chat_held_to_choices_by_the_servers_own_means(
     server: Any, reply: Any, openai: Make, extra: str, field: str, value: Any
@@ -124,6 +128,15 @@ def test_a_chat_held_to_choices_by_the_servers_own_means(
     assert (state["x"], state.get_meta_info("x")["choices_method"]) == ("b.", "constrained_greedy")
     assert server.request[field] == value
     assert "response_format" not in server.request
+
+
+def test_a_completion_of_llama_cpp_is_held_to_choices_as_it_echoes_nothing(
+    server: Any, reply: Any, openai: Make
+) -> None:
+    server.replies = [reply("b")]
+    state = complete.run(sg.select("x", ["a", "b"]), backend=openai(is_chat_model=False, extra="llamacpp"))
+    assert (state["x"], state.get_meta_info("x")["choices_method"]) == ("b", "constrained_greedy")
+    assert "echo" not in server.request
 
 
 def test_a_drawn_select_by_echoed_log_probabilities(server: Any, reply: Any, openai: Make) -> None:
