@@ -1,0 +1,1 @@
+"""The workloads: one program each, with the items it is run on."""
