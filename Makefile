@@ -1,4 +1,6 @@
-# demo: from nothing to a program running on a real model. test, check: what CI runs. bench: figures beside transformers.
+# demo: from nothing to a program running on a real model. test, check: what CI runs. bench: figures beside transformers,
+# and the program suite on our engine. bench-peers: the suite beside servers that run already, PEERS="name=url …"; SUITE has
+# further options, such as --data DIR.
 # contract: clients of other makers, in an environment of their own, against our server.
 PYTHON ?= python3
 VENV := .venv
@@ -6,7 +8,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 CONTRACT := .venv-contract
 
-.PHONY: demo test check bench contract clean
+.PHONY: demo test check bench bench-peers contract clean
 
 demo: $(INSTALLED)
 	$(BIN)/sgdsl run examples/quickstart.py
@@ -23,6 +25,11 @@ check: $(INSTALLED)
 
 bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks.suite $(SUITE)
+
+bench-peers: $(INSTALLED)
+	$(if $(PEERS),,$(error PEERS is empty: PEERS="name=http://host:port …"))
+	$(BIN)/python -m benchmarks.suite --ours engine,server --peers "$(PEERS)" $(SUITE)
 
 contract: $(INSTALLED) $(CONTRACT)/.installed
 	SGDSL=$(BIN)/sgdsl $(CONTRACT)/bin/pytest -q tests/contract

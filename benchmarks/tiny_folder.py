@@ -7,7 +7,7 @@ from pathlib import Path
 VOCAB_SIZE = 512
 
 
-def tiny_folder(folder: Path) -> None:
+def tiny_folder(folder: Path, context_length: int = 1024) -> None:
     """Writes the model's files into a folder that is there."""
     import torch
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
@@ -22,6 +22,6 @@ def tiny_folder(folder: Path) -> None:
     torch.manual_seed(1)
     config = LlamaConfig(
         vocab_size=VOCAB_SIZE, hidden_size=64, intermediate_size=128, num_hidden_layers=2, num_attention_heads=4,
-        num_key_value_heads=2, max_position_embeddings=1024, bos_token_id=0, eos_token_id=1,
+        num_key_value_heads=2, max_position_embeddings=context_length, bos_token_id=0, eos_token_id=1,
     )  # fmt: skip
     LlamaForCausalLM(config).save_pretrained(folder)

@@ -90,7 +90,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     told = {"sides": abouts, "size": options.size, "repeat": options.repeat, "data": source.name, "salt": salt}
     save(comparison, told, options.out)
     chart = options.chart or options.out.with_suffix(".png")
-    draw(comparison, "\n".join(f"{name}: {about}" for name, about in abouts.items()), chart)
+    draw(comparison, f"Program suite, {options.size}, median of {options.repeat}; {source.name}", chart)
     print(f"\nwritten to {options.out} and {chart}")
     failures = [run for name in comparison.runs for side, run in comparison.medians(name).items() if side in ours]
     return 1 if any(run.error is not None for run in failures) else 0

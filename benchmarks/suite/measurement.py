@@ -12,6 +12,7 @@ import psutil
 import sgdsl as sg
 from benchmarks.suite.side import Side
 from benchmarks.suite.workload import Items, Workload
+from sgdsl.usage import Usage
 
 __all__ = ["Measurement", "failed", "measure", "median"]
 
@@ -25,7 +26,9 @@ class Measurement:
     Attributes:
         seconds: of the clock, from the first program's start to the last one's end.
         cpu_seconds: of the side's processes; None where they cannot be seen.
-        prompt_tokens, cached_tokens, generated_tokens, forced_tokens: as the side tells them.
+        prompt_tokens, generated_tokens, forced_tokens: as the side tells them, of each call.
+        cached_tokens: of the prompts' tokens, those that were not computed. Our engine counts the others; of a peer,
+            as its answers tell.
         load: share of all processors that somebody was using just before, when nobody who is measured was.
         remark: the workload's own. error: why it has failed; then nothing else counts.
     """
@@ -64,8 +67,8 @@ def measure(workload: Workload, items: Items, side: Side, timeout: float) -> Mea
     backend = side.backend(is_chat=workload.is_chat)
     fixed = {"ignore_eos": True} if "ignore_eos" in backend.capabilities.gen_options else {}
     load = psutil.cpu_percent(interval=LOAD_SECONDS) / 100
-    cpu = side.cpu_seconds()
-    with sg.usage() as spent:
+    cpu, computed = side.cpu_seconds(), side.computed_tokens()
+    with sg.usage() as account:
         start = time.perf_counter()
         try:
             states = workload.program.run_batch(items, backend=backend, timeout=timeout, temperature=0, **fixed)
@@ -73,12 +76,19 @@ def measure(workload: Workload, items: Items, side: Side, timeout: float) -> Mea
             remark = workload.remark(list(states))
         except Exception as error:
             return failed(error, load=load)
-    after = side.cpu_seconds()
+    after, spent = side.cpu_seconds(), account.total
     return Measurement(
         seconds=seconds, cpu_seconds=None if cpu is None or after is None else after - cpu,
-        prompt_tokens=spent.prompt_tokens, cached_tokens=spent.cached_tokens,
+        prompt_tokens=spent.prompt_tokens, cached_tokens=_cached(spent, side, computed),
         generated_tokens=spent.generated_tokens, forced_tokens=spent.forced_tokens, load=load, remark=remark,
     )  # fmt: skip
+
+
+def _cached(spent: Usage, side: Side, before: int | None) -> int:
+    after = side.computed_tokens()
+    if before is None or after is None:
+        return spent.cached_tokens
+    return max(0, spent.prompt_tokens - (after - before))
 
 
 def failed(error: Exception, load: float = 0.0) -> Measurement:

@@ -62,6 +62,10 @@ class PeerSide:
         """Of the server's processes, if they are on this machine."""
         return seconds_of(self._pids)
 
+    def computed_tokens(self) -> int | None:
+        """Its answers tell what was cached."""
+        return None
+
     def close(self) -> None:
         """Closes the clients; the server is nobody's to stop here."""
         for backend in self._backends.values():

@@ -31,6 +31,9 @@ class Side(Protocol):
     def cpu_seconds(self) -> float | None:
         """Processor time of its processes so far; None where they cannot be seen."""
 
+    def computed_tokens(self) -> int | None:
+        """Prompt tokens it has run through its model so far; None where only its answers tell."""
+
     def close(self) -> None:
         """Gives up what was started for it."""
 
@@ -58,6 +61,10 @@ class EngineSide:
     def cpu_seconds(self) -> float | None:
         """Of this process, the language included."""
         return seconds_of([os.getpid()])
+
+    def computed_tokens(self) -> int | None:
+        """By the engine's own count: what a fork takes over was computed by nobody else, and counts once."""
+        return int(self._backend.engine.stats()["computed_tokens"])
 
     def close(self) -> None:
         """Shuts it down."""
@@ -91,6 +98,10 @@ class ServerSide:
     def cpu_seconds(self) -> float | None:
         """Of the server's processes, without this one."""
         return seconds_of(self._pids)
+
+    def computed_tokens(self) -> int | None:
+        """By its engine's own count."""
+        return int(self._backend.get_server_info()["stats"]["computed_tokens"])
 
     def close(self) -> None:
         """Closes the connection, and ends the server if it was started here."""
