@@ -18,13 +18,15 @@ with a word; Finish[answer] ends the task.
 @sg.function
 def replay(s, rules: str, question: str, steps: list[Step], tokens: int):
     s += rules + f"Question: {question}\n"
+    thoughts = []
     for number, step in enumerate(steps, start=1):
         s += f"Thought {number}:"
         thinking = s.fork(1)
         thinking += sg.gen("thought", tokens)
         thinking.join()
+        thoughts += s["thought"]  # no tool is called before the thought that calls it is there
         s += _written(number, step)
-    return s["thought"]
+    return thoughts
 
 
 def items(source: Source, size: Size, salt: str) -> Items:

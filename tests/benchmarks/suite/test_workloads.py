@@ -74,6 +74,17 @@ def test_a_replayed_agent_thinks_and_goes_on_with_what_was_recorded() -> None:
     assert "mock" not in last
 
 
+def test_a_replayed_agent_waits_for_each_thought() -> None:
+    workload = WORKLOADS["react"]
+    item = workload.items(generated(0), SIZES["full"], "x")[0]
+    mock = sg.Mock([f"thought {number}" for number in range(len(item["steps"]))], latency=0.05)
+    state = workload.program.run(**item, backend=mock)
+    assert state.ret_value == [f"thought {number}" for number in range(len(item["steps"]))]
+    assert [call.prompt.count("Observation") for call in mock.calls] == sorted(
+        call.prompt.count("Observation") for call in mock.calls
+    )
+
+
 def test_a_tool_tells_what_was_asked_of_it() -> None:
     workload = WORKLOADS["tools"]
     items = workload.items(generated(0), SIZES["small"], "x")[:1]
