@@ -17,6 +17,7 @@ from typing import Any
 
 from benchmarks.suite.catalogue import WORKLOADS
 from benchmarks.suite.chart import draw
+from benchmarks.suite.comparison import Comparison
 from benchmarks.suite.folder import read_folder
 from benchmarks.suite.generated import generated
 from benchmarks.suite.peer import PeerSide, PeerUnusable, peers_of
@@ -25,6 +26,7 @@ from benchmarks.suite.side import EngineSide, ServerSide, Side
 from benchmarks.suite.size import SIZES
 from benchmarks.suite.table import closing, head, rows
 from benchmarks.suite.turns import take_turns
+from benchmarks.suite.workload import Workload
 from sgdsl.cli.errors import UsageError
 from sgdsl.cli.settings import engine_settings
 
@@ -80,15 +82,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for side in sides:
             print(f"{side.name}: {side.about}", flush=True)
         print(f"data: {source.name}; size {options.size}, {options.repeat} turns\n\n{head()}", flush=True)
+        abouts = {side.name: side.about for side in sides}
+        told = {"sides": abouts, "size": options.size, "repeat": options.repeat, "data": source.name, "salt": salt}
+
+        def tell(workload: Workload, so_far: Comparison) -> None:
+            print(rows(workload, so_far), flush=True)
+            save(so_far, told, options.out)  # what was measured outlives a run that is broken off
+
         comparison = take_turns(
             [WORKLOADS[name] for name in chosen], sides, source, SIZES[options.size], salt=salt,
-            repeat=options.repeat, timeout=options.timeout,
-            on_end=lambda workload, found: print(rows(workload, found), flush=True),
+            repeat=options.repeat, timeout=options.timeout, on_end=tell,
         )  # fmt: skip
-        abouts = {side.name: side.about for side in sides}
     print(f"\n{closing(comparison)}")
-    told = {"sides": abouts, "size": options.size, "repeat": options.repeat, "data": source.name, "salt": salt}
-    save(comparison, told, options.out)
     chart = options.chart or options.out.with_suffix(".png")
     draw(comparison, f"Program suite, {options.size}, median of {options.repeat}; {source.name}", chart)
     print(f"\nwritten to {options.out} and {chart}")

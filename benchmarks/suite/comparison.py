@@ -60,6 +60,11 @@ class Comparison:
         found["best peer"] = geometric_mean(self.best_ratio(workload, ours) for workload in self.runs)
         return found
 
+    def num_disturbed(self, load: float) -> tuple[int, int]:
+        """Before how many runs others used more than this share of the processors, and how many runs there are."""
+        runs = [run for sides in self.runs.values() for made in sides.values() for run in made]
+        return sum(run.load > load for run in runs), len(runs)
+
     def is_unequal(self, workload: str, side: str) -> bool:
         """Whether a side has generated another number of tokens than ours."""
         found = self.medians(workload)

@@ -9,6 +9,8 @@ from benchmarks.suite.workload import Workload
 __all__ = ["closing", "head", "rows"]
 
 _WIDTH = 14
+BUSY = 0.2
+"""Share of the processors in use by others from which seconds mean little."""
 COLUMNS = ("seconds", "ratio", "cpu s", "prompt", "cached", "generated", "tok/s")
 NOTES = (
     "ratio: seconds / those of our first side. cached: share of the prompt tokens that needed no computing. "
@@ -49,7 +51,7 @@ def _cells(workload: Workload, side: str, run: Measurement, comparison: Comparis
 
 
 def closing(comparison: Comparison) -> str:
-    """Geometric means, and who has failed in what."""
+    """Geometric means, who has failed in what, and whether others were at work meanwhile."""
     lines = []
     total = len(comparison.runs)
     for ours in comparison.ours if comparison.peers else ():
@@ -60,4 +62,7 @@ def closing(comparison: Comparison) -> str:
         for side, run in comparison.medians(workload).items():
             if run.error is not None:
                 lines.append(f"failed: {workload} on {side}: {run.error}")
+    disturbed, count = comparison.num_disturbed(BUSY)
+    if disturbed:
+        lines.append(f"the machine was not quiet before {disturbed} of {count} runs: go by cpu s, not by seconds")
     return "\n".join(lines)

@@ -65,3 +65,9 @@ def test_the_end_names_means_and_failures(comparison: Comparison) -> None:
 def test_the_chart_is_a_picture(comparison: Comparison, tmp_path: Path) -> None:
     draw(comparison, "a title", tmp_path / "new" / "chart.png")
     assert (tmp_path / "new" / "chart.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_machine_that_was_not_quiet_is_said(comparison: Comparison) -> None:
+    assert "not quiet" not in closing(comparison)
+    comparison.add("chat", "a", Measurement(seconds=1.0, load=0.9))
+    assert closing(comparison).splitlines()[-1].startswith("the machine was not quiet before 1 of 9 runs")
