@@ -64,5 +64,7 @@ def closing(comparison: Comparison) -> str:
                 lines.append(f"failed: {workload} on {side}: {run.error}")
     disturbed, count = comparison.num_disturbed(BUSY)
     if disturbed:
-        lines.append(f"the machine was not quiet before {disturbed} of {count} runs: go by cpu s, not by seconds")
+        lines.append(
+            f"the machine was not quiet before {disturbed} of {count} runs: seconds mean little, and cpu s of servers that spin neither"
+        )
     return "\n".join(lines)
