@@ -65,6 +65,7 @@ def closing(comparison: Comparison) -> str:
     disturbed, count = comparison.num_disturbed(BUSY)
     if disturbed:
         lines.append(
-            f"the machine was not quiet before {disturbed} of {count} runs: seconds mean little, and cpu s of servers that spin neither"
+            f"the machine was not quiet before {disturbed} of {count} runs: "
+            "seconds mean little, and cpu s of servers that spin neither"
         )
     return "\n".join(lines)
