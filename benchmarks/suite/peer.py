@@ -26,6 +26,9 @@ class PeerUnusable(Exception):
 class PeerSide:
     """A server, asked by our OpenAI backend: with plain prompts, or with messages where the workload has some.
 
+    The client asks again, as it does by itself, where a connection breaks: some servers close one after a number of
+    requests without a word (llama.cpp's does), and what was just sent on it is lost.
+
     Args:
         name: its column in the report.
         url: with or without `/v1`.
@@ -45,9 +48,7 @@ class PeerSide:
         extra = MAKERS.get(maker)
         settings: dict[str, Any] = {"api_key": api_key} if api_key else {}
         self._backends = {
-            is_chat: sg.OpenAI(
-                model, base_url=base, is_chat_model=is_chat, extra=extra, timeout=timeout, max_retries=0, **settings
-            )
+            is_chat: sg.OpenAI(model, base_url=base, is_chat_model=is_chat, extra=extra, timeout=timeout, **settings)
             for is_chat in (False, True)
         }
         self._pids = listeners(base)
