@@ -6,9 +6,11 @@ import json
 import platform
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 __all__ = ["Report", "Row"]
 
@@ -79,8 +81,13 @@ class Report:
         """A row that has to reach a limit."""
         self.add(Row(what, ours, goal=f">= {limit:g}", met=ours >= limit))
 
-    def save(self, path: Path) -> None:
-        """Writes everything as JSON."""
+    @property
+    def rows(self) -> tuple[Row, ...]:
+        """Those so far."""
+        return tuple(self._rows)
+
+    def save(self, path: Path, more: Mapping[str, Any] = MappingProxyType({})) -> None:
+        """Writes everything as JSON, and `more` beside it."""
         path.parent.mkdir(parents=True, exist_ok=True)
         machine = {"machine": platform.machine(), "system": platform.platform(), "python": platform.python_version()}
         content = {
@@ -88,6 +95,7 @@ class Report:
             **machine,
             "engine": self._described,
             "rows": [asdict(row) for row in self._rows],
+            **more,
         }
         path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
         print(f"\nwritten to {path}")
