@@ -67,7 +67,7 @@ class CpuAttention:
         # A unit streams its keys once, whatever its rows, and then computes every row with every key.
         cost = np.repeat(work.keys * (work.rows + 8), self._num_kv_heads).cumsum()
         parts = min(len(cost), threads * self._parts)
-        bounds = np.searchsorted(cost, cost[-1] * np.arange(parts + 1) / parts).astype(np.int32)
+        bounds = np.searchsorted(cost, cost[-1] * np.arange(parts + 1) // parts, side="right").astype(np.int32)
         bounds[0], bounds[-1] = 0, len(cost)
         in_order = np.arange(table.shape[1], dtype=np.int32)
         self._arrays = (work.items, work.nodes, work.order, bounds, positions, table, in_order)
