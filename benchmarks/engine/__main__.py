@@ -33,8 +33,9 @@ BUSY = 10.0
 """Per cent of the machine that others may use before figures are called provisional."""
 
 
-def measure_rates(report: Report, engine: Stepping, peer: LlamaBench | None, sections: Sequence[str], name: str,
-                  turns: int) -> None:
+def measure_rates(
+    report: Report, engine: Stepping, peer: LlamaBench | None, sections: Sequence[str], name: str, turns: int
+) -> None:
     if "decode" in sections:
         rates.decode(report, engine, peer, GOALS.get(name, GOALS["int8"]), turns)
     if "prefill" in sections:

@@ -103,7 +103,7 @@ class Client:
         """Sends one request and reads its stream; failures are in the sample."""
         sample = Sample(time.monotonic())
         try:
-            async with self._session.post(f"{self.url}/{path}", json=body) as response:
+            async with await self._post(path, body) as response:
                 if response.status == 200:
                     await self._read(response, sample)
                 else:
@@ -122,6 +122,13 @@ class Client:
         sample.detail = sample.detail[:LONGEST_DETAIL]
         sample.ended = time.monotonic()
         return sample
+
+    async def _post(self, path: str, body: Mapping[str, Any]) -> aiohttp.ClientResponse:
+        """Sends a request; once more where a server closed the connection that was kept for it."""
+        try:
+            return await self._session.post(f"{self.url}/{path}", json=body)
+        except (aiohttp.ServerDisconnectedError, aiohttp.ClientConnectionResetError):
+            return await self._session.post(f"{self.url}/{path}", json=body)
 
     async def _read(self, response: aiohttp.ClientResponse, sample: Sample) -> None:
         texts: list[str] = []

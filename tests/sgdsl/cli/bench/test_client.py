@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import asyncio
+import json
 from typing import Any
 
 import pytest
@@ -58,3 +60,30 @@ async def test_a_model_that_is_not_there(server: Any):
         assert await client.model("second") == "second"
         with pytest.raises(CommandError, match="--model third: the server has first, second"):
             await client.model("third")
+
+
+async def test_a_connection_that_the_server_gave_up_is_made_anew():
+    connections = 0
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        await reader.readuntil(b"\r\n\r\n")
+        if connections == 1:
+            body = json.dumps({"data": [{"id": "first"}]}).encode()
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
+            await writer.drain()
+            await reader.read(1)  # the next request has begun, but is not taken
+            writer.transport.abort()
+            return
+        event = b'data: {"choices": [{"text": "again"}]}\n\ndata: [DONE]\n\n'
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(event), event))
+        await writer.drain()
+        writer.close()
+        await writer.wait_closed()
+
+    own = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with own, Client(f"http://127.0.0.1:{own.sockets[0].getsockname()[1]}", None, 5) as client:
+        assert await client.model(None) == "first"
+        assert (await client.ask("completions", BODY)).text == "again"
+    assert connections == 2
