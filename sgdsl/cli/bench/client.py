@@ -20,6 +20,8 @@ CONNECT_SECONDS = 10
 LONGEST_LINE = 1 << 20
 """Bytes of one event that are read at most."""
 LONGEST_DETAIL = 200
+MOST_CLOSED = 8
+"""Connections that may turn out to be closed before a request is given up."""
 
 
 class _Delta(msgspec.Struct):
@@ -124,11 +126,18 @@ class Client:
         return sample
 
     async def _post(self, path: str, body: Mapping[str, Any]) -> aiohttp.ClientResponse:
-        """Sends a request; once more where a server closed the connection that was kept for it."""
-        try:
-            return await self._session.post(f"{self.url}/{path}", json=body)
-        except (aiohttp.ServerDisconnectedError, aiohttp.ClientConnectionResetError):
-            return await self._session.post(f"{self.url}/{path}", json=body)
+        """Sends a request; again where the server has closed the connection that was kept for it.
+
+        Servers differ in how long they keep one, and some close it after every stream. Several may be closed by now.
+        """
+        for _ in range(MOST_CLOSED):
+            try:
+                return await self._session.post(f"{self.url}/{path}", json=body)
+            except aiohttp.ClientConnectorError:
+                raise
+            except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
+                continue
+        return await self._session.post(f"{self.url}/{path}", json=body)
 
     async def _read(self, response: aiohttp.ClientResponse, sample: Sample) -> None:
         texts: list[str] = []
