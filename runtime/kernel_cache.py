@@ -8,9 +8,6 @@ from typing import Any
 
 import numba
 
-# Loaded before numba starts its threads, so that both share one OpenMP pool instead of competing for the cores.
-import torch  # noqa: F401
-
 from grammars.machine.first_compilation import announced
 
 __all__ = ["compile_cached", "compile_part"]
@@ -18,13 +15,13 @@ __all__ = ["compile_cached", "compile_part"]
 _LOG = logging.getLogger(__name__)
 
 
-def compile_cached(function: Callable[..., Any], signature: Any, *, parallel: bool = False) -> Callable[..., Any]:
+def compile_cached(function: Callable[..., Any], signature: Any) -> Callable[..., Any]:
     """Compiles `function` for one signature; later processes find the result beside the source or in the user's cache.
 
     Where neither folder can be written, it is compiled anew in every process, and that is logged.
     """
     compiler: Any = numba.njit
-    options = {"parallel": parallel, "nogil": True, "boundscheck": False}
+    options = {"nogil": True, "boundscheck": False}
     result: Callable[..., Any] = _compiled(
         lambda cache: compiler([signature], cache=cache, **options)(function), function
     )

@@ -48,7 +48,7 @@ class TokenizerFiles:
             DamagedModel: a file is missing or unreadable.
             UnsupportedModel: a kind of tokenizer this runtime has no code for.
         """
-        return cls._of_gguf(GgufFile(files.path)) if files.kind == "gguf" else cls._of_folder(files.path)
+        return cls._of_gguf(files.gguf) if files.kind == "gguf" else cls._of_folder(files.path)
 
     @classmethod
     def _of_gguf(cls, file: GgufFile) -> TokenizerFiles:

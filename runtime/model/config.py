@@ -113,9 +113,7 @@ class ModelConfig:
             UnsupportedModel: the architecture, or a variant of it, is not one this runtime computes.
         """
         if files.kind == "gguf":
-            from runtime.model.gguf import GgufFile
-
-            file = GgufFile(files.path)
+            file = files.gguf
             factors = file.tensor("rope_freqs.weight").tolist() if "rope_freqs.weight" in file.tensors else ()
             return cls.from_gguf(file.metadata, file.tensors, rope_factors=factors)
         path = files.path / "config.json"

@@ -1,25 +1,32 @@
 """The CPU kernels of a layer: packed matrices, RMSNorm, SwiGLU, rotary positions.
 
-Imported only by those who are about to compile them. Each works in `threads` parts; addresses are plain integers.
-Numba's cache does not tell a parallel kernel from a serial one: what they close over does.
+Imported only by those who are about to compile them. Addresses are plain integers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import hashlib
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numba import prange, types
+from numba import types
 from numba.extending import register_jitable
 
 from runtime import simd
-from runtime.kernel_cache import compile_cached, compile_part
+from runtime.kernel_cache import compile_part
+from runtime.model.job import NORM_JOB, PLACE_JOB, SWIGLU_JOB
+from runtime.model.product_kernels import PARTS
+from runtime.parallel import atomics, team_kernels
+from runtime.parallel.team_kernels import JOB_AT, claim, finish, wait
 
 __all__ = ["PANEL", "compile_gemm", "compile_norm", "compile_place", "compile_swiglu"]
 
 PANEL = simd.LANES * simd.WIDEST
 _ROWS = simd.ROWS[simd.WIDEST]
+_OWN = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()
+STAMP = f"{simd.STAMP} {team_kernels.STAMP} {NORM_JOB} {SWIGLU_JOB} {PLACE_JOB} {PARTS} {_OWN}"
+_JOB_FUNCTION = types.void(*([types.int64] * 4))
 
 
 @register_jitable
@@ -60,59 +67,67 @@ def compile_gemm() -> Any:
     return compile_part(gemm, types.void(*([types.int64] * 11)))
 
 
-def compile_norm(parallel: bool) -> Callable[[int, int, int, int, int, float, int], None]:
-    """norm(x, weight, out, rows, length, eps, threads): RMSNorm of float32 [rows, length]."""
-    stamp = f"{simd.STAMP} {parallel}"
+def compile_norm() -> Any:
+    """function(thread, threads, team, turn), whose job is a `NORM_JOB`: RMSNorm."""
+    stamp = STAMP
 
-    def norm(x: int, weight: int, out: int, rows: int, length: int, eps: float, threads: int) -> None:
+    def norm(thread: int, threads: int, team: int, turn: int) -> None:
         stamp  # noqa: B018
-        for part in prange(threads):
-            for row in range(rows * part // threads, rows * (part + 1) // threads):
-                simd.normalize(x + row * length * 4, weight, out + row * length * 4, length, np.float32(eps))
+        own = atomics.carray(atomics.pointer(turn + JOB_AT), 1, NORM_JOB)[0]
+        rows, length, parts = own.rows, own.length, min(own.rows, PARTS * threads)
+        part = claim(turn, 0)
+        while part < parts:
+            for row in range(rows * part // parts, rows * (part + 1) // parts):
+                at = row * length * 4
+                simd.normalize(own.x + at, own.weight, own.out + at, length, own.eps)
+            finish(team, turn, 0, parts)
+            part = claim(turn, 0)
+        wait(team, turn, thread, 0, parts)
 
-    whole = types.int64
-    return compile_cached(norm, types.void(*([whole] * 5), types.float64, whole), parallel=parallel)
+    return compile_part(norm, _JOB_FUNCTION)
 
 
-def compile_swiglu(parallel: bool) -> Callable[[int, int, int, int, int, int], None]:
-    """swiglu(gate_up, stride, out, rows, length, threads): gate and up, [length] each, begin rows `stride` apart."""
-    stamp = f"{simd.STAMP} {parallel}"
+def compile_swiglu() -> Any:
+    """function(thread, threads, team, turn), whose job is a `SWIGLU_JOB`."""
+    stamp = STAMP
 
-    def swiglu(gate_up: int, stride: int, out: int, rows: int, length: int, threads: int) -> None:
+    def swiglu(thread: int, threads: int, team: int, turn: int) -> None:
         stamp  # noqa: B018
-        for part in prange(threads):
-            for row in range(rows * part // threads, rows * (part + 1) // threads):
-                gate = gate_up + row * stride * 4
-                simd.swiglu(gate, gate + length * 4, out + row * length * 4, length)
+        own = atomics.carray(atomics.pointer(turn + JOB_AT), 1, SWIGLU_JOB)[0]
+        rows, length, parts = own.rows, own.length, min(own.rows, PARTS * threads)
+        part = claim(turn, 0)
+        while part < parts:
+            for row in range(rows * part // parts, rows * (part + 1) // parts):
+                gate = own.gate_up + row * own.stride * 4
+                simd.swiglu(gate, gate + length * 4, own.out + row * length * 4, length)
+            finish(team, turn, 0, parts)
+            part = claim(turn, 0)
+        wait(team, turn, thread, 0, parts)
 
-    return compile_cached(swiglu, types.void(*([types.int64] * 6)), parallel=parallel)
+    return compile_part(swiglu, _JOB_FUNCTION)
 
 
-def compile_place(parallel: bool) -> Callable[..., None]:
-    """Compiles the kernel behind `Ops.place`.
+def compile_place() -> Any:
+    """function(thread, threads, team, turn), whose job is a `PLACE_JOB`: what `Ops.place` does."""
+    stamp = STAMP
 
-    Returns:
-        place(qkv, stride, cos, sin, slots, keys, values, rows, num_heads, num_kv_heads, dim, threads): addresses of
-        float32 [rows, num_heads + 2 * num_kv_heads, dim] with rows `stride` apart, of [rows, dim / 2] twice, slots
-        int64 [rows], and addresses of a layer's keys and values, [slots, num_kv_heads, dim].
-    """
-    stamp = f"{simd.STAMP} {parallel}"
-
-    def place(
-        qkv: int, stride: int, cos: int, sin: int, slots: Any, keys: int, values: int,
-        rows: int, num_heads: int, num_kv_heads: int, dim: int, threads: int,
-    ) -> None:  # fmt: skip
+    def place(thread: int, threads: int, team: int, turn: int) -> None:
         stamp  # noqa: B018
-        half, size = dim // 2, num_kv_heads * dim
-        for part in prange(threads):
-            for row in range(rows * part // threads, rows * (part + 1) // threads):
-                heads = qkv + row * stride * 4
-                for head in range(num_heads + num_kv_heads):
-                    simd.rotate(heads + head * dim * 4, cos + row * half * 4, sin + row * half * 4, half)
-                new, target = heads + num_heads * dim * 4, slots[row] * size * 4
-                simd.scale(new, keys + target, size, np.float32(1.0))
-                simd.scale(new + size * 4, values + target, size, np.float32(1.0))
+        own = atomics.carray(atomics.pointer(turn + JOB_AT), 1, PLACE_JOB)[0]
+        rows, dim, size, half = own.rows, own.dim, own.num_kv_heads * own.dim, own.dim // 2
+        slots = atomics.carray(atomics.pointer(own.slots), rows, np.int64)
+        parts = min(rows, PARTS * threads)
+        part = claim(turn, 0)
+        while part < parts:
+            for row in range(rows * part // parts, rows * (part + 1) // parts):
+                heads, angles = own.heads + row * own.stride * 4, row * half * 4
+                for head in range(own.num_heads + own.num_kv_heads):
+                    simd.rotate(heads + head * dim * 4, own.cos + angles, own.sin + angles, half)
+                new, target = heads + own.num_heads * dim * 4, slots[row] * size * 4
+                simd.scale(new, own.keys + target, size, np.float32(1.0))
+                simd.scale(new + size * 4, own.values + target, size, np.float32(1.0))
+            finish(team, turn, 0, parts)
+            part = claim(turn, 0)
+        wait(team, turn, thread, 0, parts)
 
-    whole = types.int64
-    slots = types.Array(whole, 1, "C")
-    return compile_cached(place, types.void(*([whole] * 4), slots, *([whole] * 7)), parallel=parallel)
+    return compile_part(place, _JOB_FUNCTION)

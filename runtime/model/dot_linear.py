@@ -18,6 +18,9 @@ __all__ = ["ROUNDED", "DotLinear", "dot_kernel", "in_blocks"]
 ROUNDED = BLOCK_KINDS[GGMLQuantizationType.Q8_0.value]
 """The blocks that a matrix without any is rounded to."""
 
+_AT_ONCE = 16
+"""Panels packed together: enough that numpy is called seldom, few enough to stay in the cache."""
+
 
 class DotLinear:
     """Weights in GGUF's blocks in panels; rows are rounded to 8 bits in blocks of 32 and multiplied in integers.
@@ -102,28 +105,45 @@ def packed_panels(weight: BlockMatrix, width: int) -> torch.Tensor:
     num_panels = -(-num_rows // width)
     num_bytes = width * (4 + BLOCK_SIZE * weight.kind.bits // 8)
     panels = np.empty((num_panels, num_blocks, num_bytes), dtype=np.uint8)
-    for panel in range(num_panels):
-        rows = weight.blocks[panel * width : (panel + 1) * width]
-        if len(rows) < width:
-            rows = np.pad(rows, ((0, width - len(rows)), (0, 0), (0, 0)))
-        _pack(rows, weight.kind, panels[panel])
+    for panel in range(0, num_panels, _AT_ONCE):
+        some = panels[panel : panel + _AT_ONCE]
+        rows = weight.blocks[panel * width : (panel + len(some)) * width]
+        if len(rows) < len(some) * width:
+            rows = np.pad(rows, ((0, len(some) * width - len(rows)), (0, 0), (0, 0)))
+        _pack(rows.reshape(len(some), width, num_blocks, -1), weight.kind, some)
     return torch.from_numpy(panels)
 
 
 def _pack(rows: npt.NDArray[np.uint8], kind: BlockKind, target: npt.NDArray[np.uint8]) -> None:
-    width, num_blocks, _ = rows.shape
-    scales = np.ascontiguousarray(rows[:, :, : kind.scale_bytes]).view(np.uint16)
-    quants = rows[:, :, kind.scale_bytes :]
-    head = target[:, : 4 * width].view(np.uint16)
-    head[:, :width] = scales[:, :, 0].T
+    """Blocks [panels, width, blocks, bytes] into panels [panels, blocks, bytes]."""
+    width = rows.shape[1]
+    scales = np.ascontiguousarray(rows[..., : kind.scale_bytes]).view(np.uint16).transpose(0, 2, 1, 3)
+    quants = np.ascontiguousarray(rows[..., kind.scale_bytes :])
+    head = target[..., : 4 * width].view(np.uint16)
+    head[..., :width] = scales[..., 0]
     if kind.has_minimum:
-        head[:, width:] = scales[:, :, 1].T
+        head[..., width:] = scales[..., 1]
     elif kind.bits == 8:
-        head[:, width:] = quants.view(np.int8).sum(axis=2, dtype=np.int16).view(np.uint16).T
+        head[..., width:] = _sums(quants).view(np.uint16).transpose(0, 2, 1)
     else:
-        head[:, width:] = 0
-    if kind.bits == 4:  # a byte j of the file holds the values j and j + 16; here the values i and i + 4 of 8
-        values = np.concatenate((quants & 15, quants >> 4), axis=2).reshape(width, num_blocks, 4, 2, 4)
-        quants = values[:, :, :, 0] | values[:, :, :, 1] << 4
-    fours = quants.reshape(width, num_blocks, -1, 4).transpose(1, 2, 0, 3)
-    target[:, 4 * width :] = fours.reshape(num_blocks, -1)
+        head[..., width:] = 0
+    fours = quants.view(np.uint32)
+    if kind.bits == 4:
+        fours = _interleaved(fours)
+    out = target[..., 4 * width :].view(np.uint32).reshape(*target.shape[:2], -1, width)
+    out[...] = fours.transpose(0, 2, 3, 1)
+
+
+def _sums(quants: npt.NDArray[np.uint8]) -> npt.NDArray[np.int16]:
+    """Of each block's 32 quants of 8 bits: as a product with ones, which is many times as fast as a sum."""
+    values = quants.view(np.int8).astype(np.float32)
+    return (values @ np.ones(BLOCK_SIZE, dtype=np.float32)).astype(np.int16)
+
+
+def _interleaved(fours: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint32]:
+    """A byte j of the file holds the values j and j + 16 of a block; here the values i and i + 4 of eight."""
+    low, high = np.uint32(0x0F0F0F0F), np.uint32(0xF0F0F0F0)
+    first, second = fours[..., 0::2], fours[..., 1::2]
+    return np.concatenate(
+        ((first & low) | (second & low) << np.uint32(4), (first & high) >> np.uint32(4) | (second & high)), axis=-1
+    )

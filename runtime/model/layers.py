@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from functools import cache
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
+import numpy as np
 import torch
 
 from runtime.model.config import ModelConfig
+from runtime.model.job import NORM_JOB, PLACE_JOB, SWIGLU_JOB
+from runtime.parallel.team import team_of
 
 __all__ = ["CpuOps", "Ops", "Rotary", "TorchOps", "best_ops"]
 
@@ -77,64 +79,54 @@ class CpuOps:
     name = "cpu"
 
     def __init__(self) -> None:
-        self._serial, self._parallel = _kernels(False), _kernels(True)
+        self._kernels = _kernels()
 
     def rms_norm(self, x: torch.Tensor, weight: torch.Tensor, eps: float) -> torch.Tensor:
         """See `Ops`."""
         x = x.contiguous()
         result = torch.empty_like(x)
-        kernels, threads = self._share(x.numel())
-        kernels.norm(x.data_ptr(), weight.data_ptr(), result.data_ptr(), *x.shape, eps, threads)
+        job = np.array([(x.data_ptr(), weight.data_ptr(), result.data_ptr(), *x.shape, eps)], dtype=NORM_JOB)
+        _run(self._kernels.norm, job, x.numel())
         return result
 
     def swiglu(self, gate_up: torch.Tensor) -> torch.Tensor:
         """See `Ops`."""
         rows, length = gate_up.shape[0], gate_up.shape[1] // 2
         result = gate_up.new_empty(rows, length)
-        kernels, threads = self._share(gate_up.numel())
-        kernels.swiglu(gate_up.data_ptr(), gate_up.stride(0), result.data_ptr(), rows, length, threads)
+        values = (gate_up.data_ptr(), gate_up.stride(0), result.data_ptr(), rows, length)
+        _run(self._kernels.swiglu, np.array([values], dtype=SWIGLU_JOB), gate_up.numel())
         return result
 
     def place(self, heads: torch.Tensor, angles: Angles, slots: torch.Tensor, layer: LayerKV) -> None:
         """See `Ops`."""
-        kernels, threads = self._share(heads.numel())
-        keys, values = layer
         rows, num_all, dim = heads.shape
-        num_kv_heads = keys.shape[1]
-        kernels.place(
-            heads.data_ptr(),
-            heads.stride(0),
-            angles[0].data_ptr(),
-            angles[1].data_ptr(),
-            slots.numpy(),
-            keys.data_ptr(),
-            values.data_ptr(),
-            rows,
-            num_all - 2 * num_kv_heads,
-            num_kv_heads,
-            dim,
-            threads,
-        )
-
-    def _share(self, size: int) -> tuple[_Kernels, int]:
-        """Little work is done by the calling thread: waking the others, and waiting for them, costs more."""
-        return (self._serial, 1) if size < _LITTLE else (self._parallel, torch.get_num_threads())
+        num_kv_heads = layer[0].shape[1]
+        addresses = [tensor.data_ptr() for tensor in (*angles, slots, *layer)]
+        shape = (rows, num_all - 2 * num_kv_heads, num_kv_heads, dim)
+        job = np.array([(heads.data_ptr(), heads.stride(0), *addresses, *shape)], dtype=PLACE_JOB)
+        _run(self._kernels.place, job, heads.numel())
 
 
 _LITTLE = 1 << 16
 
 
+def _run(kernel: Any, job: np.ndarray[Any, Any], size: int) -> None:
+    """Little work is done by the calling thread: waking the others, and waiting for them, costs more."""
+    team_of(1 if size < _LITTLE else torch.get_num_threads()).run(kernel.address, job)
+
+
 class _Kernels(NamedTuple):
-    norm: Callable[..., None]
-    swiglu: Callable[..., None]
-    place: Callable[..., None]
+    norm: Any
+    swiglu: Any
+    place: Any
 
 
 @cache
-def _kernels(parallel: bool) -> _Kernels:
+def _kernels() -> _Kernels:
     from runtime.model.cpu_kernels import compile_norm, compile_place, compile_swiglu
 
-    return _Kernels(compile_norm(parallel), compile_swiglu(parallel), compile_place(parallel))
+    team_of(1)
+    return _Kernels(compile_norm(), compile_swiglu(), compile_place())
 
 
 def best_ops() -> Ops:

@@ -94,7 +94,7 @@ def iter_weights(files: ModelFiles, config: ModelConfig, *, keep_blocks: bool = 
     """
     shapes = expected_shapes(config)
     if files.kind == "gguf":
-        file = GgufFile(files.path)
+        file = files.gguf
         names = {name: _gguf_name(name) for name in shapes}
         _check_names(files, names.values(), file.tensors, config)
         yield from _checked(files, shapes, lambda name: _read_gguf(file, name, names[name], config, keep_blocks))
@@ -113,7 +113,7 @@ def block_kinds(files: ModelFiles) -> frozenset[int]:
     """Which kinds of `runtime.model.blocks.BLOCK_KINDS` the stored matrices are in."""
     if files.kind != "gguf":
         return frozenset()
-    return frozenset(int(tensor.type) for tensor in GgufFile(files.path).tensors.values()) & BLOCK_KINDS.keys()
+    return frozenset(int(tensor.type) for tensor in files.gguf.tensors.values()) & BLOCK_KINDS.keys()
 
 
 def _checked(

@@ -85,7 +85,7 @@ def test_rotary_angles_are_position_times_frequency_however_far_the_table_has_gr
 def test_torch_takes_over_with_a_log_line_where_kernels_do_not_compile(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def broken(parallel: bool) -> None:
+    def broken() -> None:
         raise ImportError("no numba")
 
     assert best_ops().name == "cpu"
