@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import os
 import threading
 import weakref
 from collections.abc import Iterable, Sequence
@@ -62,6 +63,7 @@ class Engine:
         self._assembled = assembled
         self._core = assembled.core
         self._closed = False
+        self._process = os.getpid()
         self._calls = Calls(self.open)
         self._thread = threading.Thread(target=self._core.run, name="sgdsl-engine", daemon=True)
         self._thread.start()
@@ -315,6 +317,8 @@ class Engine:
         self._thread.join()
 
     def _check_open(self) -> None:
+        if self._process != os.getpid():
+            raise EngineClosed("the engine is the parent process's: a forked child has to make one of its own")
         if self._core.failure is not None:
             raise EngineClosed(f"the engine died: {self._core.failure}") from self._core.failure
         if self._closed:

@@ -30,7 +30,6 @@ from runtime.simd import Emitter
 __all__ = ["HOST", "ROW_BLOCK", "STAMP", "WAYS", "Way", "dot_tile", "quantize"]
 
 # These come without type annotations, or with ones that leave most of their functions out.
-llvm: Any = import_module("llvmlite.binding")
 ir: Any = import_module("llvmlite.ir")
 types: Any = import_module("numba.types")
 cgutils: Any = import_module("numba.core.cgutils")
@@ -75,9 +74,8 @@ WAYS = (Way(16, True, 6, 2), Way(16, False, 6, 2), Way(8, True, 6, 1), Way(8, Fa
 
 
 def _host() -> int:
-    features = llvm.get_host_cpu_features()
-    lanes = 16 if features.get("avx512bw") and simd.LANES == 16 else 8
-    has_dot = bool(features.get("avx512vnni" if lanes == 16 else "avxvnni"))
+    lanes = 16 if "avx512bw" in simd.FEATURES and simd.LANES == 16 else 8
+    has_dot = ("avx512vnni" if lanes == 16 else "avxvnni") in simd.FEATURES
     return next(index for index, way in enumerate(WAYS) if (way.lanes, way.has_dot) == (lanes, has_dot))
 
 

@@ -14,6 +14,7 @@ from runtime.chat_template import ChatTemplate
 from runtime.config import EngineConfig
 from runtime.core import EngineCore
 from runtime.errors import ConfigError
+from runtime.forks import allow_forks
 from runtime.memory import budget as budgets
 from runtime.model.config import ModelConfig
 from runtime.model.hub import ModelFiles, cache_folder, resolve
@@ -79,6 +80,7 @@ def assemble(
     Raises:
         ConfigError: the settings contradict each other.
     """
+    allow_forks()
     if config.memory.disk_cache_dir is not None and not weights:
         raise ConfigError("disk_cache_dir is given, but nothing that tells these weights from others: give `weights`")
     dtype = KV_DTYPES[config.memory.kv_dtype]

@@ -31,4 +31,4 @@ def announced() -> Iterator[None]:
 
 @cache
 def _say() -> None:
-    _LOG.warning("compiling kernels, once on this machine: this takes 10 to 20 seconds")
+    _LOG.warning("compiling kernels, once on this machine: this takes about 40 seconds")

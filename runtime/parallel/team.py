@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import threading
 import weakref
 from collections.abc import Callable
@@ -79,9 +80,13 @@ def _stop(memory: npt.NDArray[np.uint8], address: int, threads: int) -> None:
         _libc().sem_post(ctypes.c_void_p(address + SEMAPHORE + thread * ROOM))
 
 
-@cache
 def team_of(threads: int) -> Team:
-    """The team of that size, which all models of the process share."""
+    """The team of that size, which all models of the process share; a forked child makes one of its own."""
+    return _team_in(os.getpid(), threads)
+
+
+@cache
+def _team_in(process: int, threads: int) -> Team:
     return Team(threads)
 
 
