@@ -111,6 +111,10 @@ def start_up(report: Report, ours: Ours, peer: Peer, repeat: int) -> None:
     report.below("import sgdsl, s", startup.import_seconds(), 0.15)
     report.below("sgdsl --help, s", startup.help_seconds(), 0.3)
     report.below("first token of the quickstart, s from start", startup.first_token_seconds(), 8.0)
+    beside_libraries = [startup.beside_libraries() for _ in range(3)]
+    report.below("first token, s after import torch", min(one["seconds"] for one in beside_libraries), 3.0)
+    report.below("first token, CPU s after import torch", min(one["cpu"] for one in beside_libraries), 3.0)
+    report.below("resident beside libraries, MB", min(one["resident"] for one in beside_libraries) / 1e6, 250)
     beside, pool = startup.peak_megabytes()
     report.below(f"peak memory beside {pool:.0f} MB of KV, MB", beside, 1600)
 

@@ -22,6 +22,27 @@ with Engine(max_total_tokens=16384) as engine:
     print(json.dumps({"peak": peak, "pool_used": touched * pool.num_bytes // pool.num_slots}))
 """
 
+BESIDE_LIBRARIES = """
+import json, time
+from pathlib import Path
+import torch
+imported, cpu = time.perf_counter(), time.process_time()
+import gguf.quants, llvmlite.binding, numba, tokenizers
+from runtime.engine import Engine
+
+def resident():
+    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    return int(status["VmRSS"].split()[0]) * 1024
+
+libraries = resident()
+with Engine(max_total_tokens=512) as engine:
+    next(iter(engine.generate("The quick brown fox", {"max_new_tokens": 32, "temperature": 0}, stream=True)))
+    seconds, cpu = time.perf_counter() - imported, time.process_time() - cpu
+    engine.generate("The quick brown fox", {"max_new_tokens": 32, "temperature": 0})
+    kv = engine._assembled.runner._pool.num_bytes
+    print(json.dumps({"seconds": seconds, "cpu": cpu, "resident": resident() - libraries, "kv": kv}))
+"""
+
 
 def _seconds(command: list[str], repeat: int) -> float:
     times = []
@@ -61,3 +82,15 @@ def peak_megabytes() -> tuple[float, float]:
     done = subprocess.run([sys.executable, "-c", MEMORY], check=True, capture_output=True, text=True)
     numbers = json.loads(done.stdout.splitlines()[-1])
     return (numbers["peak"] - numbers["pool_used"]) / 1e6, numbers["pool_used"] / 1e6
+
+
+def beside_libraries() -> dict[str, float]:
+    """What an engine takes that is neither interpreter nor library.
+
+    Returns:
+        `seconds` from `import torch` to the first token, and `cpu` seconds of the same; `resident` bytes, mapped pages
+        of files included, and `kv`, the bytes of the whole pool, of which some are among them.
+    """
+    done = subprocess.run([sys.executable, "-c", BESIDE_LIBRARIES], check=True, capture_output=True, text=True)
+    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return found
