@@ -20,8 +20,9 @@ from typing import Any
 
 from numba.extending import intrinsic
 
+from runtime.instructions import FEATURES
+
 __all__ = [
-    "FEATURES",
     "LANES",
     "ROWS",
     "STAMP",
@@ -49,23 +50,6 @@ types: Any = import_module("numba.types")
 cgutils: Any = import_module("numba.core.cgutils")
 
 STAMP = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()
-
-
-def _features() -> frozenset[str]:
-    """The instructions that numba compiles for: this machine's, or those that its settings leave.
-
-    Raises:
-        ImportError: some are missing that all kernels need; LLVM would end the process over them.
-    """
-    given = import_module("numba.core.config").CPU_FEATURES
-    text = import_module("numba.core.codegen").get_host_cpu_features() if given is None else given
-    found = frozenset(part[1:] for part in text.split(",") if part.startswith("+"))
-    if missing := sorted({"avx2", "fma", "f16c"} - found):
-        raise ImportError(f"this processor, or what numba may use of it, has no {', '.join(missing)}")
-    return found
-
-
-FEATURES = _features()
 _WIDE = "avx512f" in FEATURES
 LANES = 16 if _WIDE else 8
 # Rows a tile of so many vectors may have: 24 of 32 (or 12 of 16) vector registers hold sums.

@@ -24,6 +24,7 @@ from typing import Any
 from numba.extending import intrinsic
 
 from runtime import simd
+from runtime.instructions import FEATURES
 from runtime.model.blocks import BLOCK_KINDS, BLOCK_SIZE, BlockKind
 from runtime.simd import Emitter
 
@@ -74,8 +75,8 @@ WAYS = (Way(16, True, 6, 2), Way(16, False, 6, 2), Way(8, True, 6, 1), Way(8, Fa
 
 
 def _host() -> int:
-    lanes = 16 if "avx512bw" in simd.FEATURES and simd.LANES == 16 else 8
-    has_dot = ("avx512vnni" if lanes == 16 else "avxvnni") in simd.FEATURES
+    lanes = 16 if "avx512bw" in FEATURES and simd.LANES == 16 else 8
+    has_dot = ("avx512vnni" if lanes == 16 else "avxvnni") in FEATURES
     return next(index for index, way in enumerate(WAYS) if (way.lanes, way.has_dot) == (lanes, has_dot))
 
 
