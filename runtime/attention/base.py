@@ -26,6 +26,10 @@ class KVPool:
     Args:
         num_layers, num_pages, page_size, num_kv_heads, head_dim: shape; `num_pages` counts the padding page 0.
         dtype: what they are kept in. In int8 every slot and head has a float32 scale.
+
+    Attributes:
+        keys, values: [num_layers, num_slots, num_kv_heads, head_dim]; `scales` likewise without the last, for each.
+        layer_bytes: of the keys, or the values, of one layer.
     """
 
     def __init__(
@@ -45,6 +49,7 @@ class KVPool:
         self.keys = torch.empty(shape, dtype=dtype)
         self.values = torch.empty(shape, dtype=dtype)
         self.scales = tuple(torch.empty(shape[:3]) for _ in range(2)) if dtype is torch.int8 else ()
+        self.layer_bytes = self.keys[0].nbytes
         self._layers = tuple(zip(self.keys.unbind(0), self.values.unbind(0), strict=True))
         # By numpy, in the calling thread: torch shares a copy of some kilobytes out, and waits for the slowest thread.
         stores = (self.keys, self.values, *self.scales)

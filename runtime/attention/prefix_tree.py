@@ -14,12 +14,15 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Group", "GroupedDecodes", "Node", "group_decodes"]
+__all__ = ["MOST_KEPT", "Group", "GroupedDecodes", "Node", "group_decodes"]
 
 Ints = npt.NDArray[np.integer[Any]]
 
 FEWEST_PAGES = 2
 """What is shared by fewer pages is read by each for itself: that is as fast."""
+
+MOST_KEPT = 64
+"""Keys by which a sequence may grow before groups are found anew."""
 
 
 class Node(NamedTuple):
@@ -51,32 +54,54 @@ class Group(NamedTuple):
 
 
 class GroupedDecodes:
-    """The groups of a batch as arrays; most steps have those of the step before, with a key more for each sequence.
+    """The groups of a batch as arrays, kept from step to step while its sequences only grow.
+
+    What they come to share meanwhile is read by each for itself until the groups are found anew, `MOST_KEPT` keys
+    later at most.
 
     Args:
         page_size, most_keys, most_members: see `group_decodes`.
+
+    Attributes:
+        version: another number whenever groups have been found anew.
     """
 
     def __init__(self, page_size: int, most_keys: int, most_members: int) -> None:
         self.page_size = page_size
+        self.version = 0
         self._most = most_keys, most_members
         self._table: Ints = np.empty((0, 0), dtype=np.int32)
-        self._full: Ints = np.empty(0, dtype=np.int32)
-        self._members: Ints = self._full
+        self._lengths: Ints = np.empty(0, dtype=np.int32)
+        self._ends: Ints = self._lengths
+        self._members: Ints = self._lengths
         self._items = self._nodes = self._table
         self._leaves: tuple[Ints, Ints] | None = None
 
     def of(self, table: Ints, lengths: Ints) -> tuple[Ints, Ints, Ints]:
-        """Members in the order of their groups; items (see `runtime.attention.job`) of them; and nodes of the items."""
-        full = lengths // self.page_size
-        is_same = np.array_equal(full, self._full) and np.array_equal(table, self._table)
-        if self._leaves is None or not is_same:
-            self._table, self._full = table.copy(), full
-            self._build(lengths)
-        else:
+        """Groups of sequences with these page tables (int32 [B, P], padded with 0) and numbers of keys (int32 [B]).
+
+        Returns:
+            Members in the order of their groups; items (see `runtime.attention.job`) of them; and nodes of the items.
+            All int32, and the nodes written over by the next call.
+        """
+        if self._leaves is not None and self._fits(table, lengths):
             leaves, owners = self._leaves
             self._nodes[leaves, 4] = lengths[owners]
+        else:
+            self.version += 1
+            self._table, self._ends = table.copy(), lengths + MOST_KEPT
+            self._build(lengths)
+        self._lengths = lengths.copy()
         return self._members, self._items, self._nodes
+
+    def _fits(self, table: Ints, lengths: Ints) -> bool:
+        """Whether these are the sequences of before, each with as many keys or some more, in the same pages."""
+        width = self._table.shape[1]
+        if len(lengths) != len(self._lengths) or table.shape[1] < width:
+            return False
+        if (lengths < self._lengths).any() or (lengths > self._ends).any():
+            return False
+        return not ((table[:, :width] != self._table) & (self._table != 0)).any()
 
     def _build(self, lengths: Ints) -> None:
         items: list[tuple[int, int, int, int]] = []
@@ -86,7 +111,7 @@ class GroupedDecodes:
             items.append((len(members), len(group.members), len(nodes), len(nodes) + len(group.nodes)))
             nodes.extend(group.nodes)
             members.extend(group.members)
-        self._members, self._items, self._nodes = (np.array(part) for part in (members, items, nodes))
+        self._members, self._items, self._nodes = (np.array(part, dtype=np.int32) for part in (members, items, nodes))
         # Where all of somebody's keys are shared, the next one needs a node that is not there yet.
         leaves = np.flatnonzero(self._nodes[:, 1] == 1)
         self._leaves = (leaves, self._nodes[leaves, 2]) if len(leaves) == len(members) else None

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 import torch
 
 from runtime.attention.base import AttentionBackend, KVPool
+from runtime.attention.job import ATTENTION_JOB
 from runtime.batch import ForwardBatch
 from runtime.model.config import ModelConfig
 from runtime.model.job import LAYER, PHASES, PHASES_PER_LAYER, STEP_JOB
@@ -23,6 +25,12 @@ from runtime.parallel.team import team_of
 __all__ = ["Step"]
 
 _LOG = logging.getLogger(__name__)
+
+_AT: Mapping[str, int] = MappingProxyType(
+    {name: offset // 8 for name, (_, offset, *_) in (STEP_JOB.fields or {}).items()}
+)
+"""Where a field is among a job's 64-bit words: written there, it takes a fraction of the time it takes by its name."""
+_ATTENTION_WORDS = ATTENTION_JOB.itemsize // 8
 
 
 class Step:
@@ -72,9 +80,12 @@ class Step:
         job["dim"] = config.head_dim
         self.embeds = is_tied and head.kernel.lookup is not None
         job["lookup"] = head.kernel.lookup.address if self.embeds else 0
-        self._heads_width, self._gated_width = (_width(layers[0], name) for name in ("qkv", "gate_up"))
+        self._heads_width = _width(layers[0], "qkv")
         self._head = head
+        self._rooms = _rooms(config, layers, self._products)
+        self._words = job.view(np.int64)
         self._buffers: dict[str, np.ndarray[Any, Any]] = {}
+        self._reserved = dict.fromkeys(self._rooms, 0)
 
     @classmethod
     def of(
@@ -107,34 +118,28 @@ class Step:
         Returns:
             float32 [R, vocab_size], the logits of `batch.logit_rows`; None where `attention` is not of that kind.
         """
-        job, config, rows, outputs = self._job, self._config, batch.num_tokens, len(batch.logit_rows)
-        threads = torch.get_num_threads()
-        width = config.num_heads * config.head_dim
-        longest = max(config.hidden_size, config.intermediate_size, width)
-        self._reserve("heads", rows * self._heads_width)
-        self._reserve("attended", rows * width)
-        self._reserve("gated", rows * self._gated_width)
-        self._reserve("normed", rows * longest)
-        self._reserve("packed", rows * max(product.inner * product.kernel.row_block for product in self._products) // 4)
-        self._reserve("chosen_hidden", outputs * config.hidden_size)
-        self._reserve("chosen_attended", outputs * width)
-        self._reserve("scratch", threads * max(product.kernel.scratch for product in self._products))
-        attending = attention.job_on(pool, int(job["heads"][0]), self._heads_width, int(job["attended"][0]))
+        words, at, config = self._words, _AT, self._config
+        rows, outputs, threads = batch.num_tokens, len(batch.logit_rows), torch.get_num_threads()
+        for of, count in (("row", rows), ("output", outputs), ("thread", threads)):
+            if count > self._reserved[of]:
+                self._reserve(of, count)
+        attending = attention.job_on(pool, int(words[at["heads"]]), self._heads_width, int(words[at["attended"]]))
         if attending is None:
             return None
-        job["attention"] = attending
+        first = at["attention"]
+        words[first : first + _ATTENTION_WORDS] = attending.view(np.int64)
         cos, sin = self._rotary.tables(batch.positions)
         if hidden is None:
             hidden = torch.empty(rows, config.hidden_size)
         logits = torch.empty(outputs, self._head.width)
-        job["rows"], job["num_outputs"] = rows, outputs
-        job["chosen"], job["positions"] = batch.logit_rows.data_ptr(), batch.positions.data_ptr()
-        job["tokens"] = batch.token_ids.data_ptr()
-        job["slots"], job["hidden"], job["logits"] = batch.out_slots.data_ptr(), hidden.data_ptr(), logits.data_ptr()
-        job["cos"], job["sin"] = cos.data_ptr(), sin.data_ptr()
-        job["keys"], job["values"] = pool.keys.data_ptr(), pool.values.data_ptr()
-        job["layer_bytes"] = pool.keys[0].nbytes
-        team_of(threads).run(self._function.address, job, PHASES_PER_LAYER * config.num_layers + 3)
+        words[at["rows"]], words[at["num_outputs"]] = rows, outputs
+        words[at["chosen"]], words[at["positions"]] = batch.logit_rows.data_ptr(), batch.positions.data_ptr()
+        words[at["tokens"]], words[at["slots"]] = batch.token_ids.data_ptr(), batch.out_slots.data_ptr()
+        words[at["hidden"]], words[at["logits"]] = hidden.data_ptr(), logits.data_ptr()
+        words[at["cos"]], words[at["sin"]] = cos.data_ptr(), sin.data_ptr()
+        words[at["keys"]], words[at["values"]] = pool.keys.data_ptr(), pool.values.data_ptr()
+        words[at["layer_bytes"]] = pool.layer_bytes
+        team_of(threads).run(self._function.address, self._job, PHASES_PER_LAYER * config.num_layers + 3)
         return logits[:, : config.vocab_size]
 
     def profile(self, run: Callable[[], object]) -> dict[str, float]:
@@ -157,12 +162,12 @@ class Step:
             shares[name] = shares.get(name, 0.0) + float(spent)
         return shares
 
-    def _reserve(self, name: str, size: int) -> None:
-        """Sees to it that a buffer has room for so many floats."""
-        kept = self._buffers.get(name)
-        if kept is None or len(kept) < size:
-            kept = self._buffers[name] = np.empty(size, dtype=np.float32)
-            self._job[name] = kept.ctypes.data
+    def _reserve(self, of: str, count: int) -> None:
+        """Sees to it that the buffers of rows, outputs or threads have room for so many."""
+        self._reserved[of] = count
+        for name, floats in self._rooms[of].items():
+            kept = self._buffers[name] = np.empty(count * floats, dtype=np.float32)
+            self._words[_AT[name]] = kept.ctypes.data
 
 
 def _obstacle(config: ModelConfig, layers: Sequence[LlamaLayer], head: Linear) -> str:
@@ -182,6 +187,21 @@ def _products(layer: LlamaLayer) -> Iterator[Product]:
     for linear in (layer.qkv, layer.output, layer.gate_up, layer.down):
         if linear.product is not None:
             yield linear.product
+
+
+def _rooms(config: ModelConfig, layers: Sequence[LlamaLayer], products: Sequence[Product]) -> dict[str, dict[str, int]]:
+    """Buffers, and floats in each, for a row, for a row whose logits are wanted, and for a thread."""
+    width = config.num_heads * config.head_dim
+    packed = max(product.inner * product.kernel.row_block for product in products)
+    row = {
+        "heads": _width(layers[0], "qkv"),
+        "attended": width,
+        "gated": _width(layers[0], "gate_up"),
+        "normed": max(config.hidden_size, config.intermediate_size, width),
+        "packed": -(-packed // np.dtype(np.float32).itemsize),
+    }
+    output = {"chosen_hidden": config.hidden_size, "chosen_attended": width}
+    return {"row": row, "output": output, "thread": {"scratch": max(product.kernel.scratch for product in products)}}
 
 
 def _width(layer: LlamaLayer, name: str) -> int:
