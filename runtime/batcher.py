@@ -13,7 +13,7 @@ from runtime.batch import ForwardBatch
 from runtime.request import Request
 from runtime.scheduler.plan import StepPlan, Work
 
-__all__ = ["KnownRows", "Step", "build_step"]
+__all__ = ["Batcher", "KnownRows", "Step", "build_step"]
 
 Int64 = npt.NDArray[np.int64]
 
@@ -34,6 +34,86 @@ class Step:
     batch: ForwardBatch
     sampled: tuple[Request, ...]
     known: tuple[KnownRows, ...]
+
+
+class Batcher:
+    """Lays plans out as `build_step` does, and keeps what a step of the same decodes shares with the one before.
+
+    Args:
+        page_size: slots a page.
+    """
+
+    def __init__(self, page_size: int) -> None:
+        self._page_size = page_size
+        self._requests: tuple[Request, ...] = ()
+        self._pages: list[list[int]] = []
+        self._last: list[int] = []
+        self._table: npt.NDArray[np.int32] = np.empty((0, 0), dtype=np.int32)
+        self._starts = self._rows = torch.empty(0)
+
+    def build(self, plan: StepPlan) -> Step:
+        """Lays a plan's work out in one batch. What it gave before stays as it is."""
+        step = self._go_on(plan.decodes) if self._requests and not plan.extends else None
+        if step is None:
+            step = build_step(plan, self._page_size)
+            self._remember(plan, step)
+        return step
+
+    def _remember(self, plan: StepPlan, step: Step) -> None:
+        batch, decodes = step.batch, plan.decodes
+        self._requests = () if plan.extends else tuple(work.request for work in decodes)
+        self._pages = [list(request.sequence.pages) for request in self._requests]
+        self._last = [request.cursor // self._page_size for request in self._requests]
+        self._table, self._starts = batch.page_table.numpy(), batch.query_starts
+        self._rows = torch.arange(len(decodes), dtype=torch.int64)
+
+    def _go_on(self, decodes: Sequence[Work]) -> Step | None:
+        """The next step of the same requests; None where anything is out of the ordinary."""
+        size, requests = self._page_size, self._requests
+        if len(decodes) != len(requests):
+            return None
+        columns: list[tuple[int, int, int]] = []
+        turned: list[tuple[int, int]] = []
+        for place, (request, _) in enumerate(decodes):
+            position, tokens, sequence = request.cursor, request.tokens, request.sequence
+            length, pages = len(tokens), sequence.pages
+            is_plain = length - position == 1 and length < request.max_length and request.logits_from is None
+            if not is_plain or request is not requests[place]:
+                return None
+            page = position // size
+            if page != self._last[place] or pages != self._pages[place]:
+                turned.append((place, page))
+            slot = 0 if position < sequence.kv_len else pages[page] * size + position % size
+            columns.append((tokens[position], position, slot))
+        if turned and not self._turn(turned):
+            return None
+        token_ids, positions, slots = np.ascontiguousarray(np.array(columns, dtype=np.int64).T)
+        batch = ForwardBatch(
+            token_ids=torch.from_numpy(token_ids),
+            positions=torch.from_numpy(positions),
+            out_slots=torch.from_numpy(slots),
+            query_starts=self._starts,
+            context_lens=torch.from_numpy((positions + 1).astype(np.int32)),
+            page_table=torch.from_numpy(self._table),
+            num_decodes=len(requests),
+            logit_rows=self._rows,
+            page_size=size,
+        )
+        return Step(batch, requests, ())
+
+    def _turn(self, places: Sequence[tuple[int, int]]) -> bool:
+        """Writes the page tables of requests anew, up to the page given for each; False where they do not fit."""
+        last = self._last.copy()
+        for place, page in places:
+            last[place] = page
+        if max(last) + 1 != self._table.shape[1]:
+            return False
+        self._last, self._table = last, self._table.copy()
+        for place, page in places:
+            pages = self._pages[place] = self._requests[place].sequence.pages.copy()
+            self._table[place, : page + 1] = pages[: page + 1]
+            self._table[place, page + 1 :] = 0
+        return True
 
 
 def build_step(plan: StepPlan, page_size: int) -> Step:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from runtime.batcher import Step, build_step
+from runtime.batcher import Batcher, Step
 from runtime.errors import RequestCancelled, RequestTimeout, StepFailed
 from runtime.job import GenerateJob, Job, PrefillJob
 from runtime.limiter import Limiter
@@ -56,6 +56,7 @@ class Stepper:
         self._limiter = limiter
         self._runner = runner
         self._sampler = sampler
+        self._batcher = Batcher(cache.page_size)
         self._stats = stats
         self._then = then
         self._optimal = optimal
@@ -95,7 +96,7 @@ class Stepper:
             return bool(plan) or bool(over) or bool(late)
         self._stats.steps += 1  # before anybody hears of what it computed
         try:
-            step = build_step(plan, self._cache.page_size)
+            step = self._batcher.build(plan)
             self._compute(plan, step)
         except Exception as error:
             self._fail_step(plan, error)

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 from benchmarks.engine.clock import Clock
 from benchmarks.engine.stepping import Stepping, prompt
-from runtime import stepper as stepper_module
 from runtime.output import Output
 
 __all__ = ["Outside", "Profile", "outside", "profile"]
@@ -110,7 +109,7 @@ def _watch(clock: Clock, engine: Stepping) -> None:
     stepper, runner = engine.core._stepper, engine.runner
     clock.watch(engine.core, "step", "books and the rest of the loop")
     clock.watch(engine.core.scheduler, "plan", "scheduling")
-    clock.watch(stepper_module, "build_step", "batch building")
+    clock.watch(stepper._batcher, "build", "batch building")
     clock.watch(stepper._sampler.masks, "begin", "masks")
     clock.watch(runner, "run", "the rest of the model's Python")
     clock.watch(runner._attention, "prepare", "attention.prepare")

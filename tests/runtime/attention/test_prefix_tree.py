@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runtime.attention.prefix_tree import FEWEST_PAGES, Group, GroupedDecodes, group_decodes
+from runtime.attention.prefix_tree import FEWEST_PAGES, MOST_KEPT, Group, GroupedDecodes, Node, group_decodes
 
 PAGE = 4
 
@@ -102,3 +102,45 @@ def test_what_is_kept_between_steps_is_what_would_be_found_anew(paths: list[list
         fresh = GroupedDecodes(PAGE, 200, 4)
         for found, expected in zip(kept.of(table, lengths), fresh.of(table, lengths), strict=True):
             assert found.tolist() == expected.tolist()
+
+
+def groups_of(members: np.ndarray, items: np.ndarray, nodes: np.ndarray) -> list[Group]:
+    found = []
+    for first, count, begin, end in items.tolist():
+        found.append(
+            Group(members[first : first + count].tolist(), [Node(*node) for node in nodes[begin:end].tolist()])
+        )
+    return found
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    paths=st.lists(st.lists(st.integers(0, 1), min_size=3, max_size=7), min_size=1, max_size=9),
+    grown=st.lists(st.lists(st.integers(0, 9), min_size=9, max_size=9), max_size=12),
+    cut=st.integers(0, 11),
+)
+def test_what_is_kept_while_sequences_grow_into_new_pages_reads_all_their_keys(
+    paths: list[list[int]], grown: list[list[int]], cut: int
+) -> None:
+    table = tables([[*path, 9 + i, *[2] * 40] for i, path in enumerate(paths)])
+    lengths = np.array([len(path) * PAGE + 1 for path in paths], dtype=np.int32)
+    kept = GroupedDecodes(PAGE, 200, 4)
+    for place, more in enumerate([[0] * 9, *grown]):
+        if place == cut:  # another sequence with the same first pages, and fewer keys
+            lengths[0] = max(1, lengths[0] - 5)
+        lengths = lengths + np.array(more[: len(paths)], dtype=np.int32)
+        pages = -(-lengths // PAGE)
+        seen = np.where(np.arange(table.shape[1]) < pages[:, None], table, 0)[:, : pages.max()]
+        check(groups_of(*kept.of(seen, lengths)), seen, lengths)
+
+
+def test_groups_are_kept_for_some_keys_and_no_more() -> None:
+    table = np.arange(1, 101, dtype=np.int32).reshape(2, 50)
+    kept, lengths = GroupedDecodes(PAGE, 10**6, 8), np.array([3, 9], dtype=np.int32)
+    versions = []
+    for step in range(2 * MOST_KEPT + 2):
+        kept.of(table, lengths + step)
+        versions.append(kept.version)
+    assert versions == [1] * (MOST_KEPT + 1) + [2] * (MOST_KEPT + 1)
+    kept.of(table[::-1].copy(), lengths + 2 * MOST_KEPT + 1)
+    assert kept.version == 3
