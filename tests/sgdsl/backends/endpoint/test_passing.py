@@ -26,7 +26,7 @@ PARAMS = SamplingParams(
     max_new_tokens=None, min_new_tokens=3, temperature=0.5, top_k=5, top_p=0.5, min_p=0.25, frequency_penalty=-1.5,
     presence_penalty=2.0, repetition_penalty=1.25, logit_bias={3: -1e30, 4: 0.5}, stop=("\n", "é"), stop_token_ids=(1,),
     stop_regex="[0-9]+", ignore_eos=True, n=2, seed=2**63, constraint=Regex("a+"), constraint_after="</think>",
-    token_healing=True, jump_forward=False, priority=7, timeout=2.5,
+    token_healing=True, jump_forward=False, priority=7, timeout=2.5, skip_special_tokens=False,
 )  # fmt: skip
 LOGPROBS = (TokenLogprob(-0.5, 3, ((-0.5, 3), (float("-inf"), 4))),)
 CHUNK = Chunk("aé", (3,), LOGPROBS)
