@@ -42,7 +42,7 @@ _EVERY_SPEC = frozenset(
     )
 )
 
-GEN_OPTIONS = Sampling.names() | {"token_healing", "separate_reasoning"}
+GEN_OPTIONS = Sampling.names() | {"token_healing", "separate_reasoning", "skip_special_tokens"}
 """What a gen can ask for besides its constraint; `separate_reasoning` stands for a constraint behind reasoning."""
 
 

@@ -20,7 +20,7 @@ __all__ = ["Dialect", "Extra", "chat_fields", "completion_fields"]
 Extra: TypeAlias = Literal["sglang", "vllm", "llamacpp"]
 _EXTRA_OPTIONS = frozenset(("top_k", "min_p", "min_tokens", "repetition_penalty", "stop_token_ids", "ignore_eos"))
 _NOT_IN_LLAMACPP = frozenset(("min_tokens", "stop_token_ids"))
-_NEVER = frozenset(("logprob_start_len", "token_healing", "separate_reasoning"))
+_NEVER = frozenset(("logprob_start_len", "token_healing", "separate_reasoning", "skip_special_tokens"))
 _JSON = frozenset(("JsonSchema", "JsonObject"))
 
 
