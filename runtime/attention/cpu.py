@@ -92,10 +92,11 @@ class CpuAttention:
     def _share_out(self, work: Work, threads: int) -> None:
         """Puts work into the job; sequences may grow by `MOST_KEPT` keys before that has to be done again."""
         # A unit streams its keys once, whatever its rows, and then computes every row with every key.
-        cost = np.repeat(work.keys * (work.rows + 8), self._num_kv_heads).cumsum()
-        parts = min(len(cost), threads * self._parts)
-        bounds = np.searchsorted(cost, cost[-1] * np.arange(parts + 1) // parts, side="right").astype(np.int32)
-        bounds[0], bounds[-1] = 0, len(cost)
+        costs = np.repeat(work.keys * (work.rows + 8), self._num_kv_heads)
+        middles, parts = costs.cumsum() - costs / 2, min(len(costs), threads * self._parts)
+        # A unit belongs to the part that its middle is in: those that cost nearly the same go one by one.
+        bounds = np.searchsorted(middles, costs.sum() * np.arange(parts + 1) / parts).astype(np.int32)
+        bounds[0], bounds[-1] = 0, len(costs)
         self._arrays = (work.items, work.nodes, work.order, bounds)
         for name, array in zip(("items", "nodes", "order", "bounds"), self._arrays, strict=True):
             self._job[name] = array.ctypes.data
