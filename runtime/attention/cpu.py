@@ -199,6 +199,7 @@ def kernels(kind: str) -> Kernels:
     Raises:
         Exception: whatever numba raises where they do not compile.
     """
-    from runtime.attention.cpu_kernels import KEYS, PARTS, compile_attend, compile_attend_alone
+    from runtime.attention.cpu_kernels import KEYS, compile_attend, compile_attend_alone
+    from runtime.parallel.team_kernels import PARTS
 
     return Kernels(compile_attend(kind), compile_attend_alone(), KEYS, PARTS)

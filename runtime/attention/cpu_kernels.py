@@ -17,14 +17,12 @@ from runtime.kernel_cache import compile_part
 from runtime.parallel import atomics, team_kernels
 from runtime.parallel.team_kernels import JOB_AT, claim, finish, wait
 
-__all__ = ["KEYS", "PARTS", "STAMP", "attend_rows", "compile_attend", "compile_attend_alone"]
+__all__ = ["KEYS", "STAMP", "attend_rows", "compile_attend", "compile_attend_alone"]
 
 STAMP = f"{simd.STAMP} {team_kernels.STAMP} {ATTENTION_JOB} {hashlib.sha256(Path(__file__).read_bytes()).hexdigest()}"
 LANES = simd.LANES
 KEYS = 2 * LANES
 """Keys that are scored at a time."""
-PARTS = 4
-"""Parts of the units for each thread: one that is late, or slow, leaves more of them to the others."""
 KEY_ROWS = simd.ROWS[2]
 _ONE = np.float32(1.0)
 

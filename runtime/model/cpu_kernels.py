@@ -16,16 +16,15 @@ from numba.extending import register_jitable
 from runtime import simd
 from runtime.kernel_cache import compile_part
 from runtime.model.job import NORM_JOB, PLACE_JOB, SWIGLU_JOB
-from runtime.model.product_kernels import PARTS
 from runtime.parallel import atomics, team_kernels
-from runtime.parallel.team_kernels import JOB_AT, claim, finish, wait
+from runtime.parallel.team_kernels import JOB_AT, PARTS, claim, finish, wait
 
 __all__ = ["PANEL", "compile_gemm", "compile_norm", "compile_place", "compile_swiglu"]
 
 PANEL = simd.LANES * simd.WIDEST
 _ROWS = simd.ROWS[simd.WIDEST]
 _OWN = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()
-STAMP = f"{simd.STAMP} {team_kernels.STAMP} {NORM_JOB} {SWIGLU_JOB} {PLACE_JOB} {PARTS} {_OWN}"
+STAMP = f"{simd.STAMP} {team_kernels.STAMP} {NORM_JOB} {SWIGLU_JOB} {PLACE_JOB} {_OWN}"
 _JOB_FUNCTION = types.void(*([types.int64] * 4))
 
 

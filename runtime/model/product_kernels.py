@@ -18,16 +18,12 @@ from runtime.kernel_cache import compile_part
 from runtime.model.blocks import BLOCK_SIZE
 from runtime.model.job import PRODUCT_JOB
 from runtime.parallel import atomics, team_kernels
-from runtime.parallel.team_kernels import JOB_AT, claim, finish, wait
+from runtime.parallel.team_kernels import JOB_AT, PARTS, claim, finish, wait
 
-__all__ = ["PARTS", "STAMP", "compile_multiply", "multiply_rows", "pack_rows"]
+__all__ = ["STAMP", "compile_multiply", "multiply_rows", "pack_rows"]
 
 _OWN = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()
 STAMP = f"{simd_dot.STAMP} {team_kernels.STAMP} {PRODUCT_JOB} {_OWN}"
-
-
-PARTS = 4
-"""Parts of a phase for each thread: a thread that is late, or slow, leaves more of them to the others."""
 
 
 @register_jitable

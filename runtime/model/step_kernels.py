@@ -20,9 +20,9 @@ from runtime.attention.cpu_kernels import attend_rows
 from runtime.kernel_cache import compile_part
 from runtime.model import product_kernels
 from runtime.model.job import LAYER, PHASES_PER_LAYER, STEP_JOB
-from runtime.model.product_kernels import PARTS, multiply_rows, pack_rows
+from runtime.model.product_kernels import multiply_rows, pack_rows
 from runtime.parallel import atomics
-from runtime.parallel.team_kernels import JOB_AT, claim, finish, wait
+from runtime.parallel.team_kernels import JOB_AT, PARTS, claim, finish, wait
 
 __all__ = ["compile_step"]
 

@@ -32,7 +32,7 @@ from runtime.parallel.layout import (
     TURNS,
 )
 
-__all__ = ["JOB_AT", "STAMP", "claim", "compile_run", "compile_serve", "finish", "wait"]
+__all__ = ["JOB_AT", "PARTS", "STAMP", "claim", "compile_run", "compile_serve", "finish", "wait"]
 
 _external: Any = types.ExternalFunction
 _sleep: Any = _external("sem_wait", types.int32(types.int64))
@@ -45,6 +45,8 @@ STAMP = f"{atomics.STAMP} {hashlib.sha256(_SOURCES).hexdigest()}"
 
 JOB_AT = JOB
 """Where a turn's job is, from the turn's address."""
+PARTS = 4
+"""Parts of a phase for each thread: a thread that is late, or slow, leaves more of them to the others."""
 _HEADER = layout.turns_at(0)
 _PATIENCE = 2000
 """Looks that a thread takes at what it waits for, before it sleeps: some 30 microseconds."""
